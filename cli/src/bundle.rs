@@ -1,0 +1,277 @@
+//! Writing a bundle: a plan and the files it names, as a FIT.
+//!
+//! Owns the order of the file: the tree first, then the payloads, each at a multiple of 64 bytes; the same inputs give
+//! the same bytes. What is written here is read by `manifest::Bundle::read`, on the desk and by EL2. A file that two
+//! cells name is stored once.
+//!
+//! U-Boot, `doc/usage/fit/source_file_format.rst`.
+
+use crate::kernel;
+use crate::plan_file::PlanFile;
+use crate::report::{Problem, Report};
+use anyhow::{Context as _, Result};
+use manifest::digest::{Hasher as _, Software};
+use manifest::image::Header;
+use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
+use std::path::PathBuf;
+use vm_fdt::FdtWriter;
+
+/// Payloads start at multiples of this: one cache line.
+const ALIGNMENT: usize = 64;
+
+/// Which hash guards the images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Hash {
+    /// Finds intent too.
+    #[default]
+    Sha256,
+    /// Finds accidents, fast.
+    Crc32,
+}
+
+/// A file in the bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Node name under `/images`.
+    pub name: String,
+    /// What it is, for people.
+    pub description: String,
+    /// `kernel` or `ramdisk`.
+    pub kind: &'static str,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads the files `plan` names and makes the bundle of both.
+///
+/// # Errors
+/// A [`Report`] of every file that cannot be used.
+pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
+    let mut files = Files::default();
+    let mut chosen = Vec::new();
+    let mut problems = Vec::new();
+    for (index, cell) in plan.cells.iter().enumerate() {
+        let kernel = files.kernel(plan.resolve(&cell.kernel));
+        let initrd = cell.initrd.as_ref().map(|name| files.ramdisk(plan.resolve(name))).transpose();
+        let mut refuse = |key, error: &anyhow::Error| {
+            let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
+            problems.push(problem.at(plan.span(Some(index), key)));
+        };
+        match (kernel, initrd) {
+            (Ok(kernel), Ok(initrd)) => chosen.push((kernel, initrd)),
+            (kernel, initrd) => {
+                kernel.as_ref().err().into_iter().for_each(|error| refuse("kernel", error));
+                initrd.as_ref().err().into_iter().for_each(|error| refuse("initrd", error));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(plan.report(problems));
+    }
+    let image = |index: usize| {
+        let file = files.artifacts.get(index);
+        file.map(|file| Image { name: &file.name, size: file.bytes.len() as u64 }).unwrap_or_default()
+    };
+    let cells = plan.cells.iter().zip(&chosen).map(|(cell, ((kernel, header), initrd))| Cell {
+        name: &cell.name,
+        cpus: cell.cpus.clone(),
+        memory: cell.memory.clone(),
+        kernel: Kernel { image: image(*kernel), text_offset: header.text_offset, image_size: header.image_size },
+        initrd: initrd.map(image),
+        bootargs: &cell.bootargs,
+        devices: cell.devices.iter().map(String::as_str).collect(),
+        dma: cell.dma,
+        console: cell.console,
+    });
+    let manifest = Manifest {
+        board: &plan.board,
+        poweroff_when_idle: plan.poweroff_when_idle,
+        service_cpu: plan.service_cpu,
+        cells: cells.collect(),
+    };
+    write(&manifest, &files.artifacts, hash).map_err(|error| plan.report(vec![Problem::new(format!("{error:#}"))]))
+}
+
+/// Makes the bundle of a plan and its images.
+///
+/// # Errors
+/// Where a FIT cannot hold them: larger than 4 GiB, text with NUL.
+pub fn write(manifest: &Manifest<'_>, artifacts: &[Artifact], hash: Hash) -> Result<Vec<u8>> {
+    let too_large = "the bundle would be larger than the 4 GiB a FIT can hold";
+    let digests: Vec<Vec<u8>> = artifacts.iter().map(|artifact| digest(&artifact.bytes, hash)).collect();
+    // The tree has the same size wherever the payloads lie: once to learn it, once for good.
+    let nowhere = vec![0; artifacts.len()];
+    let mut end = tree(manifest, artifacts, hash, &digests, &nowhere)?.len();
+    let mut positions = Vec::new();
+    for artifact in artifacts {
+        let start = end.checked_next_multiple_of(ALIGNMENT).context(too_large)?;
+        positions.push(u32::try_from(start).context(too_large)?);
+        end = start.checked_add(artifact.bytes.len()).context(too_large)?;
+    }
+    u32::try_from(end).context(too_large)?;
+    let mut bundle = tree(manifest, artifacts, hash, &digests, &positions)?;
+    for artifact in artifacts {
+        bundle.resize(bundle.len().next_multiple_of(ALIGNMENT), 0);
+        bundle.extend_from_slice(&artifact.bytes);
+    }
+    Ok(bundle)
+}
+
+fn digest(bytes: &[u8], hash: Hash) -> Vec<u8> {
+    match hash {
+        Hash::Sha256 => Software.sha256(bytes).to_vec(),
+        Hash::Crc32 => Software.crc32(bytes).to_be_bytes().to_vec(),
+    }
+}
+
+/// Writes the tree of the FIT.
+fn tree(
+    manifest: &Manifest<'_>,
+    artifacts: &[Artifact],
+    hash: Hash,
+    digests: &[Vec<u8>],
+    positions: &[u32],
+) -> Result<Vec<u8>> {
+    let mut fdt = FdtWriter::new()?;
+    let root = fdt.begin_node("")?;
+    fdt.property_string("description", &format!("Cellwall bundle for {}", manifest.board))?;
+    // Bundles of the same inputs are the same.
+    fdt.property_u32("timestamp", 0)?;
+    fdt.property_u32("#address-cells", 1)?;
+
+    let images = fdt.begin_node("images")?;
+    for ((artifact, digest), position) in artifacts.iter().zip(digests).zip(positions) {
+        let image = fdt.begin_node(&artifact.name)?;
+        fdt.property_string("description", &artifact.description)?;
+        fdt.property_string("type", artifact.kind)?;
+        fdt.property_string("arch", "arm64")?;
+        fdt.property_string("os", "linux")?;
+        fdt.property_string("compression", "none")?;
+        fdt.property_u32("data-position", *position)?;
+        fdt.property_u32("data-size", u32::try_from(artifact.bytes.len())?)?;
+        let node = fdt.begin_node("hash-1")?;
+        fdt.property_string("algo", if hash == Hash::Crc32 { "crc32" } else { "sha256" })?;
+        fdt.property("value", digest)?;
+        fdt.end_node(node)?;
+        fdt.end_node(image)?;
+    }
+    fdt.end_node(images)?;
+
+    let configurations = fdt.begin_node("configurations")?;
+    if !manifest.cells.is_empty() {
+        fdt.property_string("default", "cell-0")?;
+    }
+    for (index, cell) in manifest.cells.iter().enumerate() {
+        let node = fdt.begin_node(&format!("cell-{index}"))?;
+        fdt.property_string("description", cell.name)?;
+        fdt.property_string("kernel", cell.kernel.image.name)?;
+        if let Some(initrd) = cell.initrd {
+            fdt.property_string("ramdisk", initrd.name)?;
+        }
+        fdt.end_node(node)?;
+    }
+    fdt.end_node(configurations)?;
+
+    plan(&mut fdt, manifest)?;
+    fdt.end_node(root)?;
+    Ok(fdt.finish()?)
+}
+
+/// Writes the `/cellwall` node; `manifest::cellwall` reads it.
+fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
+    let node = fdt.begin_node("cellwall")?;
+    fdt.property_u32("version", VERSION)?;
+    fdt.property_string("board", manifest.board)?;
+    fdt.property_string("when-idle", if manifest.poweroff_when_idle { "poweroff" } else { "stay" })?;
+    if let Some(cpu) = manifest.service_cpu {
+        fdt.property_u32("service-cpu", cpu)?;
+    }
+    for (index, cell) in manifest.cells.iter().enumerate() {
+        let node = fdt.begin_node(&format!("cell-{index}"))?;
+        fdt.property_string("name", cell.name)?;
+        fdt.property_array_u32("cpus", &cell.cpus)?;
+        let mut memory = Vec::new();
+        for run in &cell.memory {
+            let address = if run.at.is_some() { cellwall::HAS_ADDRESS } else { 0 };
+            let identity = if run.identity { cellwall::IDENTITY } else { 0 };
+            memory.extend(run.size.to_be_bytes());
+            memory.extend(run.at.unwrap_or(0).to_be_bytes());
+            memory.extend((address | identity).to_be_bytes());
+        }
+        fdt.property("memory", &memory)?;
+        fdt.property_string("kernel", cell.kernel.image.name)?;
+        fdt.property_u64("text-offset", cell.kernel.text_offset)?;
+        fdt.property_u64("image-size", cell.kernel.image_size)?;
+        if let Some(initrd) = cell.initrd {
+            fdt.property_string("initrd", initrd.name)?;
+        }
+        if !cell.bootargs.is_empty() {
+            fdt.property_string("bootargs", cell.bootargs)?;
+        }
+        if !cell.devices.is_empty() {
+            fdt.property_string_list("devices", cell.devices.iter().map(ToString::to_string).collect())?;
+        }
+        match cell.dma {
+            Dma::Unsaid => {}
+            Dma::None => fdt.property_string("dma", "none")?,
+            Dma::Trusted => fdt.property_string("dma", "trusted")?,
+        }
+        fdt.property_string("console", if cell.console == Console::None { "none" } else { "virtual" })?;
+        fdt.end_node(node)?;
+    }
+    Ok(fdt.end_node(node)?)
+}
+
+/// The files of a plan, each once.
+#[derive(Default)]
+struct Files {
+    artifacts: Vec<Artifact>,
+    /// Of each artifact: its file, and the header if it is a kernel.
+    sources: Vec<(PathBuf, Option<Header>)>,
+}
+
+impl Files {
+    fn kernel(&mut self, path: PathBuf) -> Result<(usize, Header)> {
+        for (index, (source, header)) in self.sources.iter().enumerate() {
+            if let Some(header) = header.filter(|_| *source == path) {
+                return Ok((index, header));
+            }
+        }
+        let kernel = kernel::load(&path)?;
+        Ok((self.add(path, &kernel.form, "kernel", kernel.bytes, Some(kernel.header)), kernel.header))
+    }
+
+    fn ramdisk(&mut self, path: PathBuf) -> Result<usize> {
+        let same = |(source, header): &(PathBuf, Option<_>)| *source == path && header.is_none();
+        if let Some(index) = self.sources.iter().position(same) {
+            return Ok(index);
+        }
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(self.add(path, "initial RAM disk", "ramdisk", bytes, None))
+    }
+
+    fn add(
+        &mut self,
+        path: PathBuf,
+        description: &str,
+        kind: &'static str,
+        bytes: Vec<u8>,
+        header: Option<Header>,
+    ) -> usize {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = node_name(&file, kind);
+        let taken = |name: &str| self.artifacts.iter().any(|artifact| artifact.name == name);
+        let numbered = (2_u32..).map(|number| format!("{stem}-{number}"));
+        let name = std::iter::once(stem.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(stem);
+        self.artifacts.push(Artifact { name, description: format!("{file}: {description}"), kind, bytes });
+        self.sources.push((path, header));
+        self.artifacts.len().saturating_sub(1)
+    }
+}
+
+/// Makes a node name of a file's: at most 31 bytes with a number behind, a letter first (Devicetree Specification 2.2.1).
+fn node_name(file: &str, kind: &str) -> String {
+    let good = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' };
+    let name: String = file.chars().map(good).take(24).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { kind.to_owned() }
+}

@@ -1,0 +1,264 @@
+//! `cellwall`: check, build, run and inspect partition plans.
+//!
+//! Owns the command line and the exit codes: 0 done, 1 the plan or an input is at fault (the message says what to
+//! change), 2 usage. What the commands do is the library's.
+
+use anyhow::{Context as _, Result, ensure};
+use cellwall_cli::bundle::{self, Hash};
+use cellwall_cli::plan_file::{self, PlanFile};
+use cellwall_cli::platform::Target;
+use cellwall_cli::report::{Problem, Report};
+use cellwall_cli::{el2, flatten, inspect, platform, qemu, size, verdict};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::ProgressBar;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+/// How long a run lasts when nobody watches and nothing else is said.
+const UNATTENDED_SECONDS: u64 = 60;
+
+#[derive(Parser)]
+#[command(name = "cellwall", version, about = "Checks, builds and runs partition plans", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+const EXAMPLES: &str = "\
+A plan is a cells.toml: it says which cell gets which CPUs, memory and devices of a board.
+
+  board = \"qemu-virt\"
+  [[cell]]
+  name   = \"hello\"
+  cpus   = [0]
+  memory = \"64M\"
+  kernel = \"Image\"
+
+Examples:
+  cargo cellwall check cells.toml                   Does it hold on the board?
+  cargo cellwall build cells.toml -o cells.itb      One file for the boot loader, in place of an initrd
+  cargo cellwall run cells.toml                     Start it in QEMU; Ctrl-A x leaves
+  cargo cellwall run cells.toml --seconds 5 --icount --gic 2 > log
+  cargo cellwall inspect cells.itb                  What is in it, and is it whole?
+
+Exit codes: 0 done, 1 the plan or an input is at fault, 2 wrong usage.";
+
+#[derive(Subcommand)]
+enum Task {
+    /// Proves a plan against its board, as EL2 will at boot
+    #[command(after_help = "Examples:\n  cargo cellwall check cells.toml\n  \
+        cargo cellwall check cells.toml --board bcm2711-rpi-4-b.dtb --format json")]
+    Check {
+        /// The plan, a cells.toml
+        plan: PathBuf,
+        /// The board's tree, instead of the one QEMU gives
+        #[arg(long, value_name = "F.dtb")]
+        board: Option<PathBuf>,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Checks a plan and makes the bundle of it and its images
+    #[command(after_help = "Example:\n  cargo cellwall build cells.toml -o cells.itb --hash crc32")]
+    Build {
+        /// The plan, a cells.toml
+        plan: PathBuf,
+        /// The bundle to write
+        #[arg(short, long, value_name = "cells.itb")]
+        output: PathBuf,
+        /// The board's tree, instead of the one QEMU gives
+        #[arg(long, value_name = "F.dtb")]
+        board: Option<PathBuf>,
+        /// Do not prove the plan: EL2 will say what is wrong with it
+        #[arg(long, conflicts_with = "board")]
+        unchecked: bool,
+        /// What guards the images
+        #[arg(long, value_enum, default_value = "sha256")]
+        hash: Hash,
+    },
+    /// Builds EL2 and the bundle, and starts both in QEMU
+    #[command(
+        after_help = "On a terminal Ctrl-C goes to the board and Ctrl-A x ends QEMU; without one the console is \
+        printed and the run ends after --seconds.\n\nExamples:\n  cargo cellwall run cells.toml\n  \
+        cargo cellwall run cells.toml --seconds 5 --icount --cpu cortex-a53 -- -d int"
+    )]
+    Run(Run),
+    /// Says what a bundle holds and whether its images are whole
+    Inspect {
+        /// The bundle
+        bundle: PathBuf,
+    },
+    /// Makes a flat binary of an ELF file's segments
+    Flatten {
+        /// The ELF file
+        elf: PathBuf,
+        /// The binary to write
+        #[arg(short, long, value_name = "BIN")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Run {
+    /// The plan, a cells.toml
+    plan: PathBuf,
+    /// End after so many seconds [default: never on a terminal, else 60]
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// EL2's image, ELF or flat, instead of building it
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Do not prove the plan: EL2 will say what is wrong with it
+    #[arg(long)]
+    unchecked: bool,
+    /// What guards the images
+    #[arg(long, value_enum, default_value = "sha256")]
+    hash: Hash,
+    #[command(flatten)]
+    options: qemu::Options,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Task::Check { plan, board, format } => check(&plan, board.as_deref(), format),
+        Task::Build { plan, output, board, unchecked, hash } => {
+            build(&plan, &output, board.as_deref(), unchecked, hash)
+        }
+        Task::Run(arguments) => run(arguments),
+        Task::Inspect { bundle } => show(&bundle),
+        Task::Flatten { elf, output } => flat(&elf, &output),
+    };
+    done.unwrap_or_else(|error| {
+        match error.downcast_ref::<Report>() {
+            Some(report) => warn(report),
+            None => eprintln!("error: {error:#}"),
+        }
+        ExitCode::FAILURE
+    })
+}
+
+fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> {
+    let judged = (|| {
+        let plan = plan_file::load(path)?;
+        let bytes = bundle::build(&plan, Hash::default())?;
+        verdict::judge(&plan, &bytes, &platform::target(&plan, board, &qemu::Options::default())?)
+    })();
+    if format == Format::Text {
+        let verdict = judged?;
+        warn(&verdict.report);
+        return say(&verdict.summary);
+    }
+    let report = judged.map(|verdict| verdict.report).or_else(anyhow::Error::downcast::<Report>);
+    let report = report.unwrap_or_else(|error| Report::new(path, "", vec![Problem::new(format!("{error:#}"))]));
+    say(&format!("{:#}", report.json()))?;
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {
+    let plan = plan_file::load(path)?;
+    let target = if unchecked { None } else { Some(platform::target(&plan, board, &qemu::Options::default())?) };
+    let bytes = bundle(&plan, target.as_ref(), hash)?;
+    write(output, &bytes)?;
+    let cells = if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) };
+    say(&format!("wrote {}: {cells}, {}", output.display(), size::show(bytes.len() as u64)))
+}
+
+/// Makes the bundle of `plan`, proved if there is a target.
+fn bundle(plan: &PlanFile, target: Option<&Target>, hash: Hash) -> Result<Vec<u8>> {
+    let progress = spinner("packing the images");
+    let bytes = bundle::build(plan, hash)?;
+    progress.finish_and_clear();
+    if let Some(target) = target {
+        warn(&verdict::judge(plan, &bytes, target)?.report);
+    }
+    Ok(bytes)
+}
+
+fn run(mut arguments: Run) -> Result<ExitCode> {
+    let options = &mut arguments.options;
+    options.terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let mut plan = plan_file::load(&arguments.plan)?;
+    if !options.terminal && !plan.spans.contains_key("when_idle") {
+        plan.poweroff_when_idle = true;
+    }
+    let target = platform::target(&plan, None, options)?;
+    let bytes = bundle(&plan, Some(&target).filter(|_| !arguments.unchecked), arguments.hash)?;
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let (image, cells) = (folder.path().join("cellwall.bin"), folder.path().join("cells.itb"));
+    write(&cells, &bytes)?;
+    let progress = spinner("building EL2");
+    let built = arguments.image.clone().map_or_else(|| el2::build(&platform::root()?), Ok)?;
+    write(&image, &el2::image(&read(&built)?)?)?;
+    progress.finish_and_clear();
+    let mut command = qemu::command(&target.platform, options, &image, &cells)?;
+    let unattended = (!options.terminal).then_some(UNATTENDED_SECONDS);
+    let limit = arguments.seconds.or(unattended).map(Duration::from_secs);
+    let settings = options.terminal.then(terminal_settings).flatten();
+    if options.terminal {
+        eprintln!("Ctrl-A x ends QEMU, Ctrl-] opens the monitor of cellwall.");
+    }
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    let ended = qemu::wait(&mut child, limit);
+    if let Some(settings) = settings {
+        // QEMU, killed, leaves the terminal raw.
+        let _ = Command::new("stty").arg(settings).status();
+    }
+    if !ended? {
+        eprintln!("cellwall: ended after {} seconds", limit.unwrap_or_default().as_secs());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what `stty` needs to bring the terminal back.
+fn terminal_settings() -> Option<String> {
+    let output = Command::new("stty").arg("-g").stdin(Stdio::inherit()).output().ok()?;
+    String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+}
+
+fn show(path: &Path) -> Result<ExitCode> {
+    let (text, sound) = inspect::describe(&read(path)?).with_context(|| path.display().to_string())?;
+    say(text.trim_end())?;
+    ensure!(sound, "{}: an image is damaged; build the bundle again", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn flat(elf: &Path, output: &Path) -> Result<ExitCode> {
+    let flat = flatten::flatten(&read(elf)?).with_context(|| elf.display().to_string())?;
+    write(output, &flat)?;
+    say(&format!("wrote {}: {}", output.display(), size::show(flat.len() as u64)))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Prints a line; a reader that went away is no panic.
+fn say(text: &str) -> Result<ExitCode> {
+    writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn warn(report: &Report) {
+    if !report.problems.is_empty() {
+        eprintln!("{}", report.render(std::io::stderr().is_terminal()));
+    }
+}
+
+/// Shows that something takes its time; nothing where nobody watches.
+fn spinner(doing: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(doing);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

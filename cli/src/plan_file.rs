@@ -1,0 +1,106 @@
+//! `cells.toml`: the plan as a person writes it.
+//!
+//! Owns the file's text and where each key stands in it, so that whatever is found later, here or by the plan's judge,
+//! is shown at its line. [`load`] gives a plan whose every key was understood, or a [`Report`] of all that were not;
+//! whether the plan is good is judged by the `plan` crate, on the bundle made from it.
+
+use crate::report::{Problem, Report, Span};
+use crate::schema;
+use manifest::{Console, Dma, Memory};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where keys stand: `cpus`, `memory[1]`; the section's own head is the empty key.
+pub type Spans = BTreeMap<String, Span>;
+
+/// A plan whose form is right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanFile {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// A folder in `platforms/`, or a `.dtb` file.
+    pub board: String,
+    /// `when_idle = "poweroff"`.
+    pub poweroff_when_idle: bool,
+    /// The CPU that serves UART and monitor.
+    pub service_cpu: Option<u32>,
+    /// The cells in the order written.
+    pub cells: Vec<CellFile>,
+    /// Where the keys outside the cells stand.
+    pub spans: Spans,
+}
+
+/// One `[[cell]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CellFile {
+    /// Its name.
+    pub name: String,
+    /// Physical CPUs by index in the device tree.
+    pub cpus: Vec<u32>,
+    /// Its RAM.
+    pub memory: Vec<Memory>,
+    /// The kernel's file, as written.
+    pub kernel: String,
+    /// The initial RAM disk's file, as written.
+    pub initrd: Option<String>,
+    /// Kernel command line.
+    pub bootargs: String,
+    /// Device-tree paths, aliases or labels.
+    pub devices: Vec<String>,
+    /// What the user says of their DMA.
+    pub dma: Dma,
+    /// Where its UART leads.
+    pub console: Console,
+    /// Where its keys stand.
+    pub spans: Spans,
+}
+
+/// Reads the plan at `path`.
+///
+/// # Errors
+/// A [`Report`] of every key that is wrong, or why the file cannot be read.
+pub fn load(path: &Path) -> Result<PlanFile, Report> {
+    let unreadable = |error| {
+        let problem = Problem::new(format!("cannot read the plan {}: {error}", path.display()));
+        Report::new(path, "", vec![problem])
+    };
+    parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
+}
+
+/// Reads the plan `text`, as if from `path`.
+///
+/// # Errors
+/// A [`Report`] of every key that is wrong.
+pub fn parse(path: &Path, text: &str) -> Result<PlanFile, Report> {
+    let mut plan = schema::read(text).map_err(|problems| Report::new(path, text, problems))?;
+    path.clone_into(&mut plan.path);
+    text.clone_into(&mut plan.text);
+    Ok(plan)
+}
+
+impl PlanFile {
+    /// Returns the file that `name` in the plan means: relative to the plan's folder.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(name)
+    }
+
+    /// Returns where `key` of a cell, or of the plan, stands; of `memory[1]` at least `memory`, else the section's head.
+    #[must_use]
+    pub fn span(&self, cell: Option<usize>, key: &str) -> Option<Span> {
+        let spans = match cell {
+            Some(index) => &self.cells.get(index)?.spans,
+            None => &self.spans,
+        };
+        let whole = key.split_once('[').map_or(key, |(whole, _)| whole);
+        [key, whole, ""].into_iter().find_map(|key| spans.get(key)).cloned()
+    }
+
+    /// Makes a report on this plan.
+    #[must_use]
+    pub fn report(&self, problems: Vec<Problem>) -> Report {
+        Report::new(&self.path, &self.text, problems)
+    }
+}

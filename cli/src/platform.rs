@@ -1,0 +1,200 @@
+//! Boards as `platforms/` describes them: how to start one, and where its loader puts things.
+//!
+//! Owns `platform.toml` and the rule that makes a [`Footprint`] of it; all differences between boards are data there or
+//! in the device tree. The tree comes from `--board`, from the plan, or from QEMU for its exact options.
+
+use crate::plan_file::PlanFile;
+use crate::report::Problem;
+use crate::{qemu, size, suggest};
+use address::{Address as _, PhysAddr, Region};
+use anyhow::{Context as _, Result, bail};
+use plan::Footprint;
+use serde::{Deserialize, Deserializer, de};
+use std::path::{Path, PathBuf};
+
+/// One `platform.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    /// One line for people.
+    pub description: String,
+    /// How QEMU starts it, where QEMU can.
+    pub qemu: Option<Qemu>,
+    /// Where its loader puts things.
+    #[serde(default)]
+    pub placement: Placement,
+}
+
+/// How QEMU starts a board.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Qemu {
+    /// QEMU's name.
+    pub program: String,
+    /// `-M`; `{gic}` stands for the version.
+    pub machine: String,
+    /// The GIC's version unless asked for another.
+    pub gic: u32,
+    /// `-cpu` likewise.
+    pub cpu: String,
+    /// `-smp` likewise.
+    pub smp: u32,
+    /// `-m` likewise.
+    pub memory: String,
+    /// What else it needs.
+    #[serde(default)]
+    pub args: Vec<String>,
+}
+
+/// Where a loader puts image, bundle and tree: offsets from the start of RAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// EL2's image.
+    pub image: ImageRule,
+    /// The bundle.
+    pub bundle: BundleRule,
+    /// The tree, behind the bundle.
+    pub tree: TreeRule,
+}
+
+/// Where EL2's image goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRule {
+    /// Offset.
+    #[serde(deserialize_with = "bytes")]
+    pub at: u64,
+    /// The most it takes, bss and pool included.
+    #[serde(deserialize_with = "bytes")]
+    pub size: u64,
+}
+
+/// Where the bundle goes: whichever is lower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleRule {
+    /// This offset.
+    #[serde(deserialize_with = "bytes")]
+    pub at: u64,
+    /// Or this part of RAM.
+    pub ram_divisor: u64,
+}
+
+/// Where the tree goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeRule {
+    /// The next multiple of this.
+    #[serde(deserialize_with = "bytes")]
+    pub align: u64,
+}
+
+impl Default for Placement {
+    /// As QEMU does: the best guess for a board known by its tree only.
+    fn default() -> Self {
+        Self {
+            image: ImageRule { at: 2 << 20, size: 2 << 20 },
+            bundle: BundleRule { at: 128 << 20, ram_divisor: 2 },
+            tree: TreeRule { align: 2 << 20 },
+        }
+    }
+}
+
+impl Placement {
+    /// Returns what image, bundle and tree take of the RAM bank `ram`; nothing where they do not fit.
+    #[must_use]
+    pub fn footprint(&self, ram: Region<PhysAddr>, bundle_bytes: u64, tree_bytes: u64) -> Option<Footprint> {
+        let base = ram.base();
+        let image = Region::new(base.checked_add(self.image.at)?, self.image.size)?;
+        let offset = self.bundle.at.min(ram.size().checked_div(self.bundle.ram_divisor)?);
+        let bundle = Region::new(base.checked_add(offset)?.align_up(address::PAGE_BYTES)?, bundle_bytes)?;
+        let tree = Region::new(bundle.end().align_up(self.tree.align)?, tree_bytes)?;
+        let fits = [image, bundle, tree].iter().all(|piece| ram.encloses(*piece)) && !image.overlaps(bundle);
+        fits.then_some(Footprint { image, bundle, tree })
+    }
+}
+
+impl Platform {
+    /// Reads the platform `name` of the project at `root`.
+    ///
+    /// # Errors
+    /// Names the platforms there are, or what is wrong with this one.
+    pub fn load(root: &Path, name: &str) -> Result<Self> {
+        let folder = root.join("platforms");
+        let path = folder.join(name).join("platform.toml");
+        let plain = !name.is_empty() && !name.contains(['/', '\\', '.']);
+        let Some(text) = plain.then(|| std::fs::read_to_string(&path).ok()).flatten() else {
+            let mut names: Vec<String> = std::fs::read_dir(&folder)
+                .with_context(|| format!("cannot read {}", folder.display()))?
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect();
+            names.sort();
+            let near = suggest::nearest(name, names.iter().map(String::as_str));
+            let near = near.map_or_else(String::new, |near| format!(", did you mean \"{near}\"?"));
+            bail!("there is no board \"{name}\"; platforms/ has {}{near}", names.join(", "));
+        };
+        toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))
+    }
+}
+
+/// What a plan is judged against: a board's description and its tree.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The description.
+    pub platform: Platform,
+    /// The flattened tree.
+    pub tree: Vec<u8>,
+}
+
+/// Finds the board of `plan`: its tree is `tree` if given, else the plan's own file, else what QEMU has.
+///
+/// # Errors
+/// A [`Report`] where the plan names no board there is; else why there is no tree.
+pub fn target(plan: &PlanFile, tree: Option<&Path>, options: &qemu::Options) -> Result<Target> {
+    let wrong = |message: String| plan.report(vec![Problem::new(message).at(plan.span(None, "board"))]);
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let extension = Path::new(&plan.board).extension().unwrap_or_default();
+    if extension == "dts" {
+        return Err(wrong("the board is a tree's source: compile it with dtc and name the .dtb".into()).into());
+    }
+    if extension == "dtb" {
+        let own = plan.resolve(&plan.board);
+        let tree = match tree {
+            Some(path) => read(path)?,
+            None => read(&own).map_err(|error| wrong(format!("{error:#}")))?,
+        };
+        return Ok(Target { platform: Platform::default(), tree });
+    }
+    let platform = Platform::load(&root()?, &plan.board).map_err(|error| wrong(format!("{error:#}")))?;
+    let tree = match tree {
+        Some(path) => read(path)?,
+        None => qemu::dump_tree(&platform, options)?,
+    };
+    Ok(Target { platform, tree })
+}
+
+/// Returns the project's folder: the one with `platforms/`, above this package, the program or where we stand.
+///
+/// # Errors
+/// Where it is not found.
+pub fn root() -> Result<PathBuf> {
+    let places = [
+        std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from),
+        std::env::current_exe().ok(),
+        std::env::current_dir().ok(),
+        Some(PathBuf::from(env!("CARGO_MANIFEST_DIR"))),
+    ];
+    places
+        .iter()
+        .flatten()
+        .flat_map(|place| place.ancestors())
+        .find(|folder| folder.join("platforms").is_dir() && folder.join("Cargo.toml").is_file())
+        .map(Path::to_owned)
+        .context("cannot find the project's folder, the one with platforms/ in it")
+}
+
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(from)?;
+    size::parse(&text).ok_or_else(|| de::Error::custom(format!("\"{text}\" is no size such as \"2M\"")))
+}

@@ -1,0 +1,279 @@
+//! The words of `cells.toml`: which keys there are, what each may say, which ones wait for a later version.
+//!
+//! Owns the reading of a plan's text into a [`PlanFile`]. A key that is not known is an error with the nearest known
+//! one; a key that is known but does nothing yet is an error unless it says what holds anyway. All errors come in one
+//! go, in the order of the file.
+
+use crate::plan_file::{CellFile, PlanFile, Spans};
+use crate::report::{Problem, Span};
+use crate::{size, suggest};
+use manifest::{Console, Dma, Memory};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+const PLAN_KEYS: [&str; 5] = ["board", "when_idle", "service_cpu", "cell", "channel"];
+const CELL_KEYS: [&str; 19] = [
+    "name",
+    "cpus",
+    "memory",
+    "kernel",
+    "initrd",
+    "bootargs",
+    "devices",
+    "dma",
+    "console",
+    "load",
+    "entry",
+    "dtb",
+    "overlay",
+    "gic",
+    "on_fault",
+    "on_violation",
+    "watchdog",
+    "start",
+    "manager",
+];
+const MEMORY_KEYS: [&str; 4] = ["size", "at", "identity", "rights"];
+
+/// Reads the plan `text`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read(text: &str) -> Result<PlanFile, Vec<Problem>> {
+    let table = DeTable::parse(text).map_err(|error| vec![Problem::new(error.message()).at(error.span())])?;
+    let mut reader = Reader::default();
+    let plan = reader.plan(&table);
+    reader.problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
+    if reader.problems.is_empty() { Ok(plan) } else { Err(reader.problems) }
+}
+
+#[derive(Default)]
+struct Reader {
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn plan(&mut self, table: &Spanned<DeTable<'_>>) -> PlanFile {
+        let mut plan = PlanFile::default();
+        for (key, value) in table.get_ref() {
+            let name = key.get_ref().as_ref();
+            note(&mut plan.spans, name, key.span(), value);
+            match name {
+                "board" => plan.board = self.text(name, value).unwrap_or_default(),
+                "when_idle" => {
+                    let choices = [("stay", Some(false)), ("poweroff", Some(true))];
+                    plan.poweroff_when_idle = self.choice(name, value, &choices).unwrap_or_default();
+                }
+                "service_cpu" => plan.service_cpu = self.index(name, value),
+                "cell" => plan.cells = self.list(name, value, Self::cell),
+                "channel" => self.later("[[channel]]", value, None),
+                _ => self.unknown("the plan", key, &PLAN_KEYS, &mut plan.spans),
+            }
+        }
+        if !plan.spans.contains_key("board") {
+            let problem = Problem::new("the plan has no board");
+            self.problems.push(problem.help("add board = \"qemu-virt\", or another folder of platforms/"));
+        }
+        if !plan.spans.contains_key("cell") {
+            self.problems.push(Problem::new("the plan has no cell").help("add a [[cell]]"));
+        }
+        plan
+    }
+
+    fn cell(&mut self, _: &str, value: &Value<'_>) -> Option<CellFile> {
+        let table = self.table("[[cell]]", value)?;
+        let mut cell = CellFile::default();
+        cell.spans.insert(String::new(), value.span());
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            note(&mut cell.spans, name, key.span(), value);
+            match name {
+                "name" => cell.name = self.text(name, value).unwrap_or_default(),
+                "cpus" => cell.cpus = self.list(name, value, Self::index),
+                "memory" => cell.memory = self.memory(name, value),
+                "kernel" => cell.kernel = self.text(name, value).unwrap_or_default(),
+                "initrd" => cell.initrd = self.text(name, value),
+                "bootargs" => cell.bootargs = self.text(name, value).unwrap_or_default(),
+                "devices" => cell.devices = self.devices(name, value),
+                "dma" => {
+                    let choices = [("none", Some(Dma::None)), ("trusted", Some(Dma::Trusted)), ("smmu", None)];
+                    cell.dma = self.choice(name, value, &choices).unwrap_or_default();
+                }
+                "console" => {
+                    let choices =
+                        [("virtual", Some(Console::Virtual)), ("none", Some(Console::None)), ("passthrough", None)];
+                    cell.console = self.choice(name, value, &choices).unwrap_or_default();
+                }
+                "load" | "entry" | "overlay" | "watchdog" => self.later(name, value, None),
+                "dtb" => self.later(name, value, Some("auto")),
+                "gic" => self.later(name, value, Some("virtual")),
+                "on_fault" | "on_violation" => self.later(name, value, Some("stop")),
+                "start" => self.later(name, value, Some("boot")),
+                "manager" => self.later(name, value, Some("false")),
+                _ => self.unknown("a cell", key, &CELL_KEYS, &mut cell.spans),
+            }
+        }
+        let who = if cell.name.is_empty() { "a cell".to_owned() } else { format!("cell {}", cell.name) };
+        for (key, example) in [("name", "\"linux\""), ("cpus", "[0]"), ("memory", "\"128M\""), ("kernel", "\"Image\"")]
+        {
+            if !cell.spans.contains_key(key) {
+                let problem = Problem::new(format!("{who} has no {key}")).at(value.span());
+                self.problems.push(problem.help(format!("add {key} = {example}")));
+            }
+        }
+        Some(cell)
+    }
+
+    /// Reads `"256M"`, or a list of runs.
+    fn memory(&mut self, name: &str, value: &Value<'_>) -> Vec<Memory> {
+        if value.get_ref().is_array() {
+            return self.list(name, value, Self::run);
+        }
+        let run = |size| Memory { size, at: None, identity: false };
+        self.number(name, value).map(run).into_iter().collect()
+    }
+
+    fn run(&mut self, name: &str, value: &Value<'_>) -> Option<Memory> {
+        let mut run = Memory { size: 0, at: None, identity: false };
+        let mut spans = Spans::new();
+        let table = self.table(name, value)?;
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "size" => run.size = self.number("size", value)?,
+                "at" => run.at = Some(self.number("at", value)?),
+                "identity" => run.identity = self.flag("identity", value)?,
+                "rights" => self.later("rights", value, Some("rwx")),
+                _ => self.unknown("memory", key, &MEMORY_KEYS, &mut spans),
+            }
+        }
+        if !table.contains_key("size") && !spans.contains_key("size") {
+            let problem = Problem::new("a run of memory has no size").at(value.span());
+            self.problems.push(problem.help("write { size = \"64M\" }"));
+        }
+        Some(run)
+    }
+
+    fn devices(&mut self, name: &str, value: &Value<'_>) -> Vec<String> {
+        if value.get_ref().as_str() == Some("rest") {
+            self.later(name, value, None);
+            return Vec::new();
+        }
+        self.items(name, value, Self::text)
+    }
+
+    /// Reads a list that may not be empty.
+    fn list<T>(&mut self, name: &str, value: &Value<'_>, each: fn(&mut Self, &str, &Value<'_>) -> Option<T>) -> Vec<T> {
+        if value.get_ref().as_array().is_some_and(|array| array.iter().next().is_none()) {
+            self.problems.push(Problem::new(format!("{name} is empty")).at(value.span()));
+        }
+        self.items(name, value, each)
+    }
+
+    fn items<T>(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        each: fn(&mut Self, &str, &Value<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        match value.get_ref().as_array() {
+            Some(array) => array.iter().filter_map(|item| each(self, name, item)).collect(),
+            None => self.wrong(name, value, "a list").unwrap_or_default(),
+        }
+    }
+
+    fn table<'v, 'i>(&mut self, name: &str, value: &'v Value<'i>) -> Option<&'v DeTable<'i>> {
+        let table = value.get_ref().as_table();
+        if table.is_some() { table } else { self.wrong(name, value, "a table") }
+    }
+
+    fn text(&mut self, name: &str, value: &Value<'_>) -> Option<String> {
+        match value.get_ref().as_str() {
+            Some(text) if text.contains('\0') => self.wrong(name, value, "text without NUL"),
+            Some("") if name != "bootargs" => self.wrong(name, value, "text that is not empty"),
+            Some(text) => Some(text.to_owned()),
+            None => self.wrong(name, value, "text in quotes"),
+        }
+    }
+
+    fn flag(&mut self, name: &str, value: &Value<'_>) -> Option<bool> {
+        let flag = value.get_ref().as_bool();
+        if flag.is_some() { flag } else { self.wrong(name, value, "true or false") }
+    }
+
+    /// Reads a size or an address: an integer or text with a unit.
+    fn number(&mut self, name: &str, value: &Value<'_>) -> Option<u64> {
+        let number = integer(value).or_else(|| size::parse(value.get_ref().as_str()?));
+        let form = "a number of bytes such as \"256M\", \"64K\" or 0x4000_0000";
+        if number.is_some() { number } else { self.wrong(name, value, form) }
+    }
+
+    fn index(&mut self, name: &str, value: &Value<'_>) -> Option<u32> {
+        let index = integer(value).and_then(|number| u32::try_from(number).ok());
+        if index.is_some() { index } else { self.wrong(name, value, "the index of a CPU: 0, 1, ...") }
+    }
+
+    /// Reads one of the words in `of`; those without a meaning wait for a later version.
+    fn choice<T: Copy>(&mut self, name: &str, value: &Value<'_>, of: &[(&str, Option<T>)]) -> Option<T> {
+        let word = value.get_ref().as_str().unwrap_or_default();
+        match of.iter().find(|(known, _)| *known == word) {
+            Some((_, Some(meaning))) => Some(*meaning),
+            Some(_) => {
+                self.later(name, value, None);
+                None
+            }
+            None => {
+                let ready = of.iter().filter(|(_, meaning)| meaning.is_some());
+                let words: Vec<String> = ready.map(|(known, _)| format!("\"{known}\"")).collect();
+                self.wrong(name, value, &words.join(" or "))
+            }
+        }
+    }
+
+    /// Refuses a key of a later version, unless it says `default`.
+    fn later(&mut self, name: &str, value: &Value<'_>, default: Option<&str>) {
+        let (text, flag) = (value.get_ref().as_str(), value.get_ref().as_bool());
+        if default.is_some() && (text == default || flag.map(|flag| if flag { "true" } else { "false" }) == default) {
+            return;
+        }
+        let said = text.map_or_else(String::new, |text| format!(" = \"{text}\""));
+        let problem = Problem::new(format!("{name}{said} is not in this version")).at(value.span());
+        self.problems.push(match default {
+            Some("false") => problem.help(format!("leave {name} out")),
+            Some(default) => problem.help(format!("leave {name} out, or say \"{default}\"")),
+            None => problem.help("leave it out"),
+        });
+    }
+
+    /// Refuses a key that does not exist; the one it was meant to be then counts as there.
+    fn unknown(&mut self, place: &str, key: &Spanned<DeString<'_>>, known: &[&str], spans: &mut Spans) {
+        let name = key.get_ref().as_ref();
+        let problem = Problem::new(format!("{place} has no key {name}")).at(key.span());
+        self.problems.push(match suggest::nearest(name, known.iter().copied()) {
+            Some(near) => {
+                spans.insert(near.to_owned(), key.span());
+                problem.help(format!("did you mean {near}?"))
+            }
+            None => problem.help(format!("the keys are {}", known.join(", "))),
+        });
+    }
+
+    fn wrong<T>(&mut self, name: &str, value: &Value<'_>, form: &str) -> Option<T> {
+        self.problems.push(Problem::new(format!("{name} must be {form}")).at(value.span()));
+        None
+    }
+}
+
+/// Notes where a key stands, and each item of a list.
+fn note(spans: &mut Spans, name: &str, key: Span, value: &Value<'_>) {
+    spans.insert(name.to_owned(), key.start..value.span().end);
+    for (index, item) in value.get_ref().as_array().into_iter().flat_map(|array| array.iter()).enumerate() {
+        spans.insert(format!("{name}[{index}]"), item.span());
+    }
+}
+
+fn integer(value: &Value<'_>) -> Option<u64> {
+    let integer = value.get_ref().as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}

@@ -1,0 +1,238 @@
+//! The machine as its device tree tells it: CPUs, RAM, interrupt controller, timers, devices, firmware's conduit.
+//!
+//! Owns the index of the tree and what is lifted out of it; borrows the blob. Promises that a [`Board`] has at least a
+//! CPU, a RAM bank, a GIC and the generic timer, that every region is an address of the CPU (translated through every
+//! `ranges` on the way), and that a malformed tree ends in a [`BoardError`], never in a panic. EL2 at boot and the host
+//! tool on the desk read the same tree through this crate, so that they judge a plan alike.
+//!
+//! Data comes from firmware by way of crate `tree` and goes to `plan` and `cell-tree`. Sources: Devicetree
+//! Specification v0.4; the bindings named in each file.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod bus;
+mod cpu;
+mod device;
+mod error;
+mod gic;
+mod interrupt;
+mod memory;
+mod no_dma;
+mod node;
+
+use address::{PhysAddr, Region};
+use alloc::vec::Vec;
+use tree::{NodeId, Tree};
+
+pub use error::BoardError;
+
+/// The board.
+#[derive(Debug)]
+pub struct Board<'a> {
+    /// The whole tree, for whoever needs a property not lifted out here.
+    pub tree: Tree<'a>,
+    /// First string of the root's `compatible`.
+    pub compatible: &'a str,
+    /// The root's `model`.
+    pub model: &'a str,
+    /// CPUs in tree order: a plan names them by this index.
+    pub cpus: Vec<Cpu>,
+    /// RAM banks as the memory nodes tell them.
+    pub ram: Vec<Region<PhysAddr>>,
+    /// What the tree takes out of RAM: /reserved-memory and the memreserve block.
+    pub reserved: Vec<Reserved<'a>>,
+    /// The interrupt controller.
+    pub gic: Gic,
+    /// Interrupt ids of the generic timer.
+    pub timers: Timers,
+    /// The device `stdout-path` names (index into `devices`), else the first known UART.
+    pub stdout: Option<usize>,
+    /// How firmware is called, where the tree has a psci node.
+    pub psci: Option<Conduit>,
+    /// Every MMIO device but the GIC and its frames, ITS and timers.
+    pub devices: Vec<Device<'a>>,
+    /// Where the loader put the bundle (/chosen/linux,initrd-start and -end).
+    pub initrd: Option<Region<PhysAddr>>,
+}
+
+/// A physical CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    /// `reg`: the affinity fields of `MPIDR_EL1`.
+    pub mpidr: u64,
+    /// How it is started.
+    pub start: Start,
+    /// `status` is neither absent nor okay.
+    pub disabled: bool,
+    /// Its node.
+    pub node: NodeId,
+}
+
+/// How a secondary CPU is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// PSCI `CPU_ON`.
+    Psci,
+    /// A word in memory that the CPU polls: `cpu-release-addr`.
+    SpinTable(PhysAddr),
+    /// The tree does not say.
+    Unknown,
+}
+
+/// The instruction that calls firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduit {
+    /// SMC.
+    Smc,
+    /// HVC: something else owns EL2.
+    Hvc,
+}
+
+/// A piece of RAM that is not free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved<'a> {
+    /// Which.
+    pub region: Region<PhysAddr>,
+    /// The node's name, or "memreserve".
+    pub name: &'a str,
+}
+
+/// The interrupt controller's regions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gic {
+    /// `GICv2`: four frames.
+    V2 {
+        /// Distributor.
+        distributor: Region<PhysAddr>,
+        /// CPU interface.
+        cpu: Region<PhysAddr>,
+        /// Virtual interface control.
+        hypervisor: Region<PhysAddr>,
+        /// Virtual CPU interface.
+        virtual_cpu: Region<PhysAddr>,
+        /// Message frames (`GICv2m`), whose writes raise SPIs: nobody's to own.
+        msi: Vec<Region<PhysAddr>>,
+        /// The node.
+        node: NodeId,
+        /// Maintenance interrupt.
+        maintenance: u32,
+    },
+    /// `GICv3` or `GICv4`: distributor and redistributor regions.
+    V3 {
+        /// Distributor.
+        distributor: Region<PhysAddr>,
+        /// Redistributor regions, in order.
+        redistributors: Vec<Region<PhysAddr>>,
+        /// Interrupt translation services.
+        its: Vec<Region<PhysAddr>>,
+        /// The node.
+        node: NodeId,
+        /// Maintenance interrupt.
+        maintenance: u32,
+    },
+}
+
+/// The generic timer's PPIs (INTIDs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// EL3's or secure EL1's physical timer.
+    pub secure: u32,
+    /// EL1 physical timer.
+    pub physical: u32,
+    /// EL1 virtual timer.
+    pub virtual_: u32,
+    /// EL2 physical timer.
+    pub hypervisor: u32,
+    /// The node.
+    pub node: NodeId,
+}
+
+/// One interrupt of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interrupt {
+    /// INTID: 16..32 PPI, 32.. SPI.
+    pub intid: u32,
+    /// Edge triggered, else level.
+    pub edge: bool,
+}
+
+/// An MMIO device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device<'a> {
+    /// Its node.
+    pub node: NodeId,
+    /// Full path.
+    pub path: alloc::string::String,
+    /// First `compatible`, or "".
+    pub compatible: &'a str,
+    /// CPU-physical regions (translated through `ranges`); not page-rounded.
+    pub regions: Vec<Region<PhysAddr>>,
+    /// Windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.
+    pub windows: Vec<Region<PhysAddr>>,
+    /// Its interrupts on the GIC.
+    pub interrupts: Vec<Interrupt>,
+    /// `status` is neither absent nor okay.
+    pub disabled: bool,
+    /// Behind an IOMMU: it, or the bus it bridges to, has `iommus` or `iommu-map`.
+    pub iommu: bool,
+    /// Its first `compatible` is in the reviewed list of devices that master no DMA.
+    pub no_dma: bool,
+}
+
+impl<'a> Board<'a> {
+    /// Reads the device tree at the start of `blob`.
+    ///
+    /// # Errors
+    /// The first thing that is missing or malformed.
+    pub fn parse(blob: &'a [u8]) -> Result<Self, BoardError> {
+        let tree = Tree::parse(blob)?;
+        let cpus = cpu::cpus(&tree)?;
+        let reserved = memory::reserved(&tree)?;
+        let found = device::survey(&tree)?;
+        let gic = found.gic.ok_or(BoardError::Missing("GIC the CPUs can reach"))?;
+        let timers = found.timers.ok_or(BoardError::Missing("generic timer"))?;
+        if found.ram.is_empty() {
+            return Err(BoardError::Missing("RAM"));
+        }
+        Ok(Self {
+            compatible: tree.string(NodeId::ROOT, "compatible").unwrap_or_default(),
+            model: tree.string(NodeId::ROOT, "model").unwrap_or_default(),
+            stdout: device::stdout(&tree, &found.devices),
+            initrd: initrd(&tree)?,
+            devices: found.devices,
+            psci: found.psci,
+            ram: found.ram,
+            tree,
+            cpus,
+            reserved,
+            gic,
+            timers,
+        })
+    }
+
+    /// Finds a device by path, alias or label; its index in [`Board::devices`].
+    #[must_use]
+    pub fn device(&self, path: &str) -> Option<usize> {
+        device::of_node(&self.devices, self.tree.find(path)?)
+    }
+}
+
+/// Reads where the loader put the initrd.
+fn initrd(tree: &Tree<'_>) -> Result<Option<Region<PhysAddr>>, BoardError> {
+    let Some(chosen) = tree.child(NodeId::ROOT, "chosen") else {
+        return Ok(None);
+    };
+    let (start, end) = ("linux,initrd-start", "linux,initrd-end");
+    if tree.property(chosen, start).is_none() {
+        return Ok(None);
+    }
+    let read = |name| tree.u64(chosen, name).ok_or_else(|| malformed(tree, chosen, name));
+    Ok(Region::from_ends(PhysAddr::at(read(start)?), PhysAddr::at(read(end)?)))
+}
+
+/// Names the property of `id` that cannot be read.
+fn malformed(tree: &Tree<'_>, id: NodeId, property: &'static str) -> BoardError {
+    BoardError::Malformed { path: tree.path(id), property }
+}

@@ -1,0 +1,253 @@
+//! One stream for the UART out of several sources, line by line.
+//!
+//! Each source has a lane that collects its current line; a lane is printed when its line is complete, when it is
+//! [`LINE_BYTES`] long, or when its source has been silent for a round, so that prompts and echo show. Of two sources
+//! one never prints into the other's line: an unfinished line on the terminal is ended first, and later taken up again
+//! under its own prefix. Lanes take turns by lines; a line in several pieces keeps its turn for `LONG_LINE_PIECES`.
+//!
+//! `\n` becomes `\r\n`; `\r` before it is dropped; any other `\r` is followed by the prefix again, so that text drawn
+//! over a line leaves its prefix alone. Of the other control bytes tab, backspace and escape pass.
+
+/// The bytes of a line that are held back for its end.
+pub const LINE_BYTES: usize = 120;
+
+/// The pieces of one line that are printed before others get their turn.
+const LONG_LINE_PIECES: u8 = 8;
+
+/// The ticks without a byte after which a line is shown unfinished: at least one whole round lies between two.
+const QUIET_TICKS: u8 = 2;
+
+/// Where lines come from: a cell, or EL2's log.
+pub trait Source {
+    /// Returns the name for the prefix.
+    fn name(&self) -> &str;
+    /// Takes the next byte.
+    fn pop(&self) -> Option<u8>;
+}
+
+impl<T: Source + ?Sized> Source for &T {
+    fn name(&self) -> &str {
+        T::name(self)
+    }
+    fn pop(&self) -> Option<u8> {
+        T::pop(self)
+    }
+}
+
+/// How far a call of [`Mux::poll`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Everything is printed: nothing to do until a source has a byte.
+    Idle,
+    /// Unfinished lines wait for their end, or for [`Mux::tick`].
+    Held,
+    /// The budget is spent; there may be more.
+    More,
+}
+
+/// How the text of a lane ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Not yet.
+    Open,
+    /// With a line break.
+    Line,
+    /// With a return to the line's beginning.
+    Return,
+}
+
+/// What of a lane is printed next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Rest,
+    Break,
+    Open,
+    Name,
+    Close,
+    Text,
+    End,
+}
+
+#[derive(Debug)]
+struct Lane {
+    text: [u8; LINE_BYTES],
+    len: usize,
+    end: End,
+    /// A `\r` whose successor decides what it means.
+    carriage: bool,
+    /// The byte that began the next text before this one was printed.
+    carry: Option<u8>,
+    /// Part of the line is printed.
+    begun: bool,
+    /// The prefix is due though the line is begun: the cursor went back to its beginning.
+    returned: bool,
+    quiet: u8,
+}
+
+impl Lane {
+    const fn new() -> Self {
+        Self {
+            text: [0; LINE_BYTES],
+            len: 0,
+            end: End::Open,
+            carriage: false,
+            carry: None,
+            begun: false,
+            returned: false,
+            quiet: 0,
+        }
+    }
+
+    /// Takes bytes up to the end of the line, a lane full, or the last there is; `open`: the cursor stands in its line.
+    fn fill(&mut self, source: &impl Source, open: bool) {
+        for _ in 0..LINE_BYTES {
+            if self.end != End::Open || self.len == LINE_BYTES {
+                return;
+            }
+            let Some(byte) = self.carry.take().or_else(|| source.pop()) else { return };
+            self.take(byte, open);
+        }
+    }
+
+    fn take(&mut self, byte: u8, open: bool) {
+        // All of the line but its end was printed, and another source has ended it on the terminal.
+        let ended = self.len == 0 && self.begun && !open;
+        let after_return = core::mem::take(&mut self.carriage);
+        match byte {
+            b'\n' if ended => self.begun = false,
+            b'\n' => self.end = End::Line,
+            b'\r' => self.carriage = self.len > 0 || self.begun,
+            _ if after_return && !ended => (self.end, self.carry) = (End::Return, Some(byte)),
+            b'\t' | 0x08 | 0x1b | b' '..=b'~' | 0x80.. => {
+                if let Some(place) = self.text.get_mut(self.len) {
+                    *place = byte;
+                    self.len = self.len.saturating_add(1);
+                    self.quiet = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells whether the lane is to be printed.
+    const fn is_ready(&self) -> bool {
+        !matches!(self.end, End::Open) || self.len == LINE_BYTES || self.len > 0 && self.quiet >= QUIET_TICKS
+    }
+}
+
+/// The sources' lanes, and where the printing stands. `N` is the most sources.
+#[derive(Debug)]
+pub struct Mux<const N: usize> {
+    lanes: [Lane; N],
+    /// The lane whose turn it is, or that is being printed.
+    turn: usize,
+    /// How many pieces of its line it has printed in this turn.
+    streak: u8,
+    /// The lane in whose unfinished line the cursor stands.
+    open: Option<usize>,
+    stage: Stage,
+    /// How many bytes of the stage are printed.
+    at: usize,
+}
+
+impl<const N: usize> Default for Mux<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Mux<N> {
+    /// Makes a mux with nothing collected, the cursor at the beginning of a line.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { lanes: [const { Lane::new() }; N], turn: 0, streak: 0, open: None, stage: Stage::Rest, at: 0 }
+    }
+
+    /// Prints at most `budget` bytes. A source keeps its place in `sources` from call to call; those past `N` are not
+    /// heard.
+    pub fn poll<S: Source>(&mut self, sources: &[S], out: &mut impl FnMut(u8), budget: usize) -> Progress {
+        for _ in 0..budget {
+            let Some(byte) = self.next(sources) else {
+                let held = self.lanes.iter().any(|lane| lane.len > 0);
+                return if held { Progress::Held } else { Progress::Idle };
+            };
+            out(byte);
+        }
+        Progress::More
+    }
+
+    /// Ends a round: a source that sent nothing in a whole round gets its unfinished line shown by the next poll.
+    ///
+    /// Rounds should be some 10 ms long, so that a guest that is slow to finish its line is not taken for silent.
+    pub fn tick(&mut self) {
+        for lane in &mut self.lanes {
+            lane.quiet = lane.quiet.saturating_add(1);
+        }
+    }
+
+    /// Returns the next byte for the UART.
+    pub fn next<S: Source>(&mut self, sources: &[S]) -> Option<u8> {
+        loop {
+            if self.stage == Stage::Rest {
+                self.choose(sources)?;
+            }
+            let lane = self.lanes.get_mut(self.turn)?;
+            let (text, following): (&[u8], _) = match self.stage {
+                Stage::Break => (b"\r\n", Stage::Open),
+                Stage::Open => (b"[", Stage::Name),
+                Stage::Name => (sources.get(self.turn).map_or(b"", |source| source.name().as_bytes()), Stage::Close),
+                Stage::Close => (b"] ", Stage::Text),
+                Stage::Text => (lane.text.get(..lane.len).unwrap_or_default(), Stage::End),
+                Stage::End | Stage::Rest => match lane.end {
+                    End::Open => (b"", Stage::Rest),
+                    End::Line => (b"\r\n", Stage::Rest),
+                    End::Return => (b"\r", Stage::Rest),
+                },
+            };
+            if let Some(&byte) = text.get(self.at) {
+                self.at = self.at.saturating_add(1);
+                return Some(byte);
+            }
+            (self.at, self.stage) = (0, following);
+            if following == Stage::Rest {
+                self.finish();
+            }
+        }
+    }
+
+    /// Fills the lanes in turn until one is ready, and begins to print it.
+    fn choose<S: Source>(&mut self, sources: &[S]) -> Option<()> {
+        let count = sources.len().min(N);
+        for index in (self.turn.min(count)..count).chain(0..self.turn.min(count)) {
+            let (lane, source) = (self.lanes.get_mut(index)?, sources.get(index)?);
+            let open = self.open == Some(index);
+            lane.fill(source, open);
+            if lane.is_ready() {
+                if index != self.turn {
+                    (self.turn, self.streak) = (index, 0);
+                }
+                self.stage = match self.open {
+                    Some(_) if !open => Stage::Break,
+                    Some(_) if !lane.returned => Stage::Text,
+                    _ => Stage::Open,
+                };
+                return Some(());
+            }
+        }
+        None
+    }
+
+    /// Empties the printed lane and passes the turn on.
+    fn finish(&mut self) {
+        let Some(lane) = self.lanes.get_mut(self.turn) else { return };
+        lane.begun = lane.end != End::Line;
+        lane.returned = lane.end == End::Return;
+        self.open = lane.begun.then_some(self.turn);
+        (lane.len, lane.end) = (0, End::Open);
+        (self.turn, self.streak) = if lane.begun && self.streak < LONG_LINE_PIECES {
+            (self.turn, self.streak.saturating_add(1))
+        } else {
+            (self.turn.saturating_add(1), 0)
+        };
+    }
+}

@@ -1,0 +1,99 @@
+//! A byte ring between one producer and one consumer, on different CPUs, without a lock.
+//!
+//! `tail` is written by the producer alone, `head` by the consumer alone; both run freely and wrap, their difference is
+//! the number of bytes. A byte is written before `tail` is released and read after it was acquired; a place is reused
+//! after `head` was released and acquired.
+
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// A ring of `N` bytes, a power of two.
+#[derive(Debug)]
+pub struct Ring<const N: usize> {
+    bytes: [AtomicU8; N],
+    head: AtomicU32,
+    tail: AtomicU32,
+    dropped: AtomicU32,
+}
+
+impl<const N: usize> Default for Ring<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Ring<N> {
+    #[allow(clippy::cast_possible_truncation, reason = "asserted to be small")]
+    const BYTES: u32 = {
+        assert!(N.is_power_of_two() && N <= 1 << 30, "a ring's size is a power of two");
+        N as u32
+    };
+
+    /// Makes an empty ring.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            bytes: [const { AtomicU8::new(0) }; N],
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            dropped: AtomicU32::new(0),
+        }
+    }
+
+    /// Adds a byte; the producer calls. A full ring drops it, counts it and returns false.
+    pub fn push(&self, byte: u8) -> bool {
+        let tail = self.tail.load(Ordering::Relaxed);
+        let used = tail.wrapping_sub(self.head.load(Ordering::Acquire));
+        let Some(place) = self.place(tail).filter(|_| used < Self::BYTES) else {
+            self.dropped.store(self.dropped().wrapping_add(1), Ordering::Relaxed);
+            return false;
+        };
+        place.store(byte, Ordering::Relaxed);
+        self.tail.store(tail.wrapping_add(1), Ordering::Release);
+        true
+    }
+
+    /// Takes the oldest byte; the consumer calls.
+    pub fn pop(&self) -> Option<u8> {
+        let head = self.head.load(Ordering::Relaxed);
+        if head == self.tail.load(Ordering::Acquire) {
+            return None;
+        }
+        let byte = self.place(head)?.load(Ordering::Relaxed);
+        self.head.store(head.wrapping_add(1), Ordering::Release);
+        Some(byte)
+    }
+
+    /// Forgets all bytes; the consumer calls.
+    pub fn clear(&self) {
+        self.head.store(self.tail.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Returns how many bytes wait: at least, if the consumer asks; at most, if the producer asks.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let head = self.head.load(Ordering::Acquire);
+        self.tail.load(Ordering::Acquire).wrapping_sub(head).min(Self::BYTES) as usize
+    }
+
+    /// Tells whether no byte waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns how many bytes [`Ring::push`] still takes.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        N.saturating_sub(self.len())
+    }
+
+    /// Returns how many bytes a full ring has dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u32 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn place(&self, at: u32) -> Option<&AtomicU8> {
+        self.bytes.get((at & Self::BYTES.wrapping_sub(1)) as usize)
+    }
+}

@@ -1,0 +1,132 @@
+//! Typing: to a cell, and into the monitor.
+#![allow(clippy::pedantic, clippy::arithmetic_side_effects, reason = "tests")]
+
+use console::{Command, Event, HELP, Input, PROMPT};
+use proptest::prelude::*;
+
+const MONITOR: u8 = 0x1d;
+
+fn open() -> Input {
+    let mut input = Input::new();
+    assert_eq!(input.feed(MONITOR), Event::Echo(PROMPT));
+    input
+}
+
+/// Types `text` and Return; returns the command's answer, or its debug form where it has none.
+fn enter(input: &mut Input, text: &str) -> String {
+    text.bytes().for_each(|byte| {
+        input.feed(byte);
+    });
+    match input.feed(b'\r') {
+        Event::Command(command) => format!("{command:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn bytes_go_to_the_focused_cell_as_they_are() {
+    let mut input = Input::new();
+    for byte in (0..=255).filter(|&byte| byte != MONITOR) {
+        assert_eq!(input.feed(byte), Event::Forward(byte));
+    }
+}
+
+#[test]
+fn the_monitor_key_opens_and_closes() {
+    let mut input = open();
+    assert!(input.is_monitor());
+    assert_eq!(input.feed(b'x'), Event::Echo(b"x"));
+    assert_eq!(input.feed(MONITOR), Event::Echo(b"\n"));
+    assert_eq!(input.feed(b'x'), Event::Forward(b'x'));
+    // What was typed before is forgotten.
+    input.feed(MONITOR);
+    assert_eq!(enter(&mut input, "cells"), "Cells");
+    input.close();
+    assert_eq!(input.feed(b'x'), Event::Forward(b'x'));
+}
+
+#[test]
+fn a_line_can_be_corrected() {
+    let mut input = open();
+    assert_eq!(input.feed(0x7f), Event::None);
+    assert_eq!(enter(&mut input, "cellx\x7f\x08ls"), "Cells");
+    "nonsense".bytes().for_each(|byte| {
+        input.feed(byte);
+    });
+    assert_eq!(input.feed(0x15), Event::Echo(b"\r\x1b[K> "));
+    assert_eq!(enter(&mut input, "help"), "Help");
+}
+
+#[test]
+fn cursor_keys_and_controls_are_ignored() {
+    let mut input = open();
+    assert_eq!(enter(&mut input, "ce\x1b[A\x1b[3~l\0l\x07s"), "Cells");
+}
+
+#[test]
+fn return_and_line_feed_are_one_key() {
+    let mut input = open();
+    assert_eq!(enter(&mut input, "cells"), "Cells");
+    assert_eq!(input.feed(b'\n'), Event::None);
+    assert_eq!(input.feed(b'\n'), Event::Echo(b"\n> "));
+    assert_eq!(enter(&mut input, "  "), format!("{:?}", Event::Echo(b"\n> ")));
+}
+
+#[test]
+fn a_line_is_bounded() {
+    let mut input = open();
+    let answer = enter(&mut input, &"x".repeat(500));
+    assert!(answer.contains(&"x".repeat(80)) && !answer.contains(&"x".repeat(81)));
+}
+
+#[test]
+fn commands_are_parsed() {
+    assert_eq!(Command::parse("cells"), Some(Command::Cells));
+    assert_eq!(Command::parse("  focus   linux "), Some(Command::Focus("linux")));
+    assert_eq!(Command::parse("help"), Some(Command::Help));
+    assert_eq!(Command::parse(" \t "), None);
+    assert_eq!(Command::parse("focus"), Some(Command::Usage("focus CELL")));
+    assert_eq!(Command::parse("focus a b"), Some(Command::Usage("focus CELL")));
+    assert_eq!(Command::parse("cells now"), Some(Command::Usage("cells")));
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    for line in ["stop linux", "start linux", "restart linux", "stats linux", "log", "regs"] {
+        let word = line.split(' ').next().unwrap();
+        let command = Command::parse(line).unwrap();
+        assert_eq!(command, Command::NotYet(word));
+        assert_eq!(command.to_string(), format!("{word}: not in this version"));
+    }
+}
+
+#[test]
+fn a_misspelt_command_gets_a_suggestion() {
+    for (typed, meant) in
+        [("cell", "cells"), ("fcous", "focus"), ("hlep", "help"), ("restrat", "restart"), ("celsl", "cells")]
+    {
+        let answer = Command::parse(typed).unwrap().to_string();
+        assert_eq!(answer, format!("{typed}: unknown; did you mean `{meant}`?"));
+    }
+    assert_eq!(Command::parse("xyzzy").unwrap().to_string(), "xyzzy: unknown; `help` lists the commands");
+    assert_eq!(Command::parse("halting").unwrap().to_string(), "halting: unknown; `help` lists the commands");
+    assert_eq!(Command::parse("x").unwrap().to_string(), "x: unknown; `help` lists the commands");
+}
+
+#[test]
+fn help_names_every_command() {
+    assert!(["cells", "focus", "help", "Ctrl-]"].iter().all(|word| HELP.contains(word)));
+    assert!(HELP.lines().all(|line| line.len() < 80));
+}
+
+proptest! {
+    #[test]
+    fn any_typing_is_taken(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+        let mut input = open();
+        for byte in bytes {
+            if let Event::Command(command) = input.feed(byte) {
+                prop_assert!(!command.to_string().is_empty());
+            }
+        }
+    }
+}

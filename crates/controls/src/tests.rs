@@ -1,0 +1,256 @@
+//! Each table against the value it must have, and each bit against what its loss would open.
+//!
+//! The golden values are written down by hand: a row removed, added or moved makes one of them differ. `CONSEQUENCES`
+//! says in words what a guest could do, or EL2 would lose, without each row: a row without a consequence is red too.
+#![allow(clippy::pedantic, reason = "tests")]
+
+extern crate std;
+use super::*;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+const REGISTERS: [Register; 17] = [
+    HCR_EL2,
+    HCRX_EL2,
+    HFGXTR_EL2,
+    CPTR_EL2,
+    ZCR_EL2,
+    SMCR_EL2,
+    MDCR_EL2,
+    CNTHCTL_EL2,
+    HSTR_EL2,
+    ICH_HCR_EL2,
+    ICC_SRE_EL2,
+    VTCR_EL2,
+    TCR_EL2,
+    MAIR_EL2,
+    SCTLR_EL2,
+    SCTLR_EL1,
+    GUEST_PSTATE,
+];
+
+const ALL: Features = Features::POINTER_AUTH
+    .and(Features::SVE)
+    .and(Features::SME)
+    .and(Features::MTE)
+    .and(Features::RAS)
+    .and(Features::SCXTNUM)
+    .and(Features::HCX)
+    .and(Features::MOPS)
+    .and(Features::FGT)
+    .and(Features::PMU)
+    .and(Features::PMU_V3P1)
+    .and(Features::PMU_V3P5)
+    .and(Features::SPE)
+    .and(Features::TRF);
+
+#[test]
+fn every_register_has_its_golden_value_on_a_plain_and_on_a_full_cpu() {
+    // Without any feature, with all of them.
+    let golden: [(u64, u64); 17] = [
+        (0x0000_0000_8038_003f, 0x0120_0310_8038_003f), // HCR_EL2
+        (0, 0x800),                                     // HCRX_EL2
+        (0, 0x00c0_0000_0000_0000),                     // HFGRTR_EL2, HFGWTR_EL2
+        (0x0010_33ff, 0x0010_22ff),                     // CPTR_EL2
+        (0xf, 0xf),                                     // ZCR_EL2
+        (0xc000_000f, 0xc000_000f),                     // SMCR_EL2
+        (0x0000_0c00, 0x008a_4c00),                     // MDCR_EL2
+        (0x3, 0x3),                                     // CNTHCTL_EL2
+        (0, 0),                                         // HSTR_EL2
+        (0x1, 0x1),                                     // ICH_HCR_EL2
+        (0xf, 0xf),                                     // ICC_SRE_EL2
+        (0x8000_3540, 0x8000_3540),                     // VTCR_EL2
+        (0x8080_3510, 0x8080_3510),                     // TCR_EL2
+        (0x04ff, 0x04ff),                               // MAIR_EL2
+        (0x30cd_183d, 0x30cd_183d),                     // SCTLR_EL2
+        (0x30d5_0838, 0x30d5_0838),                     // SCTLR_EL1
+        (0x3c5, 0x3c5),                                 // SPSR_EL2 of a guest
+    ];
+    for (register, (plain, full)) in REGISTERS.iter().zip(golden) {
+        assert_eq!(register.value(Features::NONE), plain, "{} = {:#x}", register.name, register.value(Features::NONE));
+        assert_eq!(register.value(ALL), full, "{} = {:#x}", register.name, register.value(ALL));
+    }
+}
+
+/// What the loss of a row would mean.
+const CONSEQUENCES: &[(&str, &str, &str)] = &[
+    ("HCR_EL2", "VM", "a guest's address is a physical address: it owns the board"),
+    ("HCR_EL2", "SWIO", "a guest's DC ISW throws away dirty lines of other cells and of EL2"),
+    ("HCR_EL2", "PTW", "a guest's page table placed on a device makes the walker read its registers"),
+    ("HCR_EL2", "FMO", "with passed-through interrupts a guest that masks FIQ is never regained, its SGI0R unfiltered"),
+    ("HCR_EL2", "IMO", "a guest takes EL2's interrupts and sends SGIs to any CPU of the board"),
+    ("HCR_EL2", "AMO", "an error of one cell's device is taken by whoever runs on that CPU, or lost"),
+    ("HCR_EL2", "TSC", "a guest calls firmware: turns CPUs of others on and off, resets the board"),
+    ("HCR_EL2", "TIDCP", "a guest writes cluster controls: caches, prefetch, power of others' CPUs"),
+    ("HCR_EL2", "TACR", "as TIDCP, by ACTLR_EL1"),
+    ("HCR_EL2", "RW", "EL1 is AArch32: no guest starts"),
+    ("HCR_EL2", "TERR", "a guest reads and clears error records of shared caches"),
+    ("HCR_EL2", "APK", "a guest that sees pointer authentication traps on its first key"),
+    ("HCR_EL2", "API", "a guest that sees pointer authentication traps on its first PACIA"),
+    ("HCR_EL2", "EnSCXT", "a guest that sees CSV2_2 traps on SCXTNUM"),
+    ("HCR_EL2", "ATA", "a guest that sees MTE finds its tags ignored"),
+    ("HCRX_EL2", "MSCEn", "userlands die of SIGILL in memcpy"),
+    ("HFGXTR_EL2", "nSMPRI_EL1", "a guest that sees SME traps on SMPRI_EL1"),
+    ("HFGXTR_EL2", "nTPIDR2_EL0", "a guest that sees SME traps on TPIDR2_EL0"),
+    ("CPTR_EL2", "RES1", "a reserved bit is written wrongly: a later CPU may give it any meaning"),
+    ("CPTR_EL2", "TZ", "a reserved bit is written wrongly"),
+    ("CPTR_EL2", "TSM", "a reserved bit is written wrongly"),
+    ("CPTR_EL2", "TTA", "a guest programs the trace unit, which may write to memory by itself"),
+    ("ZCR_EL2", "LEN", "the vector length is whatever reset left"),
+    ("SMCR_EL2", "LEN", "the streaming vector length is whatever reset left"),
+    ("SMCR_EL2", "EZT0", "a guest that sees SME2 traps on ZT0"),
+    ("SMCR_EL2", "FA64", "instructions are illegal in streaming mode that ID registers show"),
+    ("MDCR_EL2", "TDOSA", "a guest asks for a warm reset or powerdown by DBGPRCR_EL1"),
+    ("MDCR_EL2", "TDRA", "a guest reads where the board's debug components are"),
+    ("MDCR_EL2", "TPMS", "a guest samples what EL2 executes"),
+    ("MDCR_EL2", "HPMD", "a guest counts what EL2 executes for it"),
+    ("MDCR_EL2", "TTRF", "a guest opens the trace filter"),
+    ("MDCR_EL2", "HCCD", "a guest's cycle counter shows how long its exits take"),
+    ("CNTHCTL_EL2", "EL1PCTEN", "a guest's read of CNTPCT_EL0 is an exit of no known class"),
+    ("CNTHCTL_EL2", "EL1PCEN", "a guest's physical timer is an exit of no known class"),
+    ("ICH_HCR_EL2", "En", "no virtual interrupt arrives"),
+    ("ICC_SRE_EL2", "SRE", "EL2's own ICC_* accesses are undefined"),
+    ("ICC_SRE_EL2", "DFB", "a legacy FIQ line bypasses the GIC"),
+    ("ICC_SRE_EL2", "DIB", "a legacy IRQ line bypasses the GIC"),
+    ("ICC_SRE_EL2", "Enable", "a guest's access to ICC_SRE_EL1 is an exit"),
+    ("VTCR_EL2", "SL0", "walks start at level 2, on a root that was written for level 1"),
+    ("VTCR_EL2", "IRGN0, ORGN0, SH0", "the walker reads stale tables from memory"),
+    ("VTCR_EL2", "RES1", "a reserved bit is written wrongly"),
+    ("TCR_EL2", "T0SZ", "the input range has no root level that fits"),
+    ("TCR_EL2", "IRGN0, ORGN0, SH0", "the walker reads stale tables from memory"),
+    ("TCR_EL2", "RES1", "a reserved bit is written wrongly"),
+    ("MAIR_EL2", "Attr0", "EL2's memory is device memory: unaligned loads and exclusives fault"),
+    ("MAIR_EL2", "Attr1", "device writes wait for their end point: nGnRnE"),
+    ("SCTLR_EL2", "M", "EL2 runs untranslated: no W^X, no guard pages"),
+    ("SCTLR_EL2", "C", "EL2's stores bypass caches that guests and walkers read"),
+    ("SCTLR_EL2", "SA", "a broken stack pointer is used"),
+    ("SCTLR_EL2", "I", "every fetch goes to memory"),
+    ("SCTLR_EL2", "WXN", "a wrong descriptor makes a writable page executable in EL2"),
+    ("SCTLR_EL2", "RES1", "a reserved bit is written wrongly"),
+    ("SCTLR_EL1", "SA, SA0", "a guest relying on reset state sees other stack checks"),
+    ("SCTLR_EL1", "CP15BEN", "an AArch32 program's barrier is undefined"),
+    ("SCTLR_EL1", "nTWI, nTWE", "EL0's WFI and WFE trap to a guest that does not expect it"),
+    ("SCTLR_EL1", "RES1", "a reserved bit is written wrongly"),
+    ("GUEST_PSTATE", "M", "the guest starts at EL0"),
+    ("GUEST_PSTATE", "F, I, A, D", "an interrupt hits a guest before its vectors are set"),
+];
+
+#[test]
+fn every_bit_has_a_consequence_and_every_consequence_its_bit() {
+    let rows: Vec<_> = REGISTERS.iter().flat_map(|r| r.set.iter().map(|bit| (r.name, bit.name))).collect();
+    let known: Vec<_> = CONSEQUENCES.iter().map(|&(register, bit, _)| (register, bit)).collect();
+    assert_eq!(rows, known);
+}
+
+#[test]
+fn losing_any_one_row_changes_the_value() {
+    for register in &REGISTERS {
+        for (lost, bit) in register.set.iter().enumerate() {
+            let features = if matches!(bit.when, When::Without(_)) { Features::NONE } else { ALL };
+            let rest = register.set.iter().enumerate().filter(|&(i, b)| {
+                i != lost
+                    && match b.when {
+                        When::Always => true,
+                        When::With(f) => features.has(f),
+                        When::Without(f) => !features.has(f),
+                    }
+            });
+            let without = rest.fold(0, |value, (_, b)| value | b.value);
+            assert_eq!(register.value(features), without | bit.value, "{}", register.name);
+            assert_ne!(register.value(features), without, "{} {} is worth nothing", register.name, bit.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_left_clear_is_clear_on_every_cpu_and_says_why() {
+    for register in &REGISTERS {
+        for bit in register.set.iter().chain(register.clear) {
+            assert!(bit.value != 0 && !bit.why.is_empty() && !bit.name.is_empty(), "{}", register.name);
+        }
+        for bit in register.clear {
+            for features in [Features::NONE, ALL] {
+                assert_eq!(register.value(features) & bit.value, 0, "{} {}", register.name, bit.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_two_rows_of_a_register_name_the_same_bit() {
+    for register in &REGISTERS {
+        let mut seen = 0;
+        for bit in register.set.iter().chain(register.clear) {
+            assert_eq!(seen & bit.value, 0, "{} {}", register.name, bit.name);
+            seen |= bit.value;
+        }
+    }
+}
+
+#[test]
+fn output_sizes_stop_at_what_the_granule_has() {
+    assert_eq!(vtcr_el2(2), 0x8002_3559); // cortex-a53: 40 bits
+    assert_eq!(vtcr_el2(4), 0x8004_3559); // cortex-a72: 44 bits
+    assert_eq!(vtcr_el2(5), 0x8005_3559);
+    assert_eq!(vtcr_el2(6), vtcr_el2(5), "52 bits: PS = 6 would fault on the first walk");
+    assert_eq!(vtcr_el2(0) & 0x3f, 32, "a stage-2 input may not be larger than the CPU's addresses");
+    assert_eq!(vtcr_el2(1) & 0x3f, 28);
+    assert_eq!(tcr_el2(4), 0x8084_3510);
+    assert_eq!(tcr_el2(6), tcr_el2(5));
+}
+
+#[test]
+fn counters_go_to_the_guest_where_there_is_a_pmu() {
+    assert_eq!(mdcr_el2(Features::PMU, 6), 0xc06);
+    assert_eq!(mdcr_el2(Features::NONE, 6), 0xc00);
+    assert_eq!(mdcr_el2(Features::PMU, u64::MAX) & !0x1f, 0xc00, "the count stays in its field");
+}
+
+#[test]
+fn a_vcpu_knows_its_number_and_nothing_of_the_board() {
+    assert_eq!(vmpidr_el2(0), 0x8000_0000);
+    assert_eq!(vmpidr_el2(3), 0x8000_0003);
+}
+
+#[test]
+fn features_are_read_where_id_registers_hold_them() {
+    // What QEMU's CPUs show.
+    let a72 = IdRegisters { pfr0: 0x2222, dfr0: 0x1030_5106, ..IdRegisters::default() };
+    assert_eq!(Features::read(&a72), Features::PMU);
+    let one = |ids: IdRegisters| Features::read(&ids);
+    let none = IdRegisters::default();
+    assert_eq!(one(none), Features::NONE);
+    for shift in [4, 8, 24, 28] {
+        assert_eq!(one(IdRegisters { isar1: 1 << shift, ..none }), Features::POINTER_AUTH);
+    }
+    for shift in [8, 12] {
+        assert_eq!(one(IdRegisters { isar2: 1 << shift, ..none }), Features::POINTER_AUTH);
+    }
+    assert_eq!(one(IdRegisters { isar2: 1 << 16, ..none }), Features::MOPS);
+    assert_eq!(one(IdRegisters { pfr0: 1 << 32, ..none }), Features::SVE);
+    assert_eq!(one(IdRegisters { pfr0: 1 << 28, ..none }), Features::RAS);
+    assert_eq!(one(IdRegisters { pfr0: 1 << 56, ..none }), Features::NONE);
+    assert_eq!(one(IdRegisters { pfr0: 2 << 56, ..none }), Features::SCXTNUM);
+    assert_eq!(one(IdRegisters { pfr1: 2 << 32, ..none }), Features::SCXTNUM);
+    assert_eq!(one(IdRegisters { pfr1: 1 << 8, ..none }), Features::NONE);
+    assert_eq!(one(IdRegisters { pfr1: 2 << 8, ..none }), Features::MTE);
+    assert_eq!(one(IdRegisters { pfr1: 1 << 24, ..none }), Features::SME);
+    assert_eq!(one(IdRegisters { mmfr0: 1 << 56, ..none }), Features::FGT);
+    assert_eq!(one(IdRegisters { mmfr1: 1 << 40, ..none }), Features::HCX);
+    assert_eq!(one(IdRegisters { dfr0: 1 << 32, ..none }), Features::SPE);
+    assert_eq!(one(IdRegisters { dfr0: 1 << 40, ..none }), Features::TRF);
+    assert_eq!(one(IdRegisters { dfr0: 0xf << 8, ..none }), Features::NONE, "an implementation-defined PMU is none");
+    assert_eq!(one(IdRegisters { dfr0: 4 << 8, ..none }), Features::PMU.and(Features::PMU_V3P1));
+    let v3p5 = Features::PMU.and(Features::PMU_V3P1).and(Features::PMU_V3P5);
+    assert_eq!(one(IdRegisters { dfr0: 6 << 8, ..none }), v3p5);
+}
+
+proptest! {
+    #[test]
+    fn no_id_register_takes_a_trap_away_that_a_plain_cpu_has(pfr0: u64, pfr1: u64, isar1: u64, isar2: u64, dfr0: u64) {
+        let features = Features::read(&IdRegisters { pfr0, pfr1, isar1, isar2, dfr0, ..IdRegisters::default() });
+        prop_assert_eq!(HCR_EL2.value(features) & 0xffff_ffff, HCR_EL2.value(Features::NONE));
+        prop_assert_eq!(mdcr_el2(features, 0) & 0xc00, 0xc00);
+        prop_assert_eq!(CPTR_EL2.value(features) & !(1 << 8 | 1 << 12), 0x0010_22ff);
+    }
+}

@@ -1,0 +1,189 @@
+//! What traps to EL2 and what is the guest's own: the table behind the isolation of cells.
+//!
+//! A vCPU owns its physical CPU for good. So what is private to a CPU (FP registers, debug registers, counters, its
+//! translation regime) may be the guest's without a trap; what reaches past the CPU (firmware, SGIs, power requests,
+//! error records, implementation-defined controls) traps. DDI 0487 D24.2 (each register by name).
+
+use crate::features::Features;
+use crate::table::table;
+
+table! {
+    /// Hypervisor configuration: what routes, what traps, what stays open.
+    HCR_EL2
+    set {
+        "VM" = 1 << 0, "stage 2 stands between the guest and every physical address";
+        "SWIO" = 1 << 1, "invalidate by set and way cleans too: it loses no other cell's dirty lines";
+        "PTW" = 1 << 2, "a guest's table walk that hits device memory aborts instead of reading a device";
+        "FMO" = 1 << 3, "FIQs come to EL2, and the guest's mask cannot hold them; ICC_SGI0R_EL1 traps";
+        "IMO" = 1 << 4, "IRQs come to EL2; ICC_* become the virtual interface, ICC_SGI1R_EL1 traps";
+        "AMO" = 1 << 5, "SErrors come to EL2, which knows whose device or memory failed";
+        "TSC" = 1 << 19, "SMC traps: firmware serves EL2 only";
+        "TIDCP" = 1 << 20, "implementation-defined registers trap: some control clusters or shared caches";
+        "TACR" = 1 << 21, "ACTLR_EL1 traps: implementation-defined, on some CPUs the cluster's";
+        "RW" = 1 << 31, "EL1 is AArch64: AArch32 guests are not offered";
+        "TERR" = 1 << 36, with RAS, "error records trap: those of shared caches and memory are every cell's";
+        "APK" = 1 << 40, with POINTER_AUTH, "the guest's keys are its own: they sit in this CPU";
+        "API" = 1 << 41, with POINTER_AUTH, "ID registers show pointer authentication: let it run";
+        "EnSCXT" = 1 << 53, with SCXTNUM, "SCXTNUM_EL1 and SCXTNUM_EL0 are private to the CPU, and shown";
+        "ATA" = 1 << 56, with MTE, "ID registers show allocation tags: let the guest use those of its RAM";
+    }
+    clear {
+        "VF, VI, VSE" = 0b111 << 6, "virtual interrupts come from list registers, a virtual SError from a handler";
+        "FB, BSU" = 0b111 << 9, "vCPUs never move: a guest's own shareability choice is right as it stands";
+        "DC" = 1 << 12, "with its MMU off a guest sees memory as bare metal does";
+        "TWI, TWE" = 0b11 << 13, "the CPU is the vCPU's own, so it may sleep on it; interrupts wake it through EL2";
+        "TID0-TID3" = 0b1111 << 15, "guests read the CPU's own ID registers; what they show is enabled here";
+        "TSW" = 1 << 22, "under VM and SWIO set and way loses no data; on shared caches it costs time, as evictions do";
+        "TPCP, TPU, TTLB" = 0b111 << 23, "maintenance by address or VMID reaches the cell's own only";
+        "TVM, TRVM" = 1 << 26 | 1 << 30, "stage 1 is the guest's business";
+        "TGE" = 1 << 27, "EL1 exists";
+        "TDZ" = 1 << 28, "DC ZVA goes through stage 2";
+        "HCD" = 1 << 29, "HVC is the guest's way to PSCI";
+        "CD, ID" = 0b11 << 32, "stage 2 caches what its attributes say";
+        "E2H" = 1 << 34, "EL2 hosts no applications; the layouts in this file are those of E2H = 0";
+        "TLOR" = 1 << 35, "ordering regions order this CPU's accesses only";
+        "TEA" = 1 << 37, "a synchronous external abort of the guest's access is the guest's to handle";
+        "NV, NV1, NV2" = 0b11 << 42 | 1 << 45, "no nested virtualisation";
+        "AT" = 1 << 44, "address translation is the guest's own";
+        "FWB" = 1 << 46, "crate stage2 encodes MemAttr as without FWB";
+        "FIEN" = 1 << 47, "fault injection into error records stays closed";
+        "TID4, TID5" = 1 << 49 | 1 << 58, "as TID0-TID3";
+    }
+}
+
+table! {
+    /// Extended hypervisor configuration; written where [`Features::HCX`] is.
+    HCRX_EL2
+    set {
+        "MSCEn" = 1 << 11, with MOPS, "memory copy and set instructions are shown and run: userlands use them";
+    }
+    clear {
+        "EnAS0, EnALS, EnASR" = 0b111, "64-byte loads and stores go to accelerators no cell owns";
+        "FnXS" = 1 << 3, "TLB maintenance keeps waiting for XS memory too";
+        "TALLINT, VINMI, VFNMI" = 0b111 << 6, "no non-maskable interrupts are offered";
+    }
+}
+
+table! {
+    /// Fine-grained traps, `HFGRTR_EL2` and `HFGWTR_EL2` alike; written where [`Features::FGT`] is, with 0 in
+    /// `HFGITR_EL2`, `HDFGRTR_EL2` and `HDFGWTR_EL2`. Bits whose names begin with n are gates: set is open.
+    HFGXTR_EL2
+    set {
+        "nSMPRI_EL1" = 1 << 54, with SME, "streaming priority is shown with SME; SMPRIMAP_EL2 is not in use";
+        "nTPIDR2_EL0" = 1 << 55, with SME, "SME's thread register is private to the CPU";
+    }
+    clear {}
+}
+
+table! {
+    /// Traps of floating point, SVE, SME and trace.
+    CPTR_EL2
+    set {
+        "RES1" = 1 << 13 | 1 << 9 | 0xff, "reserved, one";
+        "TZ" = 1 << 8, without SVE, "reserved, one, where there is no SVE; where there is, it is the guest's";
+        "TSM" = 1 << 12, without SME, "reserved, one, where there is no SME; where there is, it is the guest's";
+        "TTA" = 1 << 20, "trace registers trap: a trace unit reports to the board, not to the cell";
+    }
+    clear {
+        "TFP" = 1 << 10, "FP registers are the guest's: EL2 is built without floating point and never touches them";
+        "TAM" = 1 << 30, "activity monitors count this CPU only";
+        "TCPAC" = 1 << 31, "CPACR_EL1 is the guest's own";
+    }
+}
+
+table! {
+    /// SVE vector length for EL1; written where [`Features::SVE`] is.
+    ZCR_EL2
+    set {
+        "LEN" = 0xf, "the longest the CPU has, as bare metal would";
+    }
+    clear {}
+}
+
+table! {
+    /// SME vector length and features for EL1; written where [`Features::SME`] is.
+    SMCR_EL2
+    set {
+        "LEN" = 0xf, "the longest the CPU has, as bare metal would";
+        "EZT0" = 1 << 30, "ZT0 is a register like the others";
+        "FA64" = 1 << 31, "the whole instruction set in streaming mode, where the CPU has it";
+    }
+    clear {}
+}
+
+table! {
+    /// Debug, performance monitors and profiling. [`mdcr_el2`] adds HPMN.
+    MDCR_EL2
+    set {
+        "TDOSA" = 1 << 10, "OS lock and DBGPRCR_EL1 trap: the latter asks for resets and power";
+        "TDRA" = 1 << 11, "the debug ROM's address traps: it names board addresses";
+        "TPMS" = 1 << 14, with SPE, "profiling controls trap: samples would tell of EL2";
+        "HPMD" = 1 << 17, with PMU_V3P1, "the guest's event counters stand still in EL2: they tell nothing of it";
+        "TTRF" = 1 << 19, with TRF, "trace filters trap, as the trace unit does";
+        "HCCD" = 1 << 23, with PMU_V3P5, "its cycle counter stands still in EL2 too";
+    }
+    clear {
+        "TPMCR, TPM" = 0b11 << 5, "the PMU is the guest's: it counts this CPU only";
+        "HPME" = 1 << 7, "no counter is reserved for EL2";
+        "TDE" = 1 << 8, "debug exceptions are the guest's to take";
+        "TDA" = 1 << 9, "breakpoints and watchpoints are the guest's: they sit in this CPU and match EL1 and EL0 only";
+        "E2PB" = 0b11 << 12, "EL1 cannot own the profiling buffer: its registers trap";
+        "E2TB" = 0b11 << 24, "EL1 cannot own the trace buffer: its registers trap";
+        "TDCC" = 1 << 27, "the debug channel ends at an external debugger, at no other cell";
+        "MTPME" = 1 << 28, "events of the core's other threads are not counted";
+    }
+}
+
+/// Returns `MDCR_EL2` with HPMN = `counters`, which is `PMCR_EL0.N`: all event counters are the guest's.
+#[must_use]
+pub const fn mdcr_el2(features: Features, counters: u64) -> u64 {
+    MDCR_EL2.value(features) | if features.has(Features::PMU) { counters & 0x1f } else { 0 }
+}
+
+table! {
+    /// Timers and counters.
+    CNTHCTL_EL2
+    set {
+        "EL1PCTEN" = 1 << 0, "the physical counter is readable: it only counts";
+        "EL1PCEN" = 1 << 1, "the EL1 physical timer is this CPU's and so the guest's; EL2 has its own";
+    }
+    clear {
+        "EVNTEN" = 1 << 2, "no event stream from EL2";
+        "ECV" = 1 << 12, "the physical counter is not offset";
+        "EL1TVT, EL1TVCT" = 0b11 << 13, "the virtual timer is the guest's";
+    }
+}
+
+table! {
+    /// `AArch32` coprocessor 15, from EL0.
+    HSTR_EL2
+    set {}
+    clear {
+        "T0-T15" = 0xffff, "AArch32 EL0 reaches only what the guest's EL1 lets it";
+    }
+}
+
+table! {
+    /// `GICv3`'s virtual CPU interface. IHI 0069 12.4.
+    ICH_HCR_EL2
+    set {
+        "En" = 1 << 0, "list registers reach the guest";
+    }
+    clear {
+        "UIE, LRENPIE, NPIE" = 0b111 << 1, "set only while interrupts wait for a list register";
+        "TC, TALL0, TALL1, TSEI" = 0b1111 << 10, "the virtual interface is the guest's: a trap would protect nothing";
+        "TDIR" = 1 << 14, "deactivation is the virtual interface's work";
+    }
+}
+
+table! {
+    /// The system register interface of `GICv3`. IHI 0069 12.2.
+    ICC_SRE_EL2
+    set {
+        "SRE" = 1 << 0, "EL2 drives the GIC by system registers";
+        "DFB" = 1 << 1, "no FIQ bypass";
+        "DIB" = 1 << 2, "no IRQ bypass";
+        "Enable" = 1 << 3, "ICC_SRE_EL1 does not trap: clearing SRE there costs the guest its own interface, no more";
+    }
+    clear {}
+}

@@ -1,0 +1,105 @@
+//! Reading a bundle: images and manifest out of a FIT.
+//!
+//! Owns the layout of `/images`: each node has `data-position` and `data-size` (bytes from the start of the FIT, behind
+//! its tree) and a `hash-1` with `algo` and `value`. Promises that every payload handed out lies inside the bytes; that
+//! it is what it should be, only [`ImageEntry::verify`] says.
+//!
+//! U-Boot, `doc/usage/fit/source_file_format.rst`, "/images node", "External data".
+
+use crate::{BundleError, Digest, Manifest, digest};
+use alloc::vec::Vec;
+use tree::{NodeId, Tree};
+
+/// A bundle, read and found well-formed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle<'a> {
+    /// The plan.
+    pub manifest: Manifest<'a>,
+    /// What lies under `/images`, in tree order.
+    pub images: Vec<ImageEntry<'a>>,
+    /// Bytes from the start of the FIT to the end of its last payload.
+    pub size: u64,
+}
+
+/// One image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageEntry<'a> {
+    /// Node name under `/images`.
+    pub name: &'a str,
+    /// Its bytes, not yet checked.
+    pub payload: &'a [u8],
+    /// What they must hash to.
+    pub digest: Digest,
+}
+
+impl ImageEntry<'_> {
+    /// Tells whether the payload is what the bundle says it is.
+    #[must_use]
+    pub fn verify(&self, hasher: &impl digest::Hasher) -> bool {
+        digest::check(self.payload, &self.digest, hasher)
+    }
+}
+
+impl<'a> Bundle<'a> {
+    /// Returns how many bytes the tree of a FIT has, from its first 8 (`totalsize`); the payloads come after it.
+    #[must_use]
+    pub fn total_size(header: &[u8]) -> Option<u64> {
+        tree::size_of(header).map(u64::from)
+    }
+
+    /// Reads a bundle from the bytes where the loader put it, which may go on behind its end.
+    ///
+    /// # Errors
+    /// Says the first thing that is wrong.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, BundleError> {
+        let (need, have) = (Self::total_size(bytes).ok_or(BundleError::NotATree)?, bytes.len() as u64);
+        if need > have {
+            return Err(BundleError::Truncated { need, have });
+        }
+        let tree = Tree::parse(bytes).map_err(BundleError::Tree)?;
+        let folder =
+            tree.child(tree.root(), "images").ok_or_else(|| BundleError::missing(&tree, tree.root(), "images"))?;
+        let mut bundle = Bundle { manifest: Manifest::default(), images: Vec::new(), size: need };
+        for node in tree.children(folder) {
+            let (image, end) = image(&tree, node, bytes)?;
+            bundle.images.push(image);
+            bundle.size = bundle.size.max(end);
+        }
+        bundle.manifest = crate::cellwall::read(&tree, &bundle.images)?;
+        Ok(bundle)
+    }
+
+    /// Returns the image of that name.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<&ImageEntry<'a>> {
+        self.images.iter().find(|image| image.name == name)
+    }
+}
+
+/// Reads one image node; beside the entry, where its payload ends.
+fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8]) -> Result<(ImageEntry<'a>, u64), BundleError> {
+    let name = tree.name(node);
+    let number = |key| tree.u64(node, key).ok_or_else(|| BundleError::missing(tree, node, key));
+    let (start, size) = (number("data-position")?, number("data-size")?);
+    let outside = || BundleError::Payload(name.into());
+    let need = start.checked_add(size).ok_or_else(outside)?;
+    if Bundle::total_size(bytes).is_none_or(|tree_end| start < tree_end) {
+        return Err(outside());
+    }
+    let range = usize::try_from(start).ok().zip(usize::try_from(need).ok());
+    let payload = range
+        .and_then(|(start, end)| bytes.get(start..end))
+        .ok_or(BundleError::Truncated { need, have: bytes.len() as u64 })?;
+    let digest = digest(tree, node).ok_or_else(|| BundleError::missing(tree, node, "hash-1 of sha256 or crc32"))?;
+    Ok((ImageEntry { name, payload, digest }, need))
+}
+
+fn digest(tree: &Tree<'_>, image: NodeId) -> Option<Digest> {
+    let hash = tree.child(image, "hash-1")?;
+    let value = tree.property(hash, "value")?;
+    match tree.string(hash, "algo")? {
+        "sha256" => Some(Digest::Sha256(value.try_into().ok()?)),
+        "crc32" => Some(Digest::Crc32(u32::from_be_bytes(value.try_into().ok()?))),
+        _ => None,
+    }
+}

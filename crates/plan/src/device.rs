@@ -1,0 +1,147 @@
+//! Which cell owns which device.
+//!
+//! Promises that each device has one owner; EL2 keeps the GIC, every SMMU and the console UART. Data comes from
+//! `Board::devices` and the plan's `devices`; it goes to the cells' maps and to the walls.
+
+use address::{PAGE_BYTES, PhysAddr, Region};
+use alloc::{format, vec, vec::Vec};
+use board::{Board, Gic};
+use manifest::Manifest;
+
+use crate::{Finding, IPA_END, Key, Owner, dma, page, suggest, wall};
+
+/// What EL2 keeps to itself: whoever programs one of these decides where DMA goes.
+const SMMUS: [&str; 6] = ["arm,smmu-v3", "arm,smmu-v2", "arm,smmu-v1", "arm,mmu-500", "arm,mmu-401", "arm,mmu-400"];
+
+/// Who owns which device.
+pub(crate) struct Devices {
+    /// For each device of the board its owner, and the index in that cell's `devices`.
+    claims: Vec<(Owner, usize)>,
+    /// Every piece of device space in whole pages, ascending: the GIC's frames too.
+    pub(crate) spans: Vec<Span>,
+}
+
+/// A piece of device space in whole pages.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    /// The pages.
+    pub(crate) region: Region<PhysAddr>,
+    /// Whose; the GIC's where none.
+    pub(crate) device: Option<usize>,
+}
+
+impl Devices {
+    /// Returns who owns `device`; the GIC is EL2's.
+    pub(crate) fn owner(&self, device: Option<usize>) -> Owner {
+        device.map_or(Owner::El2, |device| self.claim(device).0)
+    }
+
+    /// Returns the owner of `device` and the index in that cell's `devices`.
+    pub(crate) fn claim(&self, device: usize) -> (Owner, usize) {
+        self.claims.get(device).copied().unwrap_or((Owner::Nobody, 0))
+    }
+
+    /// Returns the devices that cell `cell` owns, ascending.
+    pub(crate) fn of(&self, cell: usize) -> impl Iterator<Item = usize> {
+        self.claims.iter().enumerate().filter(move |(_, claim)| claim.0 == Owner::Cell(cell)).map(|(device, _)| device)
+    }
+}
+
+/// Hands out the devices the plan names.
+pub(crate) fn assign(board: &Board<'_>, manifest: &Manifest<'_>, out: &mut Vec<Finding>) -> Devices {
+    let mut claims = vec![(Owner::Nobody, 0); board.devices.len()];
+    for (index, (claim, device)) in claims.iter_mut().zip(&board.devices).enumerate() {
+        if board.stdout == Some(index) || SMMUS.contains(&device.compatible) {
+            claim.0 = Owner::El2;
+        }
+    }
+    for (index, cell) in manifest.cells.iter().enumerate() {
+        for (entry, &wanted) in cell.devices.iter().enumerate() {
+            if let Err(finding) = claim(board, manifest, (index, entry, wanted), &mut claims) {
+                out.push(finding);
+            }
+        }
+    }
+    let devices = Devices { claims, spans: spans(board) };
+    if manifest.cells.iter().any(|cell| !cell.devices.is_empty()) {
+        page::share(board, manifest, &devices, out);
+        page::reach(board, manifest, &devices, out);
+        dma::check(board, manifest, &devices, out);
+    }
+    devices
+}
+
+/// Gives one device to the cell that names it.
+fn claim(
+    board: &Board<'_>,
+    manifest: &Manifest<'_>,
+    (index, entry, wanted): (usize, usize, &str),
+    claims: &mut [(Owner, usize)],
+) -> Result<(), Finding> {
+    let cell_name = |cell: usize| manifest.cells.get(cell).map_or("", |cell| cell.name);
+    let say = |code, what: &str, help: &str| {
+        let message = format!("cell {} names {wanted}, which {what}", cell_name(index));
+        Finding::new(code, Some(index), Key::Devices(entry), message, help.into())
+    };
+    let found = resolve(board, wanted, say)?;
+    let (Some(device), Some(claim)) = (board.devices.get(found), claims.get_mut(found)) else { return Ok(()) };
+    if device.disabled {
+        return Err(say("E0303", "the board's tree disables", "take it away, or enable it in the tree").of_cell());
+    }
+    match claim.0 {
+        Owner::Nobody => {
+            *claim = (Owner::Cell(index), entry);
+            Ok(())
+        }
+        Owner::El2 if board.stdout == Some(found) => {
+            Err(say("E0304", "EL2 keeps", "take it away: console = \"virtual\" stands in its place"))
+        }
+        Owner::El2 => Err(say("E0304", "EL2 keeps", "take it away")),
+        Owner::Cell(other) if other == index => {
+            Err(say("E0306", "it has named before", "name each device once").of_cell())
+        }
+        Owner::Cell(other) => {
+            let what = format!("cell {} owns", cell_name(other));
+            Err(say("E0305", &what, "give each device to one cell").against(other))
+        }
+    }
+}
+
+/// Finds the device that a path, alias or label means.
+fn resolve(
+    board: &Board<'_>,
+    wanted: &str,
+    say: impl Fn(&'static str, &str, &str) -> Finding,
+) -> Result<usize, Finding> {
+    let mut found = board.devices.iter().position(|device| device.path == wanted);
+    if found.is_none() {
+        let Some(node) = board.tree.find(wanted) else {
+            let meant = suggest::nearest(board, wanted).map(|path| format!("did you mean {path}?"));
+            let help = meant.as_deref().unwrap_or("name a path, alias or label of the tree");
+            return Err(say("E0301", "the board's tree does not have", help).of_cell());
+        };
+        let (Gic::V2 { node: gic, .. } | Gic::V3 { node: gic, .. }) = board.gic;
+        if [gic, board.timers.node].contains(&node) {
+            return Err(say("E0304", "EL2 keeps", "take it away: each cell has a virtual one"));
+        }
+        found = board.devices.iter().position(|device| device.node == node);
+    }
+    found.filter(|&found| board.devices.get(found).is_some_and(|device| !device.regions.is_empty())).ok_or_else(|| {
+        say("E0302", "has no registers on the board's bus", "name a node with registers, or take it away").of_cell()
+    })
+}
+
+/// Returns all device space inside the IPA space in whole pages, ascending.
+fn spans(board: &Board<'_>) -> Vec<Span> {
+    let mut spans = Vec::with_capacity(board.devices.len().saturating_add(8));
+    let mut add = |region: Region<PhysAddr>, device| {
+        let pages = Region::from_ends(region.base(), region.end().min(PhysAddr::at(IPA_END)));
+        spans.extend(pages.and_then(|pages| pages.widen(PAGE_BYTES)).map(|region| Span { region, device }));
+    };
+    wall::frames(&board.gic).for_each(|(frame, _)| add(frame, None));
+    for (index, device) in board.devices.iter().enumerate() {
+        device.regions.iter().chain(&device.windows).for_each(|&region| add(region, Some(index)));
+    }
+    spans.sort_unstable();
+    spans
+}

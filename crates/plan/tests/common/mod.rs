@@ -1,0 +1,88 @@
+//! What the tests of this crate share: QEMU's boards, a small good plan, and the codes of what refuses one.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use address::{PhysAddr, Region};
+use board::Board;
+use manifest::{Cell, Image, Kernel, Manifest, Memory};
+use plan::{Class, Finding, Footprint, seal};
+
+/// The RAM base of QEMU's virt board.
+pub const RAM: u64 = 0x4000_0000;
+pub const MIB: u64 = 1 << 20;
+
+static V2: &[u8] = include_bytes!("../../../board/tests/data/qemu-virt-gicv2.dtb");
+static V3: &[u8] = include_bytes!("../../../board/tests/data/qemu-virt-gicv3.dtb");
+static SMMU: &[u8] = include_bytes!("../../../board/tests/data/qemu-virt-smmuv3.dtb");
+
+fn board(blob: &'static [u8]) -> Board<'static> {
+    let mut board = Board::parse(blob).expect("QEMU's tree parses");
+    board.ram = vec![region(RAM, 256 * MIB)];
+    board
+}
+
+/// QEMU's virt with `GICv2`, 256 MiB.
+pub fn gicv2() -> Board<'static> {
+    board(V2)
+}
+
+/// QEMU's virt with `GICv3`, 256 MiB.
+pub fn gicv3() -> Board<'static> {
+    board(V3)
+}
+
+/// QEMU's virt with `GICv3` and `SMMUv3`, 256 MiB.
+pub fn smmu() -> Board<'static> {
+    board(SMMU)
+}
+
+pub fn region(base: u64, size: u64) -> Region<PhysAddr> {
+    Region::new(PhysAddr::at(base), size).expect("a region")
+}
+
+/// EL2 at +2 MiB, bundle at +128 MiB, tree behind it, as QEMU loads them.
+pub fn footprint() -> Footprint {
+    Footprint {
+        image: region(RAM + 2 * MIB, 0x6_4321),
+        bundle: region(RAM + 128 * MIB, 3 * MIB + 0x123),
+        tree: region(RAM + 132 * MIB, 0x2000),
+    }
+}
+
+pub fn run(size: u64) -> Memory {
+    Memory { size, at: None, identity: false }
+}
+
+pub fn run_at(at: u64, size: u64) -> Memory {
+    Memory { size, at: Some(at), identity: false }
+}
+
+pub fn identity(at: u64, size: u64) -> Memory {
+    Memory { size, at: Some(at), identity: true }
+}
+
+/// A good cell: 16 MiB and a 1 MiB kernel.
+pub fn cell(name: &'static str, cpus: &[u32]) -> Cell<'static> {
+    Cell {
+        name,
+        cpus: cpus.to_vec(),
+        memory: vec![run(16 * MIB)],
+        kernel: Kernel { image: Image { name: "kernel", size: MIB }, text_offset: 0, image_size: 2 * MIB },
+        ..Cell::default()
+    }
+}
+
+/// Two good cells on CPUs 0 and 1.
+pub fn two() -> Manifest<'static> {
+    Manifest { cells: vec![cell("a", &[0]), cell("b", &[1])], ..Manifest::default() }
+}
+
+/// Everything that refuses the plan, empty where it is sealed.
+pub fn refusals(board: &Board<'static>, manifest: &Manifest<'static>) -> Vec<Finding> {
+    let found = seal(board, manifest, &footprint()).err().unwrap_or_default();
+    found.into_iter().filter(|finding| finding.class != Class::Warning).collect()
+}
+
+/// The codes of what refuses the plan.
+pub fn codes(board: &Board<'static>, manifest: &Manifest<'static>) -> Vec<&'static str> {
+    refusals(board, manifest).iter().map(|finding| finding.code).collect()
+}

@@ -1,0 +1,437 @@
+//! Each check of the proof: a plan that breaks it alone is refused under its code, and the finding blames the right key.
+#![allow(
+    clippy::pedantic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod common;
+
+use board::{Interrupt, Reserved, Start};
+use common::{MIB, RAM, cell, codes, footprint, gicv2, gicv3, identity, refusals, region, run, run_at, smmu, two};
+use manifest::{Console, Dma, Image, Manifest};
+use plan::{Class, Finding, Key, seal, seal_sound_cells};
+
+/// Changes the good plan on the GICv3 board and returns the one finding that refuses it.
+fn only(change: impl FnOnce(&mut board::Board<'static>, &mut Manifest<'static>)) -> Finding {
+    let (mut board, mut plan) = (gicv3(), two());
+    assert_eq!(codes(&board, &plan), Vec::<&str>::new(), "the plan is good before the change");
+    change(&mut board, &mut plan);
+    let mut found = refusals(&board, &plan);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let finding = found.remove(0);
+    println!("{finding}");
+    finding
+}
+
+/// Asserts code, key, cell and the other owner.
+#[track_caller]
+fn blames(found: &Finding, code: &str, key: Key, cell: Option<usize>, other: Option<usize>) {
+    assert_eq!((found.code, found.key, found.cell, found.other), (code, key, cell, other), "{found}");
+}
+
+const RTC: &str = "/pl031@9010000";
+const GPIO: &str = "/pl061@9030000";
+const FLASH: &str = "/flash@0";
+
+#[test]
+fn a_good_plan_is_sealed_on_either_gic() {
+    for board in [gicv2(), gicv3(), smmu()] {
+        assert_eq!(codes(&board, &two()), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn names_stand_for_one_cell_each() {
+    let found = only(|_, plan| plan.cells[1].name = "a");
+    blames(&found, "E0604", Key::Name, Some(1), None);
+    for bad in ["", "Linux", "a b", "läufer", "a234567890123456789012345678901x"] {
+        blames(&only(|_, plan| plan.cells[0].name = bad), "E0602", Key::Name, Some(0), None);
+    }
+    for own in ["cellwall", "monitor"] {
+        blames(&only(|_, plan| plan.cells[0].name = own), "E0603", Key::Name, Some(0), None);
+    }
+    assert_eq!(codes(&gicv3(), &Manifest::default()), ["E0601"]);
+}
+
+#[test]
+fn a_cpu_that_does_not_exist_is_refused() {
+    let found = only(|_, plan| plan.cells[1].cpus = vec![1, 4]);
+    blames(&found, "E0101", Key::Cpus, Some(1), None);
+    assert!(found.message.contains("CPU 4") && found.message.contains("has 4"), "{found}");
+}
+
+#[test]
+fn a_disabled_or_unstartable_cpu_is_refused() {
+    blames(&only(|board, _| board.cpus[1].disabled = true), "E0102", Key::Cpus, Some(1), None);
+    blames(&only(|board, _| board.cpus[1].start = Start::Unknown), "E0107", Key::Cpus, Some(1), None);
+    let mut board = gicv3();
+    board.cpus[0].start = Start::Unknown;
+    assert_eq!(codes(&board, &two()), Vec::<&str>::new(), "CPU 0 boots by itself");
+}
+
+#[test]
+fn a_cpu_has_one_owner() {
+    let found = only(|_, plan| plan.cells[1].cpus = vec![1, 0]);
+    blames(&found, "E0103", Key::Cpus, Some(1), Some(0));
+    assert!(found.message.contains("cell a owns"), "{found}");
+    blames(&only(|_, plan| plan.cells[0].cpus = vec![0, 2, 0]), "E0104", Key::Cpus, Some(0), None);
+}
+
+#[test]
+fn a_cell_has_one_to_eight_cpus() {
+    blames(&only(|_, plan| plan.cells[0].cpus.clear()), "E0105", Key::Cpus, Some(0), None);
+    let (mut board, mut plan) = (smmu(), two());
+    board.cpus.push(board.cpus[7]);
+    board.cpus.push(board.cpus[7]);
+    plan.cells.truncate(1);
+    plan.cells[0].cpus = (0..9).collect();
+    assert_eq!(codes(&board, &plan), ["E0106"]);
+    plan.cells[0].cpus = (0..8).collect();
+    assert_eq!(codes(&board, &plan), Vec::<&str>::new());
+}
+
+#[test]
+fn the_service_cpu_can_serve() {
+    blames(&only(|_, plan| plan.service_cpu = Some(9)), "E0503", Key::ServiceCpu, None, None);
+    let disabled = only(|board, plan| {
+        board.cpus[2].disabled = true;
+        plan.service_cpu = Some(2);
+    });
+    blames(&disabled, "E0504", Key::ServiceCpu, None, None);
+    let unknown = only(|board, plan| {
+        board.cpus[2].start = Start::Unknown;
+        plan.service_cpu = Some(2);
+    });
+    blames(&unknown, "E0505", Key::ServiceCpu, None, None);
+}
+
+#[test]
+fn memory_is_whole_pages_inside_the_ipa_space() {
+    blames(&only(|_, plan| plan.cells[1].memory.clear()), "E0201", Key::Name, Some(1), None);
+    for size in [0, 0x1800, 4095] {
+        let found = only(|_, plan| plan.cells[1].memory.push(run_at(0x8000_0000, size)));
+        blames(&found, "E0202", Key::Memory(1), Some(1), None);
+    }
+    let at = |at| only(|_, plan| plan.cells[1].memory.push(run_at(at, MIB)));
+    blames(&at(0x8000_0800), "E0203", Key::Memory(1), Some(1), None);
+    for high in [u64::MAX - 4095, 1 << 39, (1 << 39) - MIB + 4096] {
+        blames(&at(high), "E0204", Key::Memory(1), Some(1), None);
+    }
+    let mut plan = two();
+    plan.cells[1].memory.push(run_at((1 << 39) - MIB, MIB));
+    assert_eq!(codes(&gicv3(), &plan), Vec::<&str>::new());
+}
+
+#[test]
+fn runs_of_a_cell_do_not_overlap() {
+    let found = only(|_, plan| plan.cells[0].memory.push(run_at(RAM + 16 * MIB - 4096, MIB)));
+    blames(&found, "E0205", Key::Memory(0), Some(0), None);
+}
+
+#[test]
+fn identity_memory_is_ram_that_nobody_took() {
+    let with = |at, size| only(|_, plan| plan.cells[1].memory = vec![identity(at, size)]);
+    blames(&with(RAM + 252 * MIB, 8 * MIB), "E0206", Key::Memory(0), Some(1), None);
+    blames(&with(0x3000_0000, 8 * MIB), "E0206", Key::Memory(0), Some(1), None);
+    let image = with(RAM, 4 * MIB);
+    blames(&image, "E0208", Key::Memory(0), Some(1), None);
+    assert!(image.message.contains("EL2's image"), "{image}");
+    let bundle = only(|_, plan| plan.cells[1].memory.push(identity(RAM + 131 * MIB, 4096)));
+    blames(&bundle, "E0208", Key::Memory(1), Some(1), None);
+    assert!(bundle.message.contains("the bundle"), "the page of which the bundle has 0x123 bytes: {bundle}");
+    assert!(with(RAM + 132 * MIB, 4 * MIB).message.contains("the board's tree"));
+    let reserved = only(|board, plan| {
+        board.reserved.push(Reserved { region: region(RAM + 65 * MIB, 16), name: "secmon" });
+        plan.cells[1].memory = vec![identity(RAM + 64 * MIB, 16 * MIB)];
+    });
+    blames(&reserved, "E0207", Key::Memory(0), Some(1), None);
+    assert!(reserved.message.contains("secmon"), "{reserved}");
+    let word = only(|board, plan| {
+        board.cpus[3].start = Start::SpinTable(address::PhysAddr::at(RAM + 64 * MIB + 0xd8));
+        plan.cells[1].memory = vec![identity(RAM + 64 * MIB, 16 * MIB)];
+    });
+    blames(&word, "E0207", Key::Memory(0), Some(1), None);
+}
+
+#[test]
+fn identity_memory_of_two_cells_does_not_overlap() {
+    let found = only(|_, plan| {
+        plan.cells[0].memory = vec![identity(RAM + 16 * MIB, 32 * MIB)];
+        plan.cells[1].memory = vec![identity(RAM + 48 * MIB - 4096, 16 * MIB + 4096)];
+        plan.cells[1].kernel.image_size = MIB;
+    });
+    blames(&found, "E0209", Key::Memory(0), Some(1), Some(0));
+    let mut plan = two();
+    plan.cells[0].memory = vec![identity(RAM + 16 * MIB, 32 * MIB)];
+    plan.cells[1].memory = vec![identity(RAM + 48 * MIB, 16 * MIB)];
+    assert_eq!(codes(&gicv3(), &plan), Vec::<&str>::new());
+}
+
+#[test]
+fn more_memory_than_is_free_is_refused() {
+    let found = only(|_, plan| plan.cells[1].memory = vec![run(126 * MIB)]);
+    blames(&found, "E0210", Key::Memory(0), Some(1), None);
+    assert!(found.message.contains("largest piece"), "{found}");
+}
+
+#[test]
+fn memory_does_not_cover_what_is_emulated_or_passed_through() {
+    let with = |at| only(|_, plan| plan.cells[0].memory.push(run_at(at, 4096)));
+    blames(&with(0x0800_0000), "E0211", Key::Memory(1), Some(0), None);
+    blames(&with(0x080a_0000 + 0x1_f000), "E0211", Key::Memory(1), Some(0), None);
+    blames(&with(0x0900_0000), "E0212", Key::Memory(1), Some(0), None);
+    let device = only(|_, plan| {
+        plan.cells[0].devices = vec![RTC];
+        plan.cells[0].memory.push(run_at(0x0901_0000, 4096));
+    });
+    blames(&device, "E0213", Key::Memory(1), Some(0), None);
+    let mut plan = two();
+    plan.cells[0].memory.extend([run_at(0x080c_0000, 4096), run_at(0x0901_0000, 4096)]);
+    assert_eq!(
+        codes(&gicv3(), &plan),
+        Vec::<&str>::new(),
+        "the second vCPU's frame and another's device are free IPAs"
+    );
+    plan.cells[0].memory.push(run_at(0x0801_0000, 4096));
+    assert!(codes(&gicv2(), &plan).contains(&"E0211"), "the CPU interface");
+}
+
+#[test]
+fn a_device_has_one_owner() {
+    let found = only(|_, plan| {
+        plan.cells[0].devices = vec![RTC];
+        plan.cells[1].devices = vec![GPIO, RTC];
+    });
+    blames(&found, "E0305", Key::Devices(1), Some(1), Some(0));
+    blames(&only(|_, plan| plan.cells[0].devices = vec![RTC, RTC]), "E0306", Key::Devices(1), Some(0), None);
+}
+
+#[test]
+fn a_device_is_one_of_the_board_and_enabled() {
+    let found = only(|_, plan| plan.cells[0].devices = vec!["/pl031@901000"]);
+    blames(&found, "E0301", Key::Devices(0), Some(0), None);
+    assert_eq!(found.help, "did you mean /pl031@9010000?");
+    blames(&only(|_, plan| plan.cells[0].devices = vec!["/cpus"]), "E0302", Key::Devices(0), Some(0), None);
+    let disabled = only(|board, plan| {
+        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
+        board.devices[rtc].disabled = true;
+        plan.cells[0].devices = vec![RTC];
+    });
+    blames(&disabled, "E0303", Key::Devices(0), Some(0), None);
+}
+
+#[test]
+fn what_el2_keeps_is_refused() {
+    for kept in ["/intc@8000000", "/pl011@9000000", "/timer", "/smmuv3@9050000"] {
+        let mut plan = two();
+        plan.cells[0].devices = vec![kept];
+        assert_eq!(codes(&smmu(), &plan), ["E0304"], "{kept}");
+    }
+}
+
+#[test]
+fn devices_of_a_page_go_together() {
+    let slots = ["", "2", "4", "6", "8", "a", "c", "e"].map(|digit| match digit {
+        "" => "/virtio_mmio@a000000".to_owned(),
+        digit => format!("/virtio_mmio@a000{digit}00"),
+    });
+    let slots: Vec<&'static str> = slots.into_iter().map(|path| &*path.leak()).collect();
+    let some = slots[..6].to_vec();
+    let found = only(|_, plan| {
+        plan.cells[0].devices = some;
+        plan.cells[0].dma = Dma::None;
+    });
+    blames(&found, "E0307", Key::Devices(0), Some(0), None);
+    assert_eq!(found.help, "name these too: /virtio_mmio@a000c00, /virtio_mmio@a000e00");
+    let mut plan = two();
+    plan.cells[0].devices = slots[..4].to_vec();
+    plan.cells[1].devices = slots[4..].to_vec();
+    plan.cells.iter_mut().for_each(|cell| cell.dma = Dma::None);
+    let found = refusals(&gicv3(), &plan);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    blames(&found[0], "E0308", Key::Devices(0), Some(0), Some(1));
+    blames(&found[1], "E0308", Key::Devices(0), Some(1), Some(0));
+    plan.cells[0].devices = slots;
+    plan.cells[1].devices.clear();
+    assert_eq!(codes(&gicv3(), &plan), Vec::<&str>::new());
+}
+
+#[test]
+fn a_disabled_neighbour_does_not_hold_a_page() {
+    let (mut board, mut plan) = (gicv3(), two());
+    for device in board.devices.iter_mut().filter(|device| device.path.starts_with("/virtio_mmio@a0002")) {
+        device.disabled = true;
+    }
+    plan.cells[0].dma = Dma::None;
+    plan.cells[0].devices = board
+        .devices
+        .iter()
+        .filter(|device| device.path.starts_with("/virtio_mmio@a000") && !device.disabled)
+        .map(|device| &*device.path.clone().leak())
+        .collect();
+    assert_eq!(plan.cells[0].devices.len(), 7);
+    assert_eq!(codes(&board, &plan), Vec::<&str>::new());
+}
+
+#[test]
+fn a_page_of_el2_is_no_cells() {
+    let found = only(|board, plan| {
+        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
+        board.devices[rtc].regions = vec![region(0x0900_0800, 0x100)];
+        plan.cells[0].devices = vec![RTC];
+    });
+    blames(&found, "E0313", Key::Devices(0), Some(0), None);
+    let frame = only(|board, plan| {
+        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
+        board.devices[rtc].regions = vec![region(0x0808_0000, 0x100)];
+        plan.cells[0].devices = vec![RTC];
+    });
+    blames(&frame, "E0313", Key::Devices(0), Some(0), None);
+    assert!(frame.message.contains("the GIC"), "{frame}");
+}
+
+#[test]
+fn registers_in_ram_or_beyond_the_ipa_space_are_refused() {
+    let moved = |base| {
+        only(|board, plan| {
+            let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
+            board.devices[rtc].regions = vec![region(base, 0x1000)];
+            plan.cells[0].devices = vec![RTC];
+        })
+    };
+    blames(&moved(RAM + 200 * MIB), "E0312", Key::Devices(0), Some(0), None);
+    blames(&moved(1 << 39), "E0311", Key::Devices(0), Some(0), None);
+}
+
+#[test]
+fn a_device_under_the_emulated_redistributors_is_refused() {
+    let found = only(|board, plan| {
+        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
+        board.devices[rtc].regions = vec![region(0x080c_0000, 0x1000)];
+        if let board::Gic::V3 { redistributors, .. } = &mut board.gic {
+            *redistributors = vec![region(0x080a_0000, 0x2_0000)];
+        }
+        plan.cells[0].cpus = vec![0, 2];
+        plan.cells[0].devices = vec![RTC];
+    });
+    blames(&found, "E0314", Key::Devices(0), Some(0), None);
+}
+
+#[test]
+fn an_interrupt_has_one_owner() {
+    let shared = |board: &mut board::Board<'static>, intid| {
+        let gpio = board.devices.iter().position(|device| device.path == GPIO).unwrap();
+        board.devices[gpio].interrupts = vec![Interrupt { intid, edge: false }];
+    };
+    let found = only(|board, plan| {
+        let rtc = board.devices.iter().find(|device| device.path == RTC).unwrap().interrupts[0].intid;
+        shared(board, rtc);
+        plan.cells[0].devices = vec![RTC];
+        plan.cells[1].devices = vec![GPIO];
+    });
+    blames(&found, "E0401", Key::Devices(0), Some(1), Some(0));
+    let console = only(|board, plan| {
+        shared(board, 33);
+        plan.cells[1].devices = vec![GPIO];
+    });
+    blames(&console, "E0402", Key::Devices(0), Some(1), None);
+    let (mut board, mut plan) = (gicv3(), two());
+    shared(&mut board, 34);
+    plan.cells[0].devices = vec![RTC, GPIO];
+    assert_eq!(codes(&board, &plan), Vec::<&str>::new(), "one cell may own both");
+}
+
+#[test]
+fn dma_is_vouched_for_or_trusted_with_identity_memory() {
+    let flash = |dma| {
+        move |_: &mut board::Board<'static>, plan: &mut Manifest<'static>| {
+            plan.cells[0].devices = vec![RTC, "/fw-cfg@9020000"];
+            plan.cells[0].dma = dma;
+        }
+    };
+    let unsaid = only(flash(Dma::Unsaid));
+    blames(&unsaid, "E0309", Key::Devices(1), Some(0), None);
+    assert!(unsaid.message.contains("/fw-cfg@9020000") && !unsaid.message.contains(RTC), "{unsaid}");
+    blames(&only(flash(Dma::Trusted)), "E0310", Key::Dma, Some(0), None);
+    let (mut board, mut plan) = (gicv3(), two());
+    flash(Dma::None)(&mut board, &mut plan);
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert_eq!(
+        sealed.warnings().map(|warning| warning.code).collect::<Vec<_>>(),
+        ["E0315"],
+        "the user's word is on record"
+    );
+    plan.cells[0].dma = Dma::Trusted;
+    plan.cells[0].memory = vec![identity(RAM + 16 * MIB, 16 * MIB)];
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert_eq!(sealed.warnings().map(|warning| warning.code).collect::<Vec<_>>(), ["E0317"]);
+}
+
+#[test]
+fn reviewed_devices_need_no_word() {
+    let mut plan = two();
+    plan.cells[0].devices = vec![RTC, GPIO, FLASH];
+    assert_eq!(codes(&gicv3(), &plan), Vec::<&str>::new());
+}
+
+#[test]
+fn a_virtual_console_needs_a_uart_to_stand_in_for() {
+    let found = only(|board, plan| {
+        board.stdout = None;
+        plan.cells[1].console = Console::None;
+    });
+    blames(&found, "E0501", Key::Console, Some(0), None);
+}
+
+#[test]
+fn images_fit_their_memory() {
+    blames(&only(|_, plan| plan.cells[0].kernel.image.size = 0), "E0701", Key::Kernel, Some(0), None);
+    let large = only(|_, plan| plan.cells[0].kernel.image_size = 17 * MIB);
+    blames(&large, "E0702", Key::Kernel, Some(0), None);
+    blames(&only(|_, plan| plan.cells[0].kernel.text_offset = 15 * MIB), "E0702", Key::Kernel, Some(0), None);
+    let payload = only(|_, plan| plan.cells[0].kernel.image.size = 17 * MIB);
+    blames(&payload, "E0702", Key::Kernel, Some(0), None);
+    let unaligned = only(|_, plan| plan.cells[0].memory = vec![run_at(RAM + MIB, MIB)]);
+    blames(&unaligned, "E0702", Key::Kernel, Some(0), None);
+    let initrd = only(|_, plan| plan.cells[0].initrd = Some(Image { name: "initrd", size: 14 * MIB }));
+    blames(&initrd, "E0703", Key::Initrd, Some(0), None);
+    let tree = only(|_, plan| plan.cells[0].kernel.image_size = 16 * MIB - 4096);
+    blames(&tree, "E0704", Key::Memory(0), Some(0), None);
+}
+
+#[test]
+fn all_findings_come_in_one_go() {
+    let mut plan = two();
+    plan.cells[0].cpus = vec![7];
+    plan.cells[0].memory = vec![run(4097)];
+    plan.cells[1].name = "monitor";
+    plan.cells[1].devices = vec!["/nothing"];
+    plan.cells[1].kernel.image_size = 64 * MIB;
+    plan.service_cpu = Some(11);
+    let mut found = codes(&gicv3(), &plan);
+    found.sort_unstable();
+    assert_eq!(found, ["E0101", "E0202", "E0301", "E0503", "E0603", "E0702"]);
+}
+
+#[test]
+fn a_bad_image_refuses_its_cell_and_no_other() {
+    let board = gicv3();
+    let mut plan = two();
+    plan.cells[0].kernel.image_size = 64 * MIB;
+    let found = refusals(&board, &plan);
+    assert_eq!(found[0].class, Class::Cell);
+    let sealed = seal_sound_cells(&board, &plan, &footprint()).unwrap();
+    assert_eq!(sealed.cells().iter().map(|cell| (cell.index, cell.name)).collect::<Vec<_>>(), [(1, "b")]);
+    assert_eq!(sealed.findings()[0].code, "E0702");
+    assert_eq!(sealed.service_cpu(), 2, "its CPU stays its own");
+    plan.cells[1].kernel.image_size = 64 * MIB;
+    assert_eq!(seal_sound_cells(&board, &plan, &footprint()).err().unwrap().len(), 2, "no cell is left");
+    plan.cells = vec![cell("a", &[0])];
+    plan.cells[0].cpus = vec![9];
+    assert!(seal_sound_cells(&board, &plan, &footprint()).is_err(), "a CPU refuses the plan");
+}

@@ -1,0 +1,377 @@
+//! Tables over a vector: what is mapped is exactly what was asked for, and nothing valid is ever overwritten.
+#![allow(
+    clippy::pedantic,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+use address::{Address, Ipa, PhysAddr, Region};
+use proptest::prelude::*;
+use stage2::attributes::{el2, stage2 as s2};
+use stage2::{
+    Attributes, Kind, Leaf, MAX_VCPUS, MapError, Rights, Stage2, TableMemory, for_each_leaf, map, unmap, walk,
+};
+use std::collections::BTreeMap;
+
+const PAGE: u64 = 4096;
+const MIB2: u64 = 2 << 20;
+const GIB: u64 = 1 << 30;
+const POOL: u64 = 0x8_0000_0000;
+
+/// A pool of tables at `POOL`, of at most `limit` pages.
+struct Pool {
+    pages: Vec<[u64; 512]>,
+    limit: usize,
+    writes: usize,
+}
+
+impl Pool {
+    fn new(limit: usize) -> Self {
+        Self { pages: Vec::new(), limit, writes: 0 }
+    }
+    fn at(table: PhysAddr) -> usize {
+        assert!(table.get() >= POOL && table.is_aligned(PAGE), "no table of ours: {table}");
+        ((table.get() - POOL) / PAGE) as usize
+    }
+}
+
+impl TableMemory for Pool {
+    fn allocate(&mut self) -> Option<PhysAddr> {
+        (self.pages.len() < self.limit).then(|| {
+            self.pages.push([0; 512]);
+            PhysAddr::at(POOL + (self.pages.len() as u64 - 1) * PAGE)
+        })
+    }
+    fn read(&self, table: PhysAddr, index: usize) -> u64 {
+        self.pages[Self::at(table)][index]
+    }
+    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
+        self.writes += 1;
+        self.pages[Self::at(table)][index] = descriptor;
+    }
+}
+
+fn root(pool: &mut Pool) -> PhysAddr {
+    pool.allocate().unwrap()
+}
+
+fn region(base: u64, size: u64) -> Region<PhysAddr> {
+    Region::new(PhysAddr::at(base), size).unwrap()
+}
+
+fn leaves(pool: &Pool, root: PhysAddr, level: u8) -> Vec<Leaf> {
+    let mut all = Vec::new();
+    for_each_leaf(pool, root, level, |leaf| all.push(leaf));
+    all
+}
+
+const RAM: Attributes = s2::ram(Rights::RWX);
+
+#[test]
+fn descriptors_are_what_the_manual_prints() {
+    let mut pool = Pool::new(8);
+    let root = root(&mut pool);
+    let base = 0x4000_0000;
+    map(&mut pool, root, 1, base, PhysAddr::at(base), MIB2, RAM).unwrap();
+    map(&mut pool, root, 1, 0x900_0000, PhysAddr::at(0x900_0000), PAGE, s2::DEVICE).unwrap();
+    map(&mut pool, root, 1, GIB * 2, PhysAddr::at(GIB * 3), GIB, s2::ram(Rights::R)).unwrap();
+    assert_eq!(pool.read(root, 1), (POOL + PAGE) | 0b11, "a table");
+    assert_eq!(pool.pages[1][0], 0x4000_07fd, "2 MiB of RAM: AF, SH = 11, S2AP = 11, MemAttr = 1111, block");
+    assert_eq!(pool.pages[3][0], 0x0040_0000_0900_04c7, "device page: XN, AF, S2AP = 11, MemAttr = 0001, page");
+    assert_eq!(pool.read(root, 2), 0x0040_0000_c000_077d, "read-only, XN, 1 GiB");
+}
+
+#[test]
+fn el2_descriptors_are_what_the_manual_prints() {
+    assert_eq!(el2::TEXT.bits(), 0x7c0, "AF, SH, AP = read-only, AP[1] RES1, index 0");
+    assert_eq!(el2::RODATA.bits(), 0x0040_0000_0000_07c0);
+    assert_eq!(el2::DATA.bits(), 0x0040_0000_0000_0740);
+    assert_eq!(el2::DEVICE.bits(), 0x0040_0000_0000_0444);
+}
+
+#[test]
+fn el2_has_nothing_both_writable_and_executable() {
+    for attributes in [el2::TEXT, el2::RODATA, el2::DATA, el2::DEVICE] {
+        let writable = attributes.bits() & 1 << 7 == 0;
+        assert!(!writable || attributes.execute_never());
+    }
+}
+
+#[test]
+fn devices_are_never_executable() {
+    assert!(Kind::Device.attributes().execute_never());
+    assert!(Kind::Ram(Rights::RW).attributes().execute_never());
+    assert!(!Kind::Ram(Rights::RWX).attributes().execute_never());
+}
+
+#[test]
+fn registers_and_tables_agree() {
+    let index = |i: u64| controls::MAIR_EL2.value(controls::Features::NONE) >> (8 * i) & 0xff;
+    assert_eq!(index(el2::NORMAL_INDEX), 0xff);
+    assert_eq!(index(el2::DEVICE_INDEX), 0x04);
+    let vtcr = controls::vtcr_el2(4);
+    assert_eq!(vtcr & 0x3f, 64 - 39, "T0SZ");
+    assert_eq!(vtcr >> 6 & 0b11, 1, "SL0 = 1 is level 1");
+    assert_eq!(Stage2::START_LEVEL, 1);
+    assert_eq!(vtcr >> 14 & 0b11, 0, "TG0 is 4 KiB");
+    // The last page inside 39 bits can be mapped, the first outside cannot.
+    let (mut pool, end) = (Pool::new(8), 1 << 39);
+    let root = root(&mut pool);
+    assert_eq!(map(&mut pool, root, 1, end - PAGE, PhysAddr::at(0), PAGE, RAM), Ok(()));
+    assert_eq!(map(&mut pool, root, 1, end, PhysAddr::at(0), PAGE, RAM), Err(MapError::OutOfRange));
+    assert_eq!(controls::tcr_el2(4) & 0x3f, 64 - 48, "EL2 starts at level 0");
+}
+
+#[test]
+fn blocks_stand_where_both_sides_align_and_pages_elsewhere() {
+    let mut pool = Pool::new(16);
+    let root = root(&mut pool);
+    // One page, then up to a 2 MiB boundary, one 2 MiB block, one page.
+    let base = GIB + MIB2 - PAGE;
+    map(&mut pool, root, 1, base, PhysAddr::at(base), MIB2 + 2 * PAGE, RAM).unwrap();
+    let sizes: Vec<_> = leaves(&pool, root, 1).iter().map(|l| l.size).collect();
+    assert_eq!(sizes, [PAGE, MIB2, PAGE]);
+    // The output is off by a page: no block fits.
+    map(&mut pool, root, 1, 2 * GIB, PhysAddr::at(PAGE), MIB2, RAM).unwrap();
+    assert!(leaves(&pool, root, 1).iter().filter(|l| l.input >= 2 * GIB).all(|l| l.size == PAGE));
+    // Both sides at 1 GiB.
+    map(&mut pool, root, 1, 4 * GIB, PhysAddr::at(8 * GIB), 2 * GIB, RAM).unwrap();
+    assert_eq!(leaves(&pool, root, 1).iter().filter(|l| l.size == GIB).count(), 2);
+}
+
+#[test]
+fn level_0_spans_48_bits_and_has_no_blocks() {
+    let mut pool = Pool::new(16);
+    let root = root(&mut pool);
+    let high = 0x100_0000_0000;
+    map(&mut pool, root, 0, high, PhysAddr::at(high), GIB, el2::DATA).unwrap();
+    assert_eq!(pool.pages.len(), 2);
+    assert_eq!(
+        walk(&pool, root, 0, high + 5).map(|l| (l.size, l.translate(high + 5))),
+        Some((GIB, PhysAddr::at(high + 5)))
+    );
+    assert_eq!(map(&mut pool, root, 0, 1 << 48, PhysAddr::at(0), PAGE, RAM), Err(MapError::OutOfRange));
+    assert_eq!(walk(&pool, root, 0, 1 << 48), None);
+}
+
+#[test]
+fn a_valid_entry_is_never_replaced_by_a_different_one() {
+    let mut pool = Pool::new(16);
+    let root = root(&mut pool);
+    map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), MIB2, RAM).unwrap();
+    let before = pool.pages.clone();
+    let occupied = |input| Err(MapError::Occupied { input });
+    assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), MIB2, RAM), Ok(()), "the same again is no change");
+    assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), MIB2, s2::DEVICE), occupied(GIB), "other attributes");
+    assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(2 * GIB), MIB2, RAM), occupied(GIB), "another output");
+    assert_eq!(map(&mut pool, root, 1, GIB + PAGE, PhysAddr::at(0), PAGE, RAM), occupied(GIB + PAGE), "inside a block");
+    assert_eq!(pool.pages, before);
+}
+
+#[test]
+fn what_cannot_be_mapped_is_an_error_value() {
+    let mut pool = Pool::new(2);
+    let root = root(&mut pool);
+    let mut try_map = |level, input, output, size| map(&mut pool, root, level, input, PhysAddr::at(output), size, RAM);
+    assert_eq!(try_map(1, 1, 0, PAGE), Err(MapError::Misaligned));
+    assert_eq!(try_map(1, 0, 1, PAGE), Err(MapError::Misaligned));
+    assert_eq!(try_map(1, 0, 0, 1), Err(MapError::Misaligned));
+    assert_eq!(try_map(1, 0, 0, 0), Err(MapError::Misaligned));
+    assert_eq!(try_map(1, !0xfff, 0, PAGE), Err(MapError::OutOfRange));
+    assert_eq!(try_map(1, 0, 1 << 48, PAGE), Err(MapError::OutOfRange));
+    assert_eq!(try_map(1, 0, !0xfff, PAGE), Err(MapError::OutOfRange));
+    assert_eq!(try_map(4, 0, 0, PAGE), Err(MapError::OutOfRange));
+    assert_eq!(try_map(1, 0, 0, PAGE), Err(MapError::OutOfTables), "one page for a level 2 and none for a level 3");
+}
+
+#[test]
+fn unmap_takes_whole_leaves_only_and_reports_what_it_took() {
+    let mut pool = Pool::new(16);
+    let root = root(&mut pool);
+    map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), 2 * MIB2 + PAGE, RAM).unwrap();
+    let before = pool.pages.clone();
+    assert_eq!(unmap(&mut pool, root, 1, GIB, PAGE), Err(MapError::Split { input: GIB }));
+    assert_eq!(unmap(&mut pool, root, 1, GIB + PAGE, 2 * MIB2), Err(MapError::Split { input: GIB }));
+    assert_eq!(unmap(&mut pool, root, 1, GIB, MIB2 + PAGE), Err(MapError::Split { input: GIB + MIB2 }));
+    assert_eq!(pool.pages, before, "an error removes nothing");
+    assert_eq!(unmap(&mut pool, root, 1, 0, 2 * GIB), Ok(2 * MIB2 + PAGE), "holes are no error");
+    assert_eq!(leaves(&pool, root, 1), []);
+    assert_eq!(unmap(&mut pool, root, 1, 0, 2 * GIB), Ok(0));
+    assert_eq!(unmap(&mut pool, root, 1, 0, 1), Err(MapError::Misaligned));
+}
+
+#[test]
+fn what_was_unmapped_can_be_mapped_again_otherwise() {
+    let mut pool = Pool::new(16);
+    let root = root(&mut pool);
+    map(&mut pool, root, 1, GIB + PAGE, PhysAddr::at(0), PAGE, RAM).unwrap();
+    unmap(&mut pool, root, 1, GIB + PAGE, PAGE).unwrap();
+    // The empty level-3 table stands in the way of a block: pages fill it.
+    map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), 2 * MIB2, RAM).unwrap();
+    assert_eq!(walk(&pool, root, 1, GIB + PAGE + 7).unwrap().translate(GIB + PAGE + 7).get(), GIB + PAGE + 7);
+    assert_eq!(walk(&pool, root, 1, GIB).unwrap().size, PAGE);
+    assert_eq!(walk(&pool, root, 1, GIB + MIB2).unwrap().size, MIB2);
+}
+
+#[test]
+fn a_cell_has_a_root_for_each_vcpu_over_shared_tables() {
+    let mut pool = Pool::new(32);
+    let maps = [
+        (Ipa::at(0x4000_0000), region(0x4800_0000, 4 * MIB2 + PAGE), Kind::Ram(Rights::RWX)),
+        (Ipa::at(0x900_0000), region(0x900_0000, PAGE), Kind::Device),
+        (Ipa::at(4 * GIB), region(8 * GIB, GIB), Kind::Ram(Rights::R)),
+    ];
+    let stage2 = Stage2::build(&mut pool, 4, maps).unwrap();
+    assert_eq!(pool.pages.len(), 4 + 4, "four roots and the lower tables once");
+    let roots: std::collections::BTreeSet<_> = stage2.roots().iter().collect();
+    assert_eq!(roots.len(), 4);
+    assert_eq!(stage2.root(4), None);
+    let first = leaves(&pool, stage2.root(0).unwrap(), 1);
+    assert_eq!(first.len(), 4 + 1 + 1 + 1);
+    for vcpu in 1..4 {
+        assert_eq!(leaves(&pool, stage2.root(vcpu).unwrap(), 1), first);
+    }
+    assert_eq!(stage2.walk(&pool, Ipa::at(0x4000_1234)).unwrap().translate(0x4000_1234), PhysAddr::at(0x4800_1234));
+    assert_eq!(stage2.walk(&pool, Ipa::at(0x4000_0000 + 4 * MIB2 + PAGE)), None, "stage 2 ends page-exact");
+}
+
+#[test]
+fn the_number_of_vcpus_has_bounds() {
+    for vcpus in [0, MAX_VCPUS + 1, usize::MAX] {
+        assert_eq!(Stage2::build(&mut Pool::new(32), vcpus, []).unwrap_err(), MapError::OutOfRange);
+    }
+    assert!(Stage2::build(&mut Pool::new(32), MAX_VCPUS, []).is_ok());
+    for pages in 0..3 {
+        assert_eq!(Stage2::build(&mut Pool::new(pages), 3, []).unwrap_err(), MapError::OutOfTables);
+    }
+}
+
+#[test]
+fn a_revoked_vcpu_reaches_nothing_its_siblings_all_and_reinstating_undoes_it() {
+    let mut pool = Pool::new(32);
+    let maps = [
+        (Ipa::at(0x4000_0000), region(0x4800_0000, MIB2), Kind::Ram(Rights::RWX)),
+        (Ipa::at(4 * GIB), region(8 * GIB, GIB), Kind::Ram(Rights::RWX)),
+    ];
+    let stage2 = Stage2::build(&mut pool, 2, maps).unwrap();
+    let before = pool.pages.clone();
+    let count = |pool: &Pool, vcpu| {
+        let mut count = 0;
+        stage2.for_each_leaf(pool, vcpu, |_, _| count += 1);
+        count
+    };
+    stage2.revoke(&mut pool, 1);
+    assert_eq!((count(&pool, 0), count(&pool, 1)), (2, 0));
+    stage2.reinstate(&mut pool, 1);
+    assert_eq!(pool.pages, before);
+}
+
+#[test]
+fn a_small_cell_is_built_in_few_steps() {
+    let mut pool = Pool::new(8);
+    Stage2::build(&mut pool, 1, [(Ipa::at(GIB), region(GIB, 1 << 20), Kind::Ram(Rights::RWX))]).unwrap();
+    assert_eq!((pool.pages.len(), pool.writes), (3, 256 + 2));
+}
+
+/// Disjoint inputs, each in a window of its own of 4 MiB (or 2 GiB), with outputs that may share alignment or not.
+fn plans() -> impl Strategy<Value = Vec<(Ipa, Region<PhysAddr>, Kind)>> {
+    let kind = prop_oneof![
+        Just(Kind::Device),
+        (any::<bool>(), any::<bool>()).prop_map(|(write, execute)| Kind::Ram(Rights { write, execute })),
+    ];
+    let entry = (0u64..1024, 1u64..1024, any::<bool>(), 0u64..1024, kind);
+    proptest::collection::vec(entry, 1..12).prop_map(|entries| {
+        let place = |(i, (offset, pages, aligned, shift, kind)): (usize, (u64, u64, bool, u64, Kind))| {
+            let window = i as u64 * 4 * MIB2;
+            let input = GIB - 2 * MIB2 + window + offset * PAGE;
+            let output = 16 * GIB + window + if aligned { offset } else { shift } * PAGE;
+            (Ipa::at(input), region(output, pages * PAGE), kind)
+        };
+        entries.into_iter().enumerate().map(place).collect()
+    })
+}
+
+/// Every page a vCPU can reach, found from the tables alone.
+fn reachable(pool: &Pool, stage2: &Stage2, vcpu: usize) -> BTreeMap<u64, (u64, u64)> {
+    let mut pages = BTreeMap::new();
+    stage2.for_each_leaf(pool, vcpu, |ipa, leaf| {
+        assert_eq!(ipa.get(), leaf.input);
+        for offset in (0..leaf.size).step_by(PAGE as usize) {
+            let page = (leaf.output.get() + offset, leaf.attributes.bits());
+            assert!(pages.insert(leaf.input + offset, page).is_none(), "a page twice");
+        }
+    });
+    pages
+}
+
+fn planned(maps: &[(Ipa, Region<PhysAddr>, Kind)]) -> BTreeMap<u64, (u64, u64)> {
+    let mut pages = BTreeMap::new();
+    for (ipa, region, kind) in maps {
+        for offset in (0..region.size()).step_by(PAGE as usize) {
+            pages.insert(ipa.get() + offset, (region.base().get() + offset, kind.attributes().bits()));
+        }
+    }
+    pages
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_a_cell_reaches_is_exactly_its_plan(maps in plans(), vcpus in 1usize..=4) {
+        let mut pool = Pool::new(64);
+        let stage2 = Stage2::build(&mut pool, vcpus, maps.iter().copied()).unwrap();
+        let plan = planned(&maps);
+        for vcpu in 0..vcpus {
+            prop_assert_eq!(&reachable(&pool, &stage2, vcpu), &plan);
+        }
+        for (ipa, (pa, _)) in &plan {
+            let leaf = stage2.walk(&pool, Ipa::at(*ipa)).unwrap();
+            prop_assert_eq!(leaf.translate(*ipa).get(), *pa);
+            prop_assert_eq!(plan.contains_key(&(ipa + PAGE)), stage2.walk(&pool, Ipa::at(ipa + PAGE)).is_some());
+        }
+    }
+
+    #[test]
+    fn a_foreign_page_shows(maps in plans(), window in 12u64..20, pages in 0u64..1024) {
+        let mut pool = Pool::new(64);
+        let stage2 = Stage2::build(&mut pool, 1, maps.iter().copied()).unwrap();
+        let foreign = GIB + window * 4 * MIB2 + pages * PAGE;
+        map(&mut pool, stage2.root(0).unwrap(), 1, foreign, PhysAddr::at(foreign), PAGE, RAM).unwrap();
+        prop_assert_ne!(reachable(&pool, &stage2, 0), planned(&maps));
+    }
+
+    #[test]
+    fn unmapping_one_region_leaves_the_others(maps in plans(), which: prop::sample::Index) {
+        let mut pool = Pool::new(64);
+        let stage2 = Stage2::build(&mut pool, 1, maps.iter().copied()).unwrap();
+        let (ipa, gone, _) = maps[which.index(maps.len())];
+        let bytes = unmap(&mut pool, stage2.root(0).unwrap(), 1, ipa.get(), gone.size()).unwrap();
+        prop_assert_eq!(bytes, gone.size());
+        let mut plan = planned(&maps);
+        plan.retain(|&page, _| page < ipa.get() || page >= ipa.get() + gone.size());
+        prop_assert_eq!(reachable(&pool, &stage2, 0), plan);
+    }
+
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_asked_or_found_in_a_table_nothing_panics(
+        level: u8, input: u64, output: u64, size: u64, first: u64, second: u64, at in 0usize..512,
+    ) {
+        let mut pool = Pool::new(4);
+        let root = root(&mut pool);
+        let next = pool.allocate().unwrap();
+        // A garbled leaf or a valid table: pointers out of the pool are TableMemory's to refuse.
+        pool.write(root, at, if first & 0b11 == 0b11 { next.get() | 0b11 } else { first });
+        pool.write(next, at, second & !0b10);
+        let _ = map(&mut pool, root, level, input, PhysAddr::at(output), size, RAM);
+        let _ = map(&mut pool, root, level % 3, input % (1 << 39), PhysAddr::at(output), size % (1 << 21), RAM);
+        let _ = walk(&pool, root, level, input);
+        let _ = unmap(&mut pool, root, level % 3, input & !0xfff, (size % (1 << 30)) & !0xfff);
+    }
+}

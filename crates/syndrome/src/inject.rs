@@ -1,0 +1,91 @@
+//! Faults EL2 gives to a guest: the syndrome, and where the guest's CPU goes on.
+//!
+//! Owns what hardware would have written to `ESR_EL1`, ELR, SPSR and PSTATE had it taken the exception to EL1; promises
+//! that the guest ends in `EL1h` at its own vector, whatever state it was in. The caller writes `ELR_EL1`, `SPSR_EL1`,
+//! `ESR_EL1` and `FAR_EL1`, then resumes at [`Entry`]. DDI 0487 D1.3 (exception entry, vector offsets), D24.2 (`ESR_EL1`).
+
+use crate::IL;
+
+/// EC of an instruction abort from a lower level; one more is from the same level.
+const INSTRUCTION_ABORT_LOWER: u64 = 0x20;
+/// EC of a data abort from a lower level; one more is from the same level.
+const DATA_ABORT_LOWER: u64 = 0x24;
+/// DFSC and IFSC of a synchronous external abort that is not on a walk.
+const EXTERNAL: u64 = 0x10;
+const WNR: u64 = 1 << 6;
+const CM: u64 = 1 << 8;
+
+/// Returns the `ESR_EL1` of an undefined instruction: EC 0.
+#[must_use]
+pub const fn undefined() -> u64 {
+    IL
+}
+
+/// Returns the `ESR_EL1` of the external abort that a load or store into a hole gets: no instruction syndrome, FAR valid.
+/// `esr` and `spsr` are those of the exit.
+#[must_use]
+pub const fn external_data_abort(esr: u64, spsr: u64) -> u64 {
+    class(DATA_ABORT_LOWER, spsr) | IL | esr & (WNR | CM) | EXTERNAL
+}
+
+/// Returns the `ESR_EL1` of the external abort that a fetch from a hole gets. `spsr` is that of the exit.
+#[must_use]
+pub const fn external_instruction_abort(spsr: u64) -> u64 {
+    class(INSTRUCTION_ABORT_LOWER, spsr) | IL | EXTERNAL
+}
+
+/// Places EC: EL0, and so all of `AArch32`, is the lower level; EL1 the same.
+const fn class(lower: u64, spsr: u64) -> u64 {
+    (lower | !from_el0(spsr) as u64) << 26
+}
+
+const fn from_el0(spsr: u64) -> bool {
+    spsr & AARCH32 != 0 || spsr & MODE == 0
+}
+
+/// Where a guest's CPU goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// For `ELR_EL2`.
+    pub pc: u64,
+    /// For `SPSR_EL2`.
+    pub spsr: u64,
+}
+
+/// SPSR.M\[3:0\]: exception level and stack pointer.
+const MODE: u64 = 0b1111;
+/// SPSR.M\[4\].
+const AARCH32: u64 = 1 << 4;
+const EL1T: u64 = 0b0100;
+const EL1H: u64 = 0b0101;
+/// D, A, I and F, all masked.
+const DAIF: u64 = 0b1111 << 6;
+const SSBS: u64 = 1 << 12;
+const PAN: u64 = 1 << 22;
+/// What an exception leaves as it was: NZCV, DIT, PAN.
+const KEPT: u64 = 0b1111 << 28 | 1 << 24 | PAN;
+/// `SCTLR_EL1.SPAN`: leave PAN alone. RES1 without `FEAT_PAN`, where nothing then sets the bit.
+const SCTLR_SPAN: u64 = 1 << 23;
+/// `SCTLR_EL1.DSSBS`: the new PSTATE.SSBS.
+const SCTLR_DSSBS: u64 = 1 << 44;
+
+/// Returns where a synchronous exception taken from the state in `spsr_el2` begins, and in which state.
+#[must_use]
+pub const fn exception_entry(spsr_el2: u64, vbar_el1: u64, sctlr_el1: u64) -> Entry {
+    let offset = match spsr_el2 & (AARCH32 | MODE) {
+        mode if mode & AARCH32 != 0 => 0x600,
+        0 => 0x400,
+        EL1T => 0x000,
+        _ => 0x200,
+    };
+    // AArch32 has J at bit 24: only NZCV and PAN stand where AArch64 has them.
+    let kept = if spsr_el2 & AARCH32 != 0 { KEPT & !(1 << 24) } else { KEPT };
+    let mut spsr = spsr_el2 & kept | DAIF | EL1H;
+    if sctlr_el1 & SCTLR_SPAN == 0 {
+        spsr |= PAN;
+    }
+    if sctlr_el1 & SCTLR_DSSBS != 0 {
+        spsr |= SSBS;
+    }
+    Entry { pc: (vbar_el1 & !0x7ff).wrapping_add(offset), spsr }
+}

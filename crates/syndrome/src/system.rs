@@ -1,0 +1,114 @@
+//! Trapped MSR, MRS and SYS instructions.
+//!
+//! Owns the encoding of a system register as one number, its MSR/MRS fields where the ISS holds them, so a trap handler
+//! is one `match`. DDI 0487 D24.2.40 (ISS encoding for trapped MSR, MRS, or System instruction), C5.1 (encodings).
+
+use crate::low_byte;
+
+/// The ISS bits that name a register: op0, op2, op1, `CRn`, `CRm`.
+const ENCODING: u32 = 0x3f_fc1e;
+
+/// One trapped access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemRegister {
+    /// Which register: compare with [`encoding`] or the constants here.
+    pub encoding: u32,
+    /// The general register, 31 being XZR.
+    pub rt: u8,
+    /// MRS, else MSR or SYS.
+    pub read: bool,
+}
+
+impl SystemRegister {
+    #[inline]
+    pub(crate) const fn decode(esr: u64) -> Self {
+        let [a, b, c, _, ..] = esr.to_le_bytes();
+        let encoding = u32::from_le_bytes([a, b, c, 0]) & ENCODING;
+        Self { encoding, rt: low_byte(esr >> 5) & 0x1f, read: esr & 1 != 0 }
+    }
+
+    /// Returns op0, op1, `CRn`, `CRm`, op2 as the manual orders them.
+    #[must_use]
+    pub const fn fields(&self) -> [u32; 5] {
+        let e = self.encoding;
+        [e >> 20 & 0b11, e >> 14 & 0b111, e >> 10 & 0xf, e >> 1 & 0xf, e >> 17 & 0b111]
+    }
+
+    /// Tells whether this is one of the ID registers that `HCR_EL2.TID3` traps: op0 3, op1 0, `CRn` 0, `CRm` 1 to 7.
+    #[must_use]
+    pub const fn is_id_register(&self) -> bool {
+        matches!(self.fields(), [3, 0, 0, 1..=7, _])
+    }
+
+    /// Tells whether this is one of the error record registers that `HCR_EL2.TERR` traps.
+    #[must_use]
+    pub const fn is_error_record(&self) -> bool {
+        matches!(self.fields(), [3, 0, 5, 3..=5, _])
+    }
+
+    /// Tells whether this is a debug or trace register (op0 2).
+    #[must_use]
+    pub const fn is_debug(&self) -> bool {
+        self.encoding >> 20 == 2
+    }
+}
+
+/// Puts a register's encoding together, the arguments in the order of `S3_0_C12_C11_5`.
+#[must_use]
+pub const fn encoding(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
+    (op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | crm << 1) & ENCODING
+}
+
+macro_rules! registers {
+    ($($(#[$doc:meta])* $name:ident = $op0:literal, $op1:literal, $crn:literal, $crm:literal, $op2:literal;)*) => {
+        $($(#[$doc])* pub const $name: u32 = encoding($op0, $op1, $crn, $crm, $op2);)*
+
+        /// Returns the manual's name of a register known here.
+        #[must_use]
+        pub const fn name(encoding: u32) -> Option<&'static str> {
+            match encoding {
+                $($name => Some(stringify!($name)),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+registers! {
+    /// Group 1 SGIs, this security state.
+    ICC_SGI1R_EL1 = 3, 0, 12, 11, 5;
+    /// Group 1 SGIs, the other security state.
+    ICC_ASGI1R_EL1 = 3, 0, 12, 11, 6;
+    /// Group 0 SGIs.
+    ICC_SGI0R_EL1 = 3, 0, 12, 11, 7;
+    /// The CPU interface's system register enable.
+    ICC_SRE_EL1 = 3, 0, 12, 12, 5;
+    /// Deactivation, trapped under `ICH_HCR_EL2.TC` or `TDIR`.
+    ICC_DIR_EL1 = 3, 0, 12, 11, 1;
+    /// Priority mask, trapped under `ICH_HCR_EL2.TC`.
+    ICC_PMR_EL1 = 3, 0, 4, 6, 0;
+    /// CPU interface control, trapped under `ICH_HCR_EL2.TC`.
+    ICC_CTLR_EL1 = 3, 0, 12, 12, 4;
+    /// Running priority, trapped under `ICH_HCR_EL2.TC`.
+    ICC_RPR_EL1 = 3, 0, 12, 11, 3;
+    /// Implementation-defined controls, trapped under `HCR_EL2.TACR`.
+    ACTLR_EL1 = 3, 0, 1, 0, 1;
+    /// The OS lock, trapped under `MDCR_EL2.TDOSA`.
+    OSLAR_EL1 = 2, 0, 1, 0, 4;
+    /// The OS lock's state, trapped under `MDCR_EL2.TDOSA`.
+    OSLSR_EL1 = 2, 0, 1, 1, 4;
+    /// The OS double lock, trapped under `MDCR_EL2.TDOSA`.
+    OSDLR_EL1 = 2, 0, 1, 3, 4;
+    /// Powerdown requests, trapped under `MDCR_EL2.TDOSA`.
+    DBGPRCR_EL1 = 2, 0, 1, 4, 4;
+    /// The debug ROM's address, trapped under `MDCR_EL2.TDRA`.
+    MDRAR_EL1 = 2, 0, 1, 0, 0;
+    /// The number of error records, trapped under `HCR_EL2.TERR`.
+    ERRIDR_EL1 = 3, 0, 5, 3, 0;
+    /// Clean and invalidate by set and way, trapped only under `HCR_EL2.TSW`.
+    DC_CISW = 1, 0, 7, 14, 2;
+    /// Clean by set and way, trapped only under `HCR_EL2.TSW`.
+    DC_CSW = 1, 0, 7, 10, 2;
+    /// Invalidate by set and way, trapped only under `HCR_EL2.TSW`.
+    DC_ISW = 1, 0, 7, 6, 2;
+}

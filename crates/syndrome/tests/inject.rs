@@ -1,0 +1,81 @@
+//! Injected faults against what hardware writes: the numbers are those Linux prints.
+#![allow(
+    clippy::pedantic,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+use proptest::prelude::*;
+use syndrome::inject::{Entry, exception_entry, external_data_abort, external_instruction_abort, undefined};
+
+const EL0T: u64 = 0;
+const EL1T: u64 = 0x3c4;
+const EL1H: u64 = 0x3c5;
+const USER32: u64 = 0x10;
+const VBAR: u64 = 0xffff_8000_8001_0800;
+/// SPAN = 1, DSSBS = 0.
+const SCTLR: u64 = 0x30d5_0838;
+
+#[test]
+fn a_hole_s_abort_is_the_external_abort_linux_prints() {
+    // "synchronous external abort: 0000000096000010" and its kin.
+    assert_eq!(external_data_abort(0x9381_0007, EL1H), 0x9600_0010, "load at EL1");
+    assert_eq!(external_data_abort(0x9381_0047, EL1H), 0x9600_0050, "store at EL1");
+    assert_eq!(external_data_abort(0x9381_0007, EL0T), 0x9200_0010, "load at EL0");
+    assert_eq!(external_data_abort(0x9381_0047, USER32), 0x9200_0050, "store of an AArch32 program");
+    assert_eq!(external_data_abort(0x9200_0147, EL1H), 0x9600_0150, "cache maintenance");
+    assert_eq!(external_instruction_abort(EL1H), 0x8600_0010);
+    assert_eq!(external_instruction_abort(EL1T), 0x8600_0010);
+    assert_eq!(external_instruction_abort(EL0T), 0x8200_0010);
+    assert_eq!(undefined(), 0x0200_0000);
+}
+
+#[test]
+fn the_vector_is_that_of_the_state_left() {
+    let pc = |spsr| exception_entry(spsr, VBAR, SCTLR).pc;
+    assert_eq!(pc(EL1T), VBAR, "EL1 on SP_EL0");
+    assert_eq!(pc(EL1H), VBAR + 0x200);
+    assert_eq!(pc(EL0T), VBAR + 0x400);
+    assert_eq!(pc(USER32), VBAR + 0x600);
+    assert_eq!(exception_entry(EL1H, VBAR | 0x7ff, SCTLR).pc, VBAR + 0x200, "VBAR[10:0] is no address");
+    assert_eq!(exception_entry(EL1H, u64::MAX, SCTLR).pc, 0xffff_ffff_ffff_fa00);
+}
+
+#[test]
+fn entry_is_at_el1h_with_all_masked() {
+    assert_eq!(exception_entry(EL0T, VBAR, SCTLR).spsr, 0x3c5);
+    assert_eq!(exception_entry(0x6000_0005, VBAR, SCTLR).spsr, 0x6000_03c5, "flags stay");
+    // IL, SS, BTYPE, UAO and TCO do not go over.
+    assert_eq!(exception_entry(1 << 20 | 1 << 21 | 0b11 << 10 | 1 << 23 | 1 << 25 | 5, VBAR, SCTLR).spsr, 0x3c5);
+}
+
+#[test]
+fn pan_is_set_unless_span_says_to_leave_it() {
+    let pan = 1 << 22;
+    assert_eq!(exception_entry(EL1H, VBAR, SCTLR & !(1 << 23)).spsr & pan, pan);
+    assert_eq!(exception_entry(EL1H, VBAR, SCTLR).spsr & pan, 0);
+    assert_eq!(exception_entry(EL1H | pan, VBAR, SCTLR).spsr & pan, pan);
+}
+
+#[test]
+fn ssbs_is_what_dssbs_says() {
+    let ssbs = 1 << 12;
+    assert_eq!(exception_entry(EL1H | ssbs, VBAR, SCTLR).spsr & ssbs, 0);
+    assert_eq!(exception_entry(EL1H, VBAR, SCTLR | 1 << 44).spsr & ssbs, ssbs);
+}
+
+proptest! {
+    #[test]
+    fn no_injection_leaves_el1(spsr: u64, vbar: u64, sctlr: u64, esr: u64) {
+        let Entry { pc, spsr: entered } = exception_entry(spsr, vbar, sctlr);
+        prop_assert_eq!(entered & 0x1f, 0b0_0101);
+        prop_assert_eq!(entered & 0x3c0, 0x3c0);
+        prop_assert_eq!(pc.wrapping_sub(vbar & !0x7ff) & !0x600, 0);
+        let class = external_data_abort(esr, spsr) >> 26;
+        prop_assert!(class == 0x24 || class == 0x25);
+        prop_assert!(external_data_abort(esr, spsr) >> 32 == 0);
+    }
+}

@@ -1,0 +1,58 @@
+//! Finding nodes: by path, alias, label or `phandle`, and back from a node to its path.
+//!
+//! Owns nothing. A path component without a unit address takes the first child of that name (Devicetree Specification
+//! v0.4, 2.2.3); aliases are those of `/aliases`, labels those `dtc -@` leaves in `/__symbols__`.
+
+use crate::{NodeId, Tree};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+impl Tree<'_> {
+    /// Finds a node by `path`: `/soc/uart@1000`, `/soc/uart`, an alias, a label, or one of the last two and a path
+    /// below it (`soc/uart`).
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<NodeId> {
+        if let Some(below) = path.strip_prefix('/') {
+            return self.descend(NodeId::ROOT, below);
+        }
+        let (name, below) = path.split_once('/').unwrap_or((path, ""));
+        let start = ["aliases", "__symbols__"].into_iter().find_map(|list| {
+            let target = self.string(self.child(NodeId::ROOT, list)?, name)?;
+            self.descend(NodeId::ROOT, target.strip_prefix('/')?)
+        })?;
+        self.descend(start, below)
+    }
+
+    /// Returns the child of `id` named `name`, with or without its unit address.
+    #[must_use]
+    pub fn child(&self, id: NodeId, name: &str) -> Option<NodeId> {
+        let named = |child: &NodeId| {
+            let rest = self.name(*child).strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@') && !name.contains('@'))
+        };
+        self.children(id).find(named)
+    }
+
+    /// Returns the first node whose `phandle` is `phandle`.
+    #[must_use]
+    pub fn by_phandle(&self, phandle: u32) -> Option<NodeId> {
+        self.phandles.iter().find(|(value, _)| *value == phandle).map(|(_, id)| *id)
+    }
+
+    /// Returns the full path of `id`, unit addresses included.
+    #[must_use]
+    pub fn path(&self, id: NodeId) -> String {
+        let mut line: Vec<NodeId> = core::iter::successors(Some(id), |id| self.parent(*id)).collect();
+        line.pop();
+        let mut path = String::new();
+        for id in line.iter().rev() {
+            path.push('/');
+            path.push_str(self.name(*id));
+        }
+        if path.is_empty() { String::from("/") } else { path }
+    }
+
+    fn descend(&self, start: NodeId, path: &str) -> Option<NodeId> {
+        path.split('/').filter(|name| !name.is_empty()).try_fold(start, |id, name| self.child(id, name))
+    }
+}

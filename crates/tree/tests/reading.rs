@@ -1,0 +1,150 @@
+//! What the index says of trees that are right: QEMU's, against another reader, and small ones written here.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+
+use fdt::Fdt;
+use tree::{Tree, TreeError, cells, number, size_of, strings};
+use vm_fdt::{FdtReserveEntry, FdtWriter};
+
+const QEMU: [&[u8]; 3] = [
+    include_bytes!("../../board/tests/data/qemu-virt-gicv2.dtb"),
+    include_bytes!("../../board/tests/data/qemu-virt-gicv3.dtb"),
+    include_bytes!("../../board/tests/data/qemu-virt-smmuv3.dtb"),
+];
+
+fn small() -> Vec<u8> {
+    let mut writer = FdtWriter::new_with_mem_reserv(&[FdtReserveEntry::new(0x1000, 0x2000).unwrap()]).unwrap();
+    let root = writer.begin_node("").unwrap();
+    writer.property_u32("#address-cells", 2).unwrap();
+    let bus = writer.begin_node("soc").unwrap();
+    for (unit, phandle) in [(0x1000, 7), (0x2000, 9)] {
+        let uart = writer.begin_node(&format!("uart@{unit:x}")).unwrap();
+        writer.property_u64("reg", unit).unwrap();
+        writer.property_phandle(phandle).unwrap();
+        writer.property_string_list("compatible", vec!["a,b".into(), "c".into()]).unwrap();
+        let child = writer.begin_node("child").unwrap();
+        writer.end_node(child).unwrap();
+        writer.end_node(uart).unwrap();
+    }
+    writer.end_node(bus).unwrap();
+    for (list, name) in [("aliases", "serial0"), ("hhsymbols__", "debug")] {
+        let node = writer.begin_node(list).unwrap();
+        writer.property_string(name, "/soc/uart@2000").unwrap();
+        writer.end_node(node).unwrap();
+    }
+    writer.end_node(root).unwrap();
+    // The writer refuses the name that `dtc -@` gives the list of labels.
+    let mut blob = writer.finish().unwrap();
+    let at = blob.windows(11).position(|bytes| bytes == b"hhsymbols__").unwrap();
+    blob[at..at + 2].copy_from_slice(b"__");
+    blob
+}
+
+#[test]
+fn every_node_and_property_is_the_one_another_reader_sees() {
+    for blob in QEMU {
+        let (tree, other) = (Tree::parse(blob).unwrap(), Fdt::new_unaligned_fallible(blob).unwrap());
+        let mut nodes = tree.nodes().skip(1);
+        for one in other.all_nodes().unwrap() {
+            let (_, one) = one.unwrap();
+            let id = nodes.next().unwrap();
+            assert_eq!(tree.name(id), one.name().unwrap().to_string());
+            let properties = one.properties().unwrap();
+            let theirs: Vec<_> = properties.iter().map(|one| one.unwrap()).map(|one| (one.name, one.value)).collect();
+            assert_eq!(tree.properties(id).collect::<Vec<_>>(), theirs);
+        }
+        assert!(nodes.next().is_none());
+    }
+}
+
+#[test]
+fn padding_behind_the_tree_is_neither_needed_nor_read() {
+    let mut blob = small();
+    let nodes = Tree::parse(&blob).unwrap().nodes().count();
+    let used = blob.len();
+    assert_eq!(size_of(&blob[..8]), Some(u32::try_from(used).unwrap()));
+    blob.resize(used + 4096, 0xff);
+    assert_eq!(Tree::parse(&blob).unwrap().nodes().count(), nodes);
+    blob[4..8].copy_from_slice(&u32::try_from(used + 4096).unwrap().to_be_bytes());
+    assert_eq!(Tree::parse(&blob).unwrap().nodes().count(), nodes);
+}
+
+#[test]
+fn a_node_is_found_by_path_by_alias_by_label_and_by_phandle() {
+    let blob = small();
+    let tree = Tree::parse(&blob).unwrap();
+    let second = tree.find("/soc/uart@2000").unwrap();
+    assert_eq!(tree.path(second), "/soc/uart@2000");
+    assert_eq!(tree.find("serial0"), Some(second));
+    assert_eq!(tree.find("debug"), Some(second));
+    assert_eq!(tree.path(tree.find("serial0/child").unwrap()), "/soc/uart@2000/child");
+    assert_eq!(tree.by_phandle(9), Some(second));
+    assert_eq!(tree.find("/soc/uart"), tree.find("/soc/uart@1000"));
+    assert_eq!(tree.find("/"), Some(tree.root()));
+    for absent in ["/soc/uart@200", "/soc/uar", "/soc/uart@2000/none", "serial1", "", "soc"] {
+        assert_eq!(tree.find(absent), None, "{absent}");
+    }
+    assert_eq!(tree.by_phandle(8), None);
+}
+
+#[test]
+fn children_and_subtrees_hold_their_own_and_no_others() {
+    let blob = small();
+    let tree = Tree::parse(&blob).unwrap();
+    let names = |ids: Vec<_>| ids.into_iter().map(|id| tree.name(id)).collect::<Vec<_>>();
+    assert_eq!(names(tree.children(tree.root()).collect()), ["soc", "aliases", "__symbols__"]);
+    let soc = tree.find("/soc").unwrap();
+    assert_eq!(names(tree.subtree(soc).collect()), ["soc", "uart@1000", "child", "uart@2000", "child"]);
+    assert_eq!(tree.after(soc), tree.find("/aliases"));
+    assert_eq!(tree.after(tree.find("/__symbols__").unwrap()), None);
+    assert_eq!(tree.parent(soc), Some(tree.root()));
+    assert_eq!(tree.parent(tree.root()), None);
+    assert_eq!(tree.base_name(tree.find("/soc/uart").unwrap()), "uart");
+}
+
+#[test]
+fn values_read_as_what_they_are_or_not_at_all() {
+    let blob = small();
+    let tree = Tree::parse(&blob).unwrap();
+    let uart = tree.find("/soc/uart").unwrap();
+    assert_eq!(tree.reservations(), [(0x1000, 0x2000)]);
+    assert_eq!(tree.u64(uart, "reg"), Some(0x1000));
+    assert_eq!(tree.u32(uart, "reg"), None);
+    assert_eq!(tree.u32(uart, "phandle"), Some(7));
+    assert_eq!(tree.string(uart, "compatible"), Some("a,b"));
+    assert_eq!(tree.strings(uart, "compatible").collect::<Vec<_>>(), ["a,b", "c"]);
+    assert!(tree.is_compatible(uart, &["c"]) && !tree.is_compatible(uart, &["a", "b"]));
+    assert_eq!(tree.property(uart, "none"), None);
+    assert_eq!(cells(&[0, 0, 0, 1, 0, 0, 1, 0, 9]).collect::<Vec<_>>(), [1, 256]);
+    assert_eq!(number(&[1, 2, 3]), None);
+    assert_eq!(strings(&[b'a', 0xff, 0]).count(), 0);
+}
+
+#[test]
+fn a_tree_may_nest_as_deep_as_the_limit_and_no_deeper() {
+    let nested = |depth: usize| {
+        let mut writer = FdtWriter::new().unwrap();
+        let open: Vec<_> =
+            (0..depth).map(|level| writer.begin_node(if level == 0 { "" } else { "n" }).unwrap()).collect();
+        open.into_iter().rev().for_each(|node| writer.end_node(node).unwrap());
+        writer.finish().unwrap()
+    };
+    assert_eq!(Tree::parse(&nested(tree::MAX_DEPTH)).unwrap().nodes().count(), tree::MAX_DEPTH);
+    // vm-fdt stops at the same depth: one more level by hand.
+    let mut deeper = vec![0xd0, 0x0d, 0xfe, 0xed];
+    let structure = tree::MAX_DEPTH as u32 * 8 + 8;
+    for field in [56 + structure, 56, 56 + structure, 40, 17, 16, 0, 0, structure, 0, 0, 0, 0] {
+        deeper.extend(field.to_be_bytes());
+    }
+    (0..=tree::MAX_DEPTH).for_each(|_| deeper.extend([0, 0, 0, 1, 0, 0, 0, 0]));
+    assert_eq!(Tree::parse(&deeper).unwrap_err(), TreeError::Deep);
+}

@@ -1,0 +1,109 @@
+//! What the virtual GIC asks of the physical one: the list registers of the calling CPU and the cell's own lines.
+//!
+//! Implemented by EL2's GIC drivers and, in tests, by a simulated virtual CPU interface. IHI 0069H 12.4 (ICH_*).
+
+/// A list register as `ICH_LR<n>_EL2` has it (IHI 0069H 12.4.8); a GICv2 driver converts to `GICH_LR<n>`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListRegister(pub u64);
+
+impl ListRegister {
+    /// State\[0\]: pending.
+    pub const PENDING: u64 = 1 << 62;
+    /// State\[1\]: active.
+    pub const ACTIVE: u64 = 1 << 63;
+    /// HW: ending the virtual interrupt deactivates the physical one.
+    pub const HW: u64 = 1 << 61;
+    /// Group 1: signalled as a virtual IRQ (group 0 as a virtual FIQ).
+    pub const GROUP1: u64 = 1 << 60;
+    /// EOI: ending it asserts a maintenance interrupt (HW = 0 only).
+    pub const EOI: u64 = 1 << 41;
+
+    /// The state is pending, or pending and active.
+    #[inline]
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        self.0 & Self::PENDING != 0
+    }
+    /// The state is active, or pending and active.
+    #[inline]
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        self.0 & Self::ACTIVE != 0
+    }
+    /// Linked to the physical interrupt [`Self::pintid`].
+    #[inline]
+    #[must_use]
+    pub const fn is_hw(self) -> bool {
+        self.0 & Self::HW != 0
+    }
+    /// Group 1.
+    #[inline]
+    #[must_use]
+    pub const fn is_group1(self) -> bool {
+        self.0 & Self::GROUP1 != 0
+    }
+    /// Asks for a maintenance interrupt at EOI (meaningful with HW = 0).
+    #[inline]
+    #[must_use]
+    pub const fn wants_eoi(self) -> bool {
+        self.0 & (Self::HW | Self::EOI) == Self::EOI
+    }
+    /// The virtual priority.
+    #[inline]
+    #[must_use]
+    pub const fn priority(self) -> u8 {
+        self.0.to_be_bytes()[1]
+    }
+    /// The physical INTID (meaningful with HW = 1).
+    #[inline]
+    #[must_use]
+    pub const fn pintid(self) -> u32 {
+        ((self.0 >> 32) & 0x1fff) as u32
+    }
+    /// The virtual INTID.
+    #[inline]
+    #[must_use]
+    pub const fn vintid(self) -> u32 {
+        (self.0 & 0xffff_ffff) as u32
+    }
+}
+
+/// The maintenance interrupts wanted besides EOI ones, at their places in `ICH_HCR_EL2` (`GICH_HCR` has the same).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance(pub u32);
+
+impl Maintenance {
+    /// UIE: at most one list register holds an interrupt.
+    pub const UNDERFLOW: u32 = 1 << 1;
+    /// LRENPIE: the guest ended an interrupt that stands in no list register (`EOIcount` > 0).
+    pub const NOT_PRESENT: u32 = 1 << 2;
+    /// NPIE: no list register holds a pending interrupt.
+    pub const NO_PENDING: u32 = 1 << 3;
+    /// All of them: what a driver replaces in the register.
+    pub const ALL: u32 = Self::UNDERFLOW | Self::NOT_PRESENT | Self::NO_PENDING;
+}
+
+/// The physical GIC as one cell may use it. `vcpu` picks the CPU whose SGI/PPI bank is meant (INTID < 32), otherwise it is
+/// ignored; every call can come from any of the cell's CPUs. Only lines that the cell owns are ever named.
+pub trait Hardware {
+    /// Reads list register `n` of this CPU.
+    fn read_lr(&self, n: usize) -> ListRegister;
+    /// Writes list register `n` of this CPU.
+    fn write_lr(&mut self, n: usize, value: ListRegister);
+    /// The list registers of this CPU whose state is invalid: `ICH_ELRSR_EL2` | `ICH_EISR_EL2`.
+    fn empty(&self) -> u32;
+    /// Switches this CPU's maintenance interrupts: replaces the bits [`Maintenance::ALL`] of `ICH_HCR_EL2`.
+    fn maintenance(&mut self, wanted: Maintenance);
+    /// Reads `ICH_HCR_EL2.EOIcount` of this CPU and sets it to 0.
+    fn take_eoi_count(&mut self) -> u32;
+    /// Enables or disables the physical line (I\[SC\]ENABLER).
+    fn set_enable(&mut self, vcpu: usize, intid: u32, on: bool);
+    /// Sets or clears its pending state (I\[SC\]PENDR).
+    fn set_pending(&mut self, vcpu: usize, intid: u32, on: bool);
+    /// Its pending state.
+    fn is_pending(&self, vcpu: usize, intid: u32) -> bool;
+    /// Sets or clears its active state (I\[SC\]ACTIVER).
+    fn set_active(&mut self, vcpu: usize, intid: u32, on: bool);
+    /// Routes the SPI to the CPU of `vcpu`.
+    fn route(&mut self, intid: u32, vcpu: usize);
+}

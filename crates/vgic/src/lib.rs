@@ -1,0 +1,99 @@
+//! The virtual GIC of one cell: a pure state machine. No hardware access, no allocation, no panic.
+//!
+//! Owns: every guest-visible bit of the distributor, the redistributors and the content of the list registers of one
+//! cell. Promises: an interrupt that is pending and enabled reaches a list register of its vCPU; none is delivered while
+//! disabled; no vINTID stands twice in the list registers of a vCPU; a line that the cell does not own never fires and
+//! never reaches hardware. Data: guest accesses and events come in, [`Hardware`] calls and [`Kicks`] go out.
+//!
+//! **How EL2 calls it.** One lock per cell guards the whole [`Vgic`]; `hw` is always the calling CPU's.
+//! * *Guest accesses* (`*_read`, `*_write`): under the lock, on the accessing vCPU. [`Retry`] means that the interrupt
+//!   stands in another vCPU's list register: drop the lock, send the kicks, `sync` oneself if kicked, call again with the
+//!   same arguments. This ends, since each kicked vCPU answers in its `sync` (or in its `fold` when it stops).
+//! * *Physical interrupt of an owned line* (acknowledged, priority dropped, not deactivated): `physical`.
+//! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`].
+//! * *SGI registers*: [`sgi1r`]/[`sgi0r`], then `Inbox::post` for each target without the lock; kick a target if `post`
+//!   returned true (for the sender itself: `sync` at once).
+//! * *Emulated line*: `set_line` from any CPU under the lock.
+//! * Each returned [`Kicks`] must be carried out after the lock is dropped: a physical SGI to each vCPU named; where the
+//!   caller's own vCPU is named (only `set_line` does that), call `sync`. A kick sent to a vCPU that is off may be dropped:
+//!   `sync` runs when it is turned on.
+//! * *`CPU_OFF`, stop*: `fold` on that CPU. *Start, restart*: `reset` (all vCPUs folded), then `sync` on each vCPU on entry.
+//!
+//! IHI 0069H, chapters 4 (interrupt handling), 6 (virtual interrupts), 12 (registers).
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod deliver;
+mod hardware;
+mod lines;
+mod masked;
+mod sgi;
+mod state;
+mod v3;
+
+pub use hardware::{Hardware, ListRegister, Maintenance};
+pub use sgi::{Inbox, Sgi, sgi0r, sgi1r};
+
+use masked::Masked;
+use state::{Bank, Vcpu};
+
+/// The most vCPUs a cell can have.
+pub const VCPUS: usize = 8;
+/// The words of 32 interrupts each; word 0 (SGIs and PPIs) is banked.
+pub const WORDS: usize = 32;
+
+/// What a cell's virtual GIC is built from. In the bitmaps bit `n` of word `w` is INTID `32 * w + n`; word 0 is every vCPU's.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// vCPUs, 1 to 8; vCPU `n` has affinity 0.0.0.`n`.
+    pub vcpus: usize,
+    /// Interrupts in all, SGIs and PPIs included, up to 1020; rounded up to a multiple of 32 as `GICD_TYPER` tells it.
+    pub lines: usize,
+    /// Bits of priority that the virtual CPU interface implements (`ICH_VTR_EL2.PRIbits` + 1), 5 to 8.
+    pub priority_bits: u32,
+    /// List registers of each CPU, 1 to 16.
+    pub list_registers: usize,
+    /// Lines whose physical counterpart the cell owns: delivered with HW = 1.
+    pub physical: [u32; WORDS],
+    /// Lines that EL2 emulates (`set_line`, `pulse`). SGIs need not be named.
+    pub emulated: [u32; WORDS],
+    /// Lines that are edge-triggered as wired; the others are level-sensitive.
+    pub edge: [u32; WORDS],
+}
+
+/// vCPUs that must be interrupted by a physical SGI so that they call `sync`; bit `n` is vCPU `n`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "a kick that is not sent loses an interrupt"]
+pub struct Kicks(pub u32);
+
+/// The access waits for other vCPUs: send the kicks without the lock and call again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry(pub Kicks);
+
+/// The virtual GIC of one cell.
+#[derive(Debug)]
+pub struct Vgic {
+    vcpus: Masked<Vcpu, VCPUS>,
+    /// Words 1 to 31.
+    shared: Masked<Bank, WORDS>,
+    /// By INTID, for SPIs: priority, target vCPU, vCPU in whose list register it stands or is active.
+    priority: Masked<u8, 1024>,
+    target: Masked<u8, 1024>,
+    home: Masked<u8, 1024>,
+    /// All ones where `GICD_CTLR` enables group 0, group 1.
+    groups: [u32; 2],
+    /// Words of SPIs that may hold something ready.
+    hot: u32,
+    /// vCPUs whose list registers may still hold what was disabled: the reason of RWP.
+    settling: u32,
+    /// `GICR_WAKER.ProcessorSleep`.
+    asleep: u32,
+    count: usize,
+    words: usize,
+    /// A bit for each list register.
+    slots: u32,
+    /// The priority bits implemented.
+    priorities: u8,
+}
+
+const _: () = assert!(size_of::<Vgic>() <= 6 * 1024);

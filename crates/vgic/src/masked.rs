@@ -1,0 +1,48 @@
+//! An array whose index cannot be out of bounds: it is taken modulo the length, a power of two. The bit word of an INTID.
+//!
+//! Owns the crate's only indexing. Where an index comes from a guest, the caller has judged it before.
+use core::ops::{Index, IndexMut};
+
+/// `N` is a power of two.
+#[derive(Clone, Debug)]
+pub(crate) struct Masked<T, const N: usize>(pub [T; N]);
+
+impl<T, const N: usize> Masked<T, N> {
+    const MASK: usize = {
+        assert!(N.is_power_of_two());
+        N.wrapping_sub(1)
+    };
+}
+
+#[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
+impl<T, const N: usize> Index<usize> for Masked<T, N> {
+    type Output = T;
+    #[inline]
+    fn index(&self, index: usize) -> &T {
+        &self.0[index & Self::MASK]
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
+impl<T, const N: usize> IndexMut<usize> for Masked<T, N> {
+    #[inline]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        &mut self.0[index & Self::MASK]
+    }
+}
+
+/// Bit `n` modulo 32: an INTID's bit in its word.
+#[inline]
+pub(crate) const fn bit(n: usize) -> u32 {
+    1_u32.wrapping_shl((n as u64 & 31) as u32)
+}
+
+/// The numbers of the bits set in `word`, ascending.
+#[inline]
+pub(crate) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let n = word.trailing_zeros();
+        word &= word.wrapping_sub(1);
+        (n < 32).then_some(n as usize)
+    })
+}

@@ -1,0 +1,382 @@
+//! A simulated machine round the virtual GIC: CPUs with list registers and a virtual CPU interface, physical lines, and
+//! EL2's glue as `lib.rs` prescribes it. Behaves as IHI 0069H 4.1.2, 6.2 and 12.4 say; panics where they forbid something.
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::pedantic,
+    reason = "tests"
+)]
+use std::collections::BTreeMap;
+use vgic::{Config, Hardware, Inbox, Kicks, ListRegister, Maintenance, Retry, Vgic};
+
+pub const TIMER: u32 = 27;
+/// Physical lines: edge, level.
+pub const EDGE: u32 = 40;
+pub const LEVEL: u32 = 41;
+/// Emulated lines: level (the virtual UART), edge.
+pub const UART: u32 = 33;
+pub const DOORBELL: u32 = 70;
+pub const UNOWNED: u32 = 50;
+
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Line {
+    pub enabled: bool,
+    pub latch: bool,
+    pub level: bool,
+    pub active: bool,
+    pub route: usize,
+    pub edge: bool,
+}
+
+#[derive(Default)]
+pub struct Cpu {
+    pub lr: [u64; 16],
+    pub wanted: u32,
+    pub eoi_count: u32,
+    /// Priorities of what is active, highest last.
+    pub running: Vec<u8>,
+    pub lr_writes: u32,
+}
+
+/// The hardware of all CPUs; `cpu` is the one that executes.
+pub struct Machine {
+    pub cpu: usize,
+    pub cpus: Vec<Cpu>,
+    pub lrs: usize,
+    pub lines: BTreeMap<(usize, u32), Line>,
+}
+
+fn key(vcpu: usize, intid: u32) -> (usize, u32) {
+    (if intid < 32 { vcpu } else { 0 }, intid)
+}
+
+impl Machine {
+    pub fn line(&mut self, vcpu: usize, intid: u32) -> &mut Line {
+        self.lines.get_mut(&key(vcpu, intid)).expect("a line that the cell does not own was touched")
+    }
+    /// The maintenance interrupt of `cpu` is asserted.
+    pub fn maintenance_asserted(&self, cpu: usize) -> bool {
+        let c = &self.cpus[cpu];
+        let lrs = c.lr[..self.lrs].iter().map(|v| ListRegister(*v));
+        let valid = lrs.clone().filter(|l| l.0 >> 62 != 0).count();
+        let pending = lrs.clone().filter(|l| l.0 >> 62 == 1).count();
+        lrs.clone().any(|l| l.0 >> 62 == 0 && l.wants_eoi())
+            || c.wanted & Maintenance::UNDERFLOW != 0 && valid <= 1
+            || c.wanted & Maintenance::NO_PENDING != 0 && pending == 0
+            || c.wanted & Maintenance::NOT_PRESENT != 0 && c.eoi_count != 0
+    }
+}
+
+impl Hardware for Machine {
+    fn read_lr(&self, n: usize) -> ListRegister {
+        assert!(n < self.lrs);
+        ListRegister(self.cpus[self.cpu].lr[n])
+    }
+    fn write_lr(&mut self, n: usize, value: ListRegister) {
+        assert!(n < self.lrs);
+        assert!(!value.is_hw() || value.0 >> 62 != 3, "HW = 1 must not be pending and active: {value:x?}");
+        self.cpus[self.cpu].lr[n] = value.0;
+        self.cpus[self.cpu].lr_writes += 1;
+    }
+    fn empty(&self) -> u32 {
+        (0..self.lrs).filter(|n| self.cpus[self.cpu].lr[*n] >> 62 == 0).fold(0, |m, n| m | 1 << n)
+    }
+    fn maintenance(&mut self, wanted: Maintenance) {
+        self.cpus[self.cpu].wanted = wanted.0;
+    }
+    fn take_eoi_count(&mut self) -> u32 {
+        std::mem::take(&mut self.cpus[self.cpu].eoi_count)
+    }
+    fn set_enable(&mut self, vcpu: usize, intid: u32, on: bool) {
+        self.line(vcpu, intid).enabled = on;
+    }
+    fn set_pending(&mut self, vcpu: usize, intid: u32, on: bool) {
+        self.line(vcpu, intid).latch = on;
+    }
+    fn is_pending(&self, vcpu: usize, intid: u32) -> bool {
+        let l = self.lines[&key(vcpu, intid)];
+        l.latch || l.level && !l.edge
+    }
+    fn set_active(&mut self, vcpu: usize, intid: u32, on: bool) {
+        self.line(vcpu, intid).active = on;
+    }
+    fn route(&mut self, intid: u32, vcpu: usize) {
+        self.line(0, intid).route = vcpu;
+    }
+}
+
+/// One cell on its machine, with the glue.
+pub struct Cell {
+    pub vgic: Vgic,
+    pub hw: Machine,
+    pub inboxes: Vec<Inbox>,
+    /// Physical SGIs on their way.
+    pub kicked: u32,
+    pub vcpus: usize,
+    /// Accesses that had to wait for another vCPU.
+    pub retries: u32,
+}
+
+pub const fn word_bit(intids: &[u32]) -> [u32; 32] {
+    let mut words = [0; 32];
+    let mut i = 0;
+    while i < intids.len() {
+        words[intids[i] as usize / 32] |= 1 << (intids[i] % 32);
+        i += 1;
+    }
+    words
+}
+
+impl Cell {
+    /// A cell in reset state.
+    pub fn new(vcpus: usize, lrs: usize) -> Self {
+        let config = Config {
+            vcpus,
+            lines: 96,
+            priority_bits: 5,
+            list_registers: lrs,
+            physical: word_bit(&[TIMER, 30, EDGE, LEVEL]),
+            emulated: word_bit(&[UART, DOORBELL, 71, 72, 73, 74]),
+            edge: word_bit(&[EDGE, DOORBELL, 71, 72, 73, 74]),
+        };
+        let mut lines = BTreeMap::new();
+        for v in 0..vcpus {
+            lines.insert((v, TIMER), Line::default());
+            lines.insert((v, 30), Line::default());
+        }
+        lines.insert((0, EDGE), Line { edge: true, ..Line::default() });
+        lines.insert((0, LEVEL), Line::default());
+        let cpus = (0..vcpus).map(|_| Cpu::default()).collect();
+        let mut hw = Machine { cpu: 0, cpus, lrs, lines };
+        let mut vgic = Vgic::new(&config);
+        vgic.reset(&mut hw);
+        Self { vgic, hw, inboxes: (0..vcpus).map(|_| Inbox::new()).collect(), kicked: 0, vcpus, retries: 0 }
+    }
+
+    /// As [`Self::new`], with groups on and every line enabled in group 1, priority 0x80, routed to vCPU 0.
+    pub fn running(vcpus: usize, lrs: usize) -> Self {
+        let mut cell = Self::new(vcpus, lrs);
+        cell.write(0, 0x0, 3);
+        for w in 1..3 {
+            cell.write(0, 0x80 + w * 4, u32::MAX);
+            cell.write(0, 0x100 + w * 4, u32::MAX);
+        }
+        for n in (0x420..0x460).step_by(4) {
+            cell.write(0, n, 0x8080_8080);
+        }
+        for v in 0..vcpus {
+            cell.write_r(v, v, 0x10080, u32::MAX);
+            cell.write_r(v, v, 0x10100, u32::MAX);
+            for n in (0..32).step_by(4) {
+                cell.write_r(v, v, 0x10400 + n, 0x8080_8080);
+            }
+        }
+        cell
+    }
+
+    pub fn send(&mut self, kicks: Kicks) {
+        assert_eq!(kicks.0 >> self.vcpus, 0, "a kick to a vCPU that does not exist");
+        self.kicked |= kicks.0;
+    }
+    pub fn on(&mut self, cpu: usize) -> &mut Machine {
+        self.hw.cpu = cpu;
+        &mut self.hw
+    }
+    pub fn sync(&mut self, cpu: usize) {
+        self.hw.cpu = cpu;
+        self.kicked &= !(1 << cpu);
+        let kicks = self.vgic.sync(cpu, &self.inboxes[cpu], &mut self.hw);
+        assert_eq!(kicks.0 & 1 << cpu, 0);
+        self.send(kicks);
+        self.check();
+    }
+    /// All kicks arrive.
+    pub fn arrive(&mut self) {
+        for _ in 0..100 {
+            if self.kicked == 0 {
+                return;
+            }
+            self.sync(self.kicked.trailing_zeros() as usize);
+        }
+        panic!("kicks without end");
+    }
+    fn until_done<T>(&mut self, cpu: usize, mut access: impl FnMut(&mut Vgic, &mut Machine) -> Result<T, Retry>) -> T {
+        for _ in 0..10 {
+            self.hw.cpu = cpu;
+            match access(&mut self.vgic, &mut self.hw) {
+                Ok(done) => {
+                    self.check();
+                    return done;
+                }
+                Err(Retry(kicks)) => {
+                    self.retries += 1;
+                    self.send(kicks);
+                    self.arrive();
+                }
+            }
+        }
+        panic!("an access that never ends")
+    }
+    pub fn read_sized(&mut self, cpu: usize, offset: u64, size: u32) -> u64 {
+        self.until_done(cpu, |g, hw| g.distributor_read(cpu, offset, size, hw))
+    }
+    pub fn write_sized(&mut self, cpu: usize, offset: u64, size: u32, value: u64) {
+        let kicks = self.until_done(cpu, |g, hw| g.distributor_write(cpu, offset, size, value, hw));
+        assert_eq!(kicks.0 & 1 << cpu, 0, "the own vCPU is served at once");
+        self.send(kicks);
+    }
+    pub fn read(&mut self, cpu: usize, offset: u64) -> u32 {
+        self.read_sized(cpu, offset, 4) as u32
+    }
+    pub fn write(&mut self, cpu: usize, offset: u64, value: u32) {
+        self.write_sized(cpu, offset, 4, value.into());
+    }
+    pub fn read_r(&mut self, cpu: usize, frame: usize, offset: u64) -> u32 {
+        self.until_done(cpu, |g, hw| g.redistributor_read(cpu, frame, offset, 4, hw)) as u32
+    }
+    pub fn write_r(&mut self, cpu: usize, frame: usize, offset: u64, value: u32) {
+        let kicks = self.until_done(cpu, |g, hw| g.redistributor_write(cpu, frame, offset, 4, value.into(), hw));
+        self.send(kicks);
+    }
+    /// Writes one bit of a bit register (`base` as in the distributor) for `intid`, in the frame of `cpu` if private.
+    pub fn poke(&mut self, cpu: usize, base: u64, intid: u32) {
+        let (offset, value) = (base + u64::from(intid / 32 * 4), 1 << (intid % 32));
+        if intid < 32 { self.write_r(cpu, cpu, 0x10000 + offset, value) } else { self.write(cpu, offset, value) }
+    }
+    pub fn peek(&mut self, cpu: usize, base: u64, intid: u32) -> bool {
+        let offset = base + u64::from(intid / 32 * 4);
+        let word = if intid < 32 { self.read_r(cpu, cpu, 0x10000 + offset) } else { self.read(cpu, offset) };
+        word >> (intid % 32) & 1 != 0
+    }
+    pub fn route(&mut self, cpu: usize, intid: u32, to: u64) {
+        self.write_sized(cpu, 0x6000 + 8 * u64::from(intid), 8, to);
+    }
+    pub fn prioritise(&mut self, cpu: usize, intid: u32, priority: u8) {
+        let at = 0x400 + u64::from(intid);
+        if intid < 32 {
+            let kicks =
+                self.until_done(cpu, |g, hw| g.redistributor_write(cpu, cpu, 0x10000 + at, 1, priority.into(), hw));
+            self.send(kicks);
+        } else {
+            self.write_sized(cpu, at, 1, priority.into());
+        }
+    }
+
+    pub fn sgi(&mut self, from: usize, value: u64) {
+        let sgi = vgic::sgi1r(value, from, self.vcpus);
+        for v in 0..self.vcpus {
+            if sgi.targets & 1 << v != 0 && self.inboxes[v].post(sgi.bit) {
+                self.kicked |= 1 << v;
+            }
+        }
+        if self.kicked & 1 << from != 0 {
+            self.sync(from);
+        }
+    }
+    /// `cpu` (which may be none of the cell's) drives an emulated line.
+    pub fn set_line(&mut self, intid: u32, high: bool) {
+        let kicks = self.vgic.set_line(intid, high);
+        self.send(kicks);
+    }
+    pub fn pulse(&mut self, intid: u32) {
+        let kicks = self.vgic.pulse(intid);
+        self.send(kicks);
+    }
+
+    /// The physical interrupts that are signalled to `cpu` now are taken to EL2.
+    pub fn take_physical(&mut self, cpu: usize) {
+        let due = self.hw.lines.iter().filter(|((v, intid), l)| {
+            let to = if *intid < 32 { *v } else { l.route };
+            to == cpu && l.enabled && !l.active && (l.latch || l.level && !l.edge)
+        });
+        let due: Vec<_> = due.map(|(k, _)| *k).collect();
+        for k in due {
+            let line = self.hw.lines.get_mut(&k).expect("due");
+            (line.active, line.latch) = (true, false);
+            self.hw.cpu = cpu;
+            let kicks = self.vgic.physical(cpu, k.1, &mut self.hw);
+            assert_eq!(kicks.0 & 1 << cpu, 0);
+            self.send(kicks);
+            self.check();
+        }
+    }
+    /// EL2 gets what is due on `cpu`: kicks, physical interrupts, maintenance.
+    pub fn exits(&mut self, cpu: usize) {
+        if self.kicked & 1 << cpu != 0 {
+            self.sync(cpu);
+        }
+        self.take_physical(cpu);
+        if self.hw.maintenance_asserted(cpu) {
+            self.sync(cpu);
+            assert!(!self.hw.maintenance_asserted(cpu), "a maintenance interrupt that sync does not end");
+        }
+    }
+    /// The guest on `cpu` reads ICC_IAR: None if nothing is signalled above the running priority.
+    pub fn ack(&mut self, cpu: usize) -> Option<u32> {
+        let c = &mut self.hw.cpus[cpu];
+        let running = c.running.last().copied().unwrap_or(0xff);
+        let best = c.lr[..self.hw.lrs]
+            .iter_mut()
+            .filter(|v| **v >> 62 == 1)
+            .min_by_key(|v| (ListRegister(**v).priority(), ListRegister(**v).vintid()))?;
+        let lr = ListRegister(*best);
+        if lr.priority() >= running {
+            return None;
+        }
+        *best = *best & !ListRegister::PENDING | ListRegister::ACTIVE;
+        c.running.push(lr.priority());
+        Some(lr.vintid())
+    }
+    /// The guest ends `intid` (EOImode 0).
+    pub fn eoi(&mut self, cpu: usize, intid: u32) {
+        let c = &mut self.hw.cpus[cpu];
+        c.running.pop();
+        let lr = c.lr[..self.hw.lrs]
+            .iter_mut()
+            .find(|v| ListRegister(**v).is_active() && ListRegister(**v).vintid() == intid);
+        let Some(lr) = lr else {
+            c.eoi_count += 1;
+            return;
+        };
+        *lr &= !ListRegister::ACTIVE;
+        let lr = ListRegister(*lr);
+        if lr.is_hw() {
+            self.hw.line(cpu, lr.pintid()).active = false;
+        }
+    }
+    /// Acknowledges and ends all that comes on `cpu`, with EL2's exits between.
+    pub fn drain(&mut self, cpu: usize) -> Vec<u32> {
+        let mut seen = vec![];
+        self.exits(cpu);
+        while let Some(intid) = self.ack(cpu) {
+            seen.push(intid);
+            self.exits(cpu);
+            self.eoi(cpu, intid);
+            self.exits(cpu);
+            assert!(seen.len() < 1000, "a storm: {:?}", &seen[..20]);
+        }
+        seen
+    }
+    /// vINTIDs with a valid state in `cpu`'s list registers.
+    pub fn listed(&self, cpu: usize) -> Vec<u32> {
+        let lrs = self.hw.cpus[cpu].lr[..self.hw.lrs].iter().filter(|v| **v >> 62 != 0);
+        lrs.map(|v| ListRegister(*v).vintid()).collect()
+    }
+    /// IHI 0069H 6.2.2: no vINTID twice; an SPI in one CPU's list registers only.
+    pub fn check(&self) {
+        let mut spis = vec![];
+        for cpu in 0..self.vcpus {
+            let mut listed = self.listed(cpu);
+            listed.sort_unstable();
+            let all = listed.len();
+            listed.dedup();
+            assert_eq!(all, listed.len(), "twice in the list registers: {listed:?}");
+            spis.extend(listed.into_iter().filter(|i| *i >= 32));
+        }
+        spis.sort_unstable();
+        assert!(spis.windows(2).all(|p| p[0] != p[1]), "an SPI on two CPUs: {spis:?}");
+    }
+}

@@ -1,0 +1,330 @@
+//! Random lives of a cell: whatever the guest, the devices and the interleaving of EL2's exits do, no interrupt is lost,
+//! none comes while disabled or without cause, and the list registers stay well-formed (checked in `fake`).
+#![allow(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::pedantic,
+    reason = "tests"
+)]
+mod fake;
+use fake::{Cell, DOORBELL, EDGE, LEVEL, TIMER, UART};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const LINES: [u32; 12] = [0, 1, 2, 3, TIMER, UART, EDGE, LEVEL, DOORBELL, 71, 72, 73];
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    /// Makes the line pending as its device, a sender or a doorbell would; for level lines raises it.
+    Fire,
+    /// Lowers a level line.
+    Lower,
+    Enable,
+    Disable,
+    SetPending,
+    ClearPending,
+    SetActive,
+    ClearActive,
+    Priority(u8),
+    Route(u8),
+    Groups(u8),
+    Read,
+    /// A CPU takes what is due to EL2.
+    Exits,
+    Ack,
+    Eoi,
+    /// CPU_OFF and on again.
+    Fold,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => Just(Op::Fire),
+        3 => Just(Op::Lower),
+        2 => Just(Op::Enable),
+        1 => Just(Op::Disable),
+        1 => Just(Op::SetPending),
+        1 => Just(Op::ClearPending),
+        1 => Just(Op::SetActive),
+        1 => Just(Op::ClearActive),
+        1 => any::<u8>().prop_map(Op::Priority),
+        2 => (0..6_u8).prop_map(Op::Route),
+        1 => (0..8_u8).prop_map(Op::Groups),
+        1 => Just(Op::Read),
+        8 => Just(Op::Exits),
+        10 => Just(Op::Ack),
+        8 => Just(Op::Eoi),
+        1 => Just(Op::Fold),
+    ]
+}
+
+/// What the architecture says about one interrupt.
+#[derive(Clone, Copy, Default, Debug)]
+struct Model {
+    pending: bool,
+    enabled: bool,
+    active: bool,
+}
+
+struct Life {
+    c: Cell,
+    model: BTreeMap<(usize, u32), Model>,
+    stacks: Vec<Vec<u32>>,
+    groups: bool,
+}
+
+fn key(cpu: usize, intid: u32) -> (usize, u32) {
+    (if intid < 32 { cpu } else { 0 }, intid)
+}
+
+fn is_level(intid: u32) -> bool {
+    matches!(intid, TIMER | LEVEL | UART)
+}
+
+fn is_physical(intid: u32) -> bool {
+    matches!(intid, TIMER | LEVEL | EDGE)
+}
+
+impl Life {
+    fn new(vcpus: usize, lrs: usize) -> Self {
+        let c = Cell::running(vcpus, lrs);
+        let mut model = BTreeMap::new();
+        for cpu in 0..vcpus {
+            for intid in LINES {
+                model.insert(key(cpu, intid), Model { enabled: true, ..Model::default() });
+            }
+        }
+        Self { c, model, stacks: vec![vec![]; vcpus], groups: true }
+    }
+    fn m(&mut self, cpu: usize, intid: u32) -> &mut Model {
+        self.model.get_mut(&key(cpu, intid)).expect("known")
+    }
+    fn high(&mut self, cpu: usize, intid: u32) -> bool {
+        match intid {
+            UART => self.m(cpu, UART).pending,
+            TIMER | LEVEL => self.c.hw.line(cpu, intid).level,
+            _ => false,
+        }
+    }
+
+    fn apply(&mut self, cpu: usize, intid: u32, op: Op) {
+        let c = &mut self.c;
+        match op {
+            Op::Fire => match intid {
+                0..16 => {
+                    c.sgi(cpu ^ 1, u64::from(intid) << 24 | 1 << cpu);
+                    self.m(cpu, intid).pending = true;
+                }
+                UART => {
+                    c.set_line(UART, true);
+                    self.m(cpu, UART).pending = true;
+                }
+                TIMER | LEVEL => c.hw.line(cpu, intid).level = true,
+                EDGE => {
+                    c.hw.line(0, EDGE).latch = true;
+                    self.m(0, EDGE).pending = true;
+                }
+                _ => {
+                    c.pulse(intid);
+                    self.m(cpu, intid).pending = true;
+                }
+            },
+            Op::Lower => match intid {
+                UART => {
+                    c.set_line(UART, false);
+                    self.m(cpu, UART).pending = false;
+                }
+                TIMER | LEVEL => c.hw.line(cpu, intid).level = false,
+                _ => {}
+            },
+            Op::Enable => {
+                c.poke(cpu, 0x100, intid);
+                self.m(cpu, intid).enabled = true;
+            }
+            Op::Disable => {
+                c.poke(cpu, 0x180, intid);
+                // The guest waits for RWP.
+                self.settle(cpu);
+                self.m(cpu, intid).enabled = false;
+            }
+            Op::SetPending if is_level(intid) => {}
+            Op::SetPending => {
+                c.poke(cpu, 0x200, intid);
+                self.m(cpu, intid).pending = true;
+            }
+            Op::ClearPending => {
+                // An SGI still on its way would come after the write.
+                c.arrive();
+                c.poke(cpu, 0x280, intid);
+                if !is_level(intid) {
+                    self.m(cpu, intid).pending = false;
+                }
+            }
+            Op::SetActive => {
+                c.poke(cpu, 0x300, intid);
+                self.m(cpu, intid).active = true;
+            }
+            Op::ClearActive if self.stacks.iter().any(|s| s.contains(&intid)) => {} // a guest would break itself
+            Op::ClearActive => {
+                c.poke(cpu, 0x380, intid);
+                self.m(cpu, intid).active = false;
+            }
+            Op::Priority(p) => c.prioritise(cpu, intid, p & 0x7f),
+            Op::Route(to) if intid >= 32 => c.route(cpu, intid, to.into()),
+            Op::Route(_) => {}
+            Op::Groups(g) => {
+                self.groups = g != 0;
+                c.write(cpu, 0, if self.groups { 3 } else { 0 });
+                self.settle(cpu);
+            }
+            Op::Read => {
+                c.arrive();
+                let (pending, active) = (c.peek(cpu, 0x200, intid), c.peek(cpu, 0x300, intid));
+                let m = *self.m(cpu, intid);
+                assert_eq!(active, m.active, "{intid} active on {cpu}");
+                if is_physical(intid) {
+                    assert!(pending || !m.pending, "{intid} pending");
+                } else {
+                    assert_eq!(pending, m.pending, "{intid} pending on {cpu}");
+                }
+            }
+            Op::Exits => c.exits(cpu),
+            Op::Ack => {
+                if self.stacks[cpu].len() < 7 {
+                    self.ack(cpu);
+                }
+            }
+            Op::Eoi => self.eoi(cpu),
+            Op::Fold => {
+                c.hw.cpu = cpu;
+                let kicks = c.vgic.fold(cpu, &mut c.hw);
+                c.send(kicks);
+                assert!(c.listed(cpu).is_empty());
+                c.sync(cpu);
+            }
+        }
+    }
+
+    fn settle(&mut self, cpu: usize) {
+        if self.c.read(cpu, 0) >> 31 != 0 {
+            self.c.arrive();
+            assert_eq!(self.c.read(cpu, 0) >> 31, 0, "RWP for ever");
+        }
+    }
+
+    fn ack(&mut self, cpu: usize) -> Option<u32> {
+        let quiet = self.c.kicked == 0;
+        let intid = self.c.ack(cpu)?;
+        let (groups, m) = (self.groups, self.m(cpu, intid));
+        assert!(m.enabled && groups, "{intid} came while disabled");
+        assert!(!m.active, "{intid} came while active");
+        assert!(is_physical(intid) || m.pending || intid == UART && !quiet, "{intid} came without cause");
+        m.active = true;
+        if !is_level(intid) {
+            m.pending = false;
+        }
+        self.stacks[cpu].push(intid);
+        Some(intid)
+    }
+
+    fn eoi(&mut self, cpu: usize) {
+        if let Some(intid) = self.stacks[cpu].pop() {
+            self.c.eoi(cpu, intid);
+            self.m(cpu, intid).active = false;
+            // A maintenance interrupt comes before the guest's next instruction.
+            if self.c.hw.maintenance_asserted(cpu) {
+                self.c.exits(cpu);
+            }
+        }
+    }
+
+    /// All that is pending comes in the end.
+    fn end(&mut self) {
+        let vcpus = self.c.vcpus;
+        for cpu in 0..vcpus {
+            while !self.stacks[cpu].is_empty() {
+                self.c.exits(cpu);
+                self.eoi(cpu);
+            }
+        }
+        self.apply(0, 0, Op::Groups(1));
+        for (cpu, intid) in self.model.keys().copied().collect::<Vec<_>>() {
+            self.apply(cpu, intid, Op::ClearActive);
+            if usize::from(self.c.read(cpu, 0x6000 + 8 * u64::from(intid)) as u8) >= vcpus {
+                self.apply(cpu, intid, Op::Route(0));
+            }
+            self.apply(cpu, intid, Op::Enable);
+        }
+        let mut taken = vec![];
+        for _ in 0..60 {
+            for cpu in 0..vcpus {
+                self.c.exits(cpu);
+                while let Some(intid) = self.ack(cpu) {
+                    taken.push(key(cpu, intid));
+                    self.c.exits(cpu);
+                    if taken.len() > 40 && is_level(intid) {
+                        self.apply(cpu, intid, Op::Lower);
+                    }
+                    self.eoi(cpu);
+                    self.c.exits(cpu);
+                    assert!(taken.len() < 1000, "a storm: {:?}", &taken[900..]);
+                }
+            }
+        }
+        for (k, m) in self.model.clone() {
+            let high = self.high(k.0, k.1);
+            if is_level(k.1) {
+                assert!(!high || taken.len() > 40 || taken.contains(&k), "{k:?} is high and never came");
+            } else {
+                assert!(!m.pending, "{k:?} was lost");
+            }
+            assert!(!m.active && !self.c.peek(k.0, 0x300, k.1), "{k:?} stuck active");
+        }
+        for cpu in 0..vcpus {
+            assert_eq!(self.c.hw.cpus[cpu].wanted, 0, "nothing waits, but maintenance is on");
+        }
+    }
+}
+
+fn live(vcpus: usize, lrs: usize, ops: &[(u8, u8, Op)]) {
+    let mut life = Life::new(vcpus, lrs);
+    for (cpu, line, op) in ops {
+        life.apply(usize::from(*cpu) % vcpus, LINES[usize::from(*line) % LINES.len()], *op);
+    }
+    life.end();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_interrupt_is_lost_or_invented(
+        vcpus in 1..=4_usize,
+        lrs in 1..=4_usize,
+        ops in prop::collection::vec((any::<u8>(), any::<u8>(), op()), 0..150),
+    ) {
+        live(vcpus, lrs, &ops);
+    }
+
+    #[test]
+    fn any_access_ends_and_keeps_the_list_registers_sound(
+        accesses in prop::collection::vec((0..4_usize, any::<bool>(), 0..0x2000_u64, 0..4_u32, any::<u64>(), any::<bool>()), 0..200),
+    ) {
+        let mut c = Cell::running(4, 2);
+        for (n, (cpu, distributor, offset, size, value, write)) in accesses.into_iter().enumerate() {
+            let size = 1 << size;
+            match (distributor, write) {
+                (true, true) => c.write_sized(cpu, (offset << 2) & 0x7fff, size, value),
+                (true, false) => { c.read_sized(cpu, (offset << 2) & 0x7fff, size); }
+                (false, true) => c.write_r(cpu, n % 4, 0x10000 + offset, value as u32),
+                (false, false) => { c.read_r(cpu, n % 4, 0x10000 + offset); }
+            }
+            c.exits(cpu);
+            if n % 3 == 0 && let Some(intid) = c.ack(cpu) {
+                c.eoi(cpu, intid);
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! An emulated PL011: the UART a cell with a virtual console finds at the board's own address.
+//!
+//! Owns the registers of one UART and the one received byte that waits in front of the cell's input ring; the rings
+//! themselves are the caller's. Promises that a byte stored to the data register is always transmitted, whether or not
+//! the guest enabled the UART or looked at the flags, that the interrupt level follows from [`Uart`]'s state alone, and
+//! that no access has an effect outside it. Accesses come from the data aborts of the cell, bytes go to its output ring.
+//!
+//! The transmit FIFO drains into the output ring at once, so its interrupt condition is "the ring has room again": see
+//! [`Uart::transmit_ready`]. DMA, modem lines, loopback and line errors are not modelled.
+//!
+//! DDI 0183 (PL011 r1p5) 3.
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// The bytes of a FIFO, as the peripheral id below (revision 1) tells drivers. An interrupt-driven driver stores up to
+/// half of them without a look at the flags.
+pub const FIFO_BYTES: usize = 16;
+
+/// The register offsets, by their names in DDI 0183 3.2.
+pub mod offset {
+    #![allow(missing_docs, reason = "the names are the manual's")]
+    pub const UARTDR: u64 = 0x00;
+    pub const UARTRSR: u64 = 0x04;
+    pub const UARTFR: u64 = 0x18;
+    pub const UARTILPR: u64 = 0x20;
+    pub const UARTIBRD: u64 = 0x24;
+    pub const UARTFBRD: u64 = 0x28;
+    pub const UARTLCR_H: u64 = 0x2c;
+    pub const UARTCR: u64 = 0x30;
+    pub const UARTIFLS: u64 = 0x34;
+    pub const UARTIMSC: u64 = 0x38;
+    pub const UARTRIS: u64 = 0x3c;
+    pub const UARTMIS: u64 = 0x40;
+    pub const UARTICR: u64 = 0x44;
+    pub const UARTDMACR: u64 = 0x48;
+    pub const UART_PERIPH_ID0: u64 = 0xfe0;
+    pub const UART_PCELL_ID0: u64 = 0xff0;
+}
+
+/// `UARTPeriphID0` to 3 and `UARTPCellID0` to 3: part 0x011, designer 0x41, revision 1 (16-byte FIFOs).
+const IDS: [u8; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
+
+/// UARTFR bits.
+const BUSY: u32 = 1 << 3;
+const RXFE: u32 = 1 << 4;
+const TXFF: u32 = 1 << 5;
+const TXFE: u32 = 1 << 7;
+
+/// UARTRIS, UARTMIS, UARTIMSC and UARTICR bits: receive, transmit, receive timeout.
+const RX: u32 = 1 << 4;
+const TX: u32 = 1 << 5;
+const RT: u32 = 1 << 6;
+
+/// What a store asks of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Effect {
+    /// Nothing; the interrupt level may have changed.
+    None,
+    /// Put the byte into the cell's output ring, then call [`Uart::transmit_ready`].
+    Transmit(u8),
+}
+
+/// One emulated UART. Its cell's vCPUs share it, each access on its own.
+#[derive(Clone, Debug)]
+pub struct Uart {
+    /// The byte that UARTDR returns next.
+    waiting: Option<u8>,
+    /// UARTRIS.TXRIS.
+    transmit: bool,
+    /// Whether the output ring had room when last told.
+    ready: bool,
+    low_power: u32,
+    integer_baud: u32,
+    fraction_baud: u32,
+    line: u32,
+    control: u32,
+    levels: u32,
+    mask: u32,
+    dma: u32,
+}
+
+impl Default for Uart {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Uart {
+    /// Makes a UART as it is after reset.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            waiting: None,
+            transmit: false,
+            ready: true,
+            low_power: 0,
+            integer_baud: 0,
+            fraction_baud: 0,
+            line: 0,
+            control: 0x300,
+            levels: 0x12,
+            mask: 0,
+            dma: 0,
+        }
+    }
+
+    /// Answers a load of 8, 16 or 32 bits at `offset`; the caller cuts the value to the access's size.
+    ///
+    /// `room` tells whether the output ring takes another byte, `next` takes the next byte of the input ring.
+    pub fn read(&mut self, offset: u64, room: bool, mut next: impl FnMut() -> Option<u8>) -> u32 {
+        self.receive(&mut next);
+        let value = match offset & !3 {
+            offset::UARTDR if offset == offset::UARTDR => {
+                let byte = self.waiting.take();
+                self.receive(next);
+                byte.unwrap_or(0).into()
+            }
+            offset::UARTFR => {
+                let receive = if self.waiting.is_none() { RXFE } else { 0 };
+                receive | if room { TXFE } else { TXFF | BUSY }
+            }
+            offset::UARTILPR => self.low_power,
+            offset::UARTIBRD => self.integer_baud,
+            offset::UARTFBRD => self.fraction_baud,
+            offset::UARTLCR_H => self.line,
+            offset::UARTCR => self.control,
+            offset::UARTIFLS => self.levels,
+            offset::UARTIMSC => self.mask,
+            offset::UARTRIS => self.raw(),
+            offset::UARTMIS => self.raw() & self.mask,
+            offset::UARTDMACR => self.dma,
+            id @ offset::UART_PERIPH_ID0..0x1000 => {
+                let index = id.wrapping_sub(offset::UART_PERIPH_ID0) >> 2;
+                usize::try_from(index).ok().and_then(|index| IDS.get(index)).map_or(0, |&byte| byte.into())
+            }
+            _ => 0,
+        };
+        value >> ((offset & 3) << 3)
+    }
+
+    /// Takes a store of `value` at `offset`; stores that do not start at a register are ignored.
+    pub fn write(&mut self, offset: u64, value: u32) -> Effect {
+        match offset {
+            offset::UARTDR => {
+                self.transmit = self.ready;
+                let [byte, ..] = value.to_le_bytes();
+                return Effect::Transmit(byte);
+            }
+            offset::UARTILPR => self.low_power = value & 0xff,
+            offset::UARTIBRD => self.integer_baud = value & 0xffff,
+            offset::UARTFBRD => self.fraction_baud = value & 0x3f,
+            offset::UARTLCR_H => self.line = value & 0xff,
+            offset::UARTCR => self.control = value & 0xff87,
+            offset::UARTIFLS => self.levels = value & 0x3f,
+            offset::UARTIMSC => self.mask = value & 0x7ff,
+            offset::UARTICR => self.transmit &= value & TX == 0,
+            offset::UARTDMACR => self.dma = value & 7,
+            _ => {}
+        }
+        Effect::None
+    }
+
+    /// Looks into the input ring; the caller does so when a byte has come, then asks for [`Uart::interrupt`].
+    pub fn receive(&mut self, next: impl FnOnce() -> Option<u8>) {
+        if self.waiting.is_none() {
+            self.waiting = next();
+        }
+    }
+
+    /// Tells the UART whether the output ring takes at least [`FIFO_BYTES`] more.
+    ///
+    /// Called after each [`Effect::Transmit`] and when the ring has been drained; the change to `true` is the FIFO
+    /// falling through its trigger level, which raises the transmit interrupt.
+    pub fn transmit_ready(&mut self, ready: bool) {
+        self.transmit = ready && (self.transmit || !self.ready);
+        self.ready = ready;
+    }
+
+    /// Tells whether the output ring had no room when last told, so that draining it must be followed by
+    /// [`Uart::transmit_ready`].
+    #[must_use]
+    pub const fn is_throttled(&self) -> bool {
+        !self.ready
+    }
+
+    /// Returns the level of the UART's interrupt line: UARTMIS is not zero.
+    #[must_use]
+    pub const fn interrupt(&self) -> bool {
+        self.raw() & self.mask != 0
+    }
+
+    /// UARTRIS. Received data holds both receive interrupts up, whatever was cleared, until it is read.
+    const fn raw(&self) -> u32 {
+        let receive = if self.waiting.is_some() { RX | RT } else { 0 };
+        receive | if self.transmit { TX } else { 0 }
+    }
+}

@@ -1,0 +1,62 @@
+//! Says hello from every CPU of its machine, then turns it off. With `stay` in the boot arguments it waits for
+//! ever instead; with `echo` it sends back what it receives, by interrupt.
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use kit::{Machine, console, cpu, gic, print, println, psci};
+
+kit::guest!(main, secondary, irq);
+
+/// How many CPUs have said hello: the next one waits for its turn.
+static SAID: AtomicUsize = AtomicUsize::new(0);
+
+fn main(machine: Machine) -> ! {
+    let (base, size) = machine.memory;
+    let cpus = machine.cpus();
+    println!(
+        "hello from cell, vcpu 0, EL{}, tree at {:#x}, memory {base:#x}+{size:#x}, {} cpus, gic v{}",
+        cpu::exception_level(),
+        machine.tree_address,
+        cpus.len(),
+        machine.gic_version
+    );
+    SAID.store(1, Relaxed);
+    for (index, &affinity) in cpus.iter().enumerate().skip(1) {
+        if let Err(code) = psci::cpu_on(affinity, index) {
+            println!("hello: cpu {affinity:#x} refused: {}", code.cast_signed());
+            continue;
+        }
+        while SAID.load(Relaxed) <= index {
+            core::hint::spin_loop();
+        }
+    }
+    println!("hello: done");
+    if machine.has("echo") {
+        gic::init();
+        machine.uart_intid.into_iter().for_each(gic::enable);
+        console::enable_receive_interrupt();
+        cpu::unmask_irq();
+        println!("hello: echoing");
+        cpu::park()
+    }
+    if machine.has("stay") {
+        cpu::park()
+    }
+    psci::system_off()
+}
+
+fn secondary(index: usize) -> ! {
+    println!("hello from cell, vcpu {index}, EL{}, affinity {:#x}", cpu::exception_level(), cpu::affinity());
+    SAID.store(index + 1, Relaxed);
+    cpu::park()
+}
+
+fn irq(_intid: u32) {
+    while let Some(byte) = console::take() {
+        match byte {
+            b'\r' => print!("\n"),
+            _ => print!("{}", char::from(byte)),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The virtual timer (DDI 0487 D11): an absolute deadline in counter ticks.
+
+use crate::{read_sysreg, write_sysreg};
+
+/// Ticks a second.
+#[must_use]
+pub fn frequency() -> u64 {
+    read_sysreg!("cntfrq_el0")
+}
+
+/// The counter now.
+#[must_use]
+pub fn now() -> u64 {
+    // An ISB keeps the read from being hoisted above what it times.
+    crate::cpu::isb();
+    read_sysreg!("cntvct_el0")
+}
+
+/// Raises the timer's interrupt when the counter reaches `deadline`.
+pub fn arm(deadline: u64) {
+    write_sysreg!("cntv_cval_el0", deadline);
+    write_sysreg!("cntv_ctl_el0", 1);
+}
+
+/// Raises no interrupt any more.
+pub fn disarm() {
+    write_sysreg!("cntv_ctl_el0", 2);
+}
+
+/// Spins for that long.
+pub fn spin_ms(ms: u64) {
+    let end = now().saturating_add(frequency().saturating_mul(ms) / 1000);
+    while now() < end {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,200 @@
+// The first instructions: from the loader's state to Rust with the MMU on, write-xor-execute and guarded.
+//
+// In:   EL2, MMU and caches off, x0 = physical address of the device tree, running at any 2 MiB boundary.
+// Out:  boot::rust_entry(x0 = tree, x1 = image) on the boot stack, at the linked address.
+// Clobbers everything. Until the MMU is on, adrp gives physical addresses: the code is position independent.
+
+.section .head, "ax"
+.global _head
+_head:                                  // Linux Documentation/arch/arm64/booting.rst, "Call the kernel image"
+    b       entry
+    .word   0
+    .quad   0                           // text_offset
+    .quad   __image_size
+    .quad   0xa                         // little endian, 4 KiB pages, placed anywhere
+    .quad   0
+    .quad   0
+.global reason_code
+reason_code:
+    .quad   0                           // boot::Reason, where no UART can be found to say more
+    .ascii  "ARM\x64"
+    .word   0
+
+entry:
+    msr     daifset, #0xf
+    mov     x20, x0                     // tree
+    adrp    x21, _head                  // image
+    mrs     x1, CurrentEL
+    cmp     x1, #(2 << 2)
+    ldr     x0, ={NOT_EL2}
+    b.ne    halt_early
+
+    // Lines of our own memory that the loader left in the caches must not come back over what is written below.
+    adrp    x0, __bss_start
+    add     x0, x0, :lo12:__bss_start
+    adrp    x1, __bss_end
+    add     x1, x1, :lo12:__bss_end
+    bl      invalidate
+    mov     x2, x0
+1:  stp     xzr, xzr, [x2], #16
+    stp     xzr, xzr, [x2], #16
+    stp     xzr, xzr, [x2], #16
+    stp     xzr, xzr, [x2], #16
+    cmp     x2, x1
+    b.lo    1b
+
+    // The image, page by page at its linked address: level 0 → 1 → 2 → 3.
+    adrp    x10, boot_table_l3
+    mov     x0, x10
+    mov     x1, x21
+    adrp    x2, __text_end
+    ldr     x3, ={EXECUTE}
+    bl      fill
+    adrp    x2, __rodata_end
+    ldr     x3, ={READ}
+    bl      fill
+    adrp    x2, __rw_end
+    ldr     x3, ={WRITE}
+    bl      fill
+    adrp    x1, __stack_bottom
+    adrp    x2, __image_end
+    bl      fill
+    ldr     x0, =_head                  // linked address
+    adrp    x11, boot_table_l0
+    adrp    x12, boot_table_l1
+    adrp    x13, boot_table_l2
+    bl      chain
+
+    // The page that turns the MMU on, once more at its physical address.
+    mov     x0, x21
+    adrp    x10, boot_table_id3
+    adrp    x12, boot_table_id1
+    adrp    x13, boot_table_id2
+    bl      chain
+    ubfx    x1, x21, #12, #9
+    ldr     x3, ={EXECUTE}
+    orr     x2, x21, x3
+    str     x2, [x10, x1, lsl #3]
+    dsb     sy
+    adrp    x0, __bss_start
+    add     x0, x0, :lo12:__bss_start
+    adrp    x1, __bss_end
+    bl      invalidate
+
+    bl      enable_mmu
+    ldr     x2, =__stack_top
+    mov     sp, x2
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x20
+    mov     x1, x21
+    ldr     x2, ={RUST_ENTRY}
+    br      x2
+
+// A secondary CPU, started by firmware as the tree says: the same registers, then its own stack.
+// In: EL2, MMU off. Out: smp::rust_entry_secondary(x0 = its PerCpu).
+.global secondary_entry
+secondary_entry:
+    msr     daifset, #0xf
+    adrp    x21, _head
+    adrp    x11, boot_table_l0
+    bl      enable_mmu
+    ldr     x0, ={SECONDARY}
+    ldr     x0, [x0]
+    ldr     x1, [x0]                    // PerCpu::stack_top
+    mov     sp, x1
+    mov     x29, xzr
+    mov     x30, xzr
+    ldr     x2, ={RUST_SECONDARY}
+    br      x2
+
+// In: x11 = level-0 table, x30 = return address at the physical address. Returns at the linked address.
+enable_mmu:
+    mov     x1, #(1 << 31)              // HCR_EL2: RW, nothing else; in particular not E2H
+    msr     hcr_el2, x1
+    isb
+    ldr     x1, ={SCTLR_OFF}
+    msr     sctlr_el2, x1
+    isb
+    ldr     x1, ={MAIR}
+    msr     mair_el2, x1
+    mrs     x2, id_aa64mmfr0_el1        // TCR_EL2.PS: PARange, at most 48 bits with the 4 KiB granule
+    and     x2, x2, #0xf
+    mov     x3, #5
+    cmp     x2, x3
+    csel    x2, x2, x3, lo
+    ldr     x1, ={TCR}
+    orr     x1, x1, x2, lsl #16
+    msr     tcr_el2, x1
+    msr     ttbr0_el2, x11
+    dsb     sy
+    tlbi    alle2
+    ic      iallu
+    dsb     sy
+    isb
+    ldr     x1, ={SCTLR_ON}
+    msr     sctlr_el2, x1
+    isb
+    ldr     x1, =_head
+    sub     x2, x30, x21
+    add     x30, x1, x2
+    ret
+
+// In: x0 = level-3 table, x1 = first page, x2 = end, x3 = attributes. Out: x1 = x2. Clobbers x4, x5.
+fill:
+    sub     x4, x1, x21
+    lsr     x4, x4, #12
+1:  cmp     x1, x2
+    b.hs    2f
+    orr     x5, x1, x3
+    str     x5, [x0, x4, lsl #3]
+    add     x4, x4, #1
+    add     x1, x1, #4096
+    b       1b
+2:  ret
+
+// In: x0 = address, x11, x12, x13, x10 = tables of levels 0 to 3. Clobbers x1, x2.
+chain:
+    ubfx    x1, x0, #39, #9
+    orr     x2, x12, #3
+    str     x2, [x11, x1, lsl #3]
+    ubfx    x1, x0, #30, #9
+    orr     x2, x13, #3
+    str     x2, [x12, x1, lsl #3]
+    ubfx    x1, x0, #21, #9
+    orr     x2, x10, #3
+    str     x2, [x13, x1, lsl #3]
+    ret
+
+// In: x0 = start, x1 = end. Clobbers x2, x3. Invalidates to the point of coherency, 64 bytes (the smallest line
+// of the CPUs we run on) at a time.
+invalidate:
+    bic     x2, x0, #63
+1:  dc      ivac, x2
+    add     x2, x2, #64
+    cmp     x2, x1
+    b.lo    1b
+    dsb     sy
+    ret
+
+// In: x0 = reason code. It stays in x0 and in the image's header for whoever looks from outside.
+.global halt_early
+halt_early:
+    adrp    x1, reason_code
+    str     x0, [x1, :lo12:reason_code]
+1:  wfi
+    b       1b
+
+.ltorg
+
+.section .tables, "aw", %nobits
+.balign 4096
+.global boot_table_l0
+boot_table_l0:  .space 4096
+boot_table_l1:  .space 4096
+.global boot_table_l2
+boot_table_l2:  .space 4096
+boot_table_l3:  .space 4096
+boot_table_id1: .space 4096
+boot_table_id2: .space 4096
+boot_table_id3: .space 4096

@@ -1,0 +1,137 @@
+//! From the sealed plan to cells: tables, virtual GIC, tree. May fail, and has touched no hardware but the GIC's
+//! configuration of owned lines; after [`super::commit`] nothing fails and nothing allocates.
+
+use super::load::Images;
+use super::{Cell, State, Vcpu};
+use crate::el2::sysreg::ICH_VTR_EL2;
+use crate::gic::Gic;
+use crate::memory::map::{self, Tables, Use};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use board::Board;
+use console::Ring;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+use manifest::Bundle;
+use plan::{SealedCell, SealedPlan};
+use spin::mutex::TicketMutex;
+use stage2::{Kind, Rights, Stage2};
+use vgic::{Config, Inbox, Vgic, WORDS};
+use vpsci::Power;
+use vuart::Uart;
+
+/// Builds every cell of the plan.
+pub fn build_all(
+    board: &'static Board<'static>,
+    bundle: &'static Bundle<'static>,
+    plan: &'static SealedPlan<'static>,
+    gic: &'static Gic,
+) -> Result<&'static [Cell], String> {
+    let mut cells = Vec::with_capacity(plan.cells().len());
+    for sealed in plan.cells() {
+        let cell = build(board, bundle, plan, sealed, gic).map_err(|error| format!("cell {}: {error}", sealed.name))?;
+        cells.push(cell);
+    }
+    Ok(Box::leak(cells.into_boxed_slice()))
+}
+
+fn build(
+    board: &'static Board<'static>,
+    bundle: &'static Bundle<'static>,
+    plan: &'static SealedPlan<'static>,
+    sealed: &'static SealedCell<'static>,
+    gic: &'static Gic,
+) -> Result<Cell, String> {
+    let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
+    let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
+    let initrd = spec.initrd.map(|initrd| image(initrd.name)).transpose()?;
+    let tree = cell_tree::build(board, sealed, spec).map_err(|error| format!("its tree: {error}"))?;
+    if tree.len() as u64 > sealed.tree.size() {
+        return Err(format!("its tree of {} bytes outgrew the {} planned", tree.len(), sealed.tree.size()));
+    }
+    let images = Images { kernel: image(spec.kernel.image.name)?, initrd, tree };
+    let stage2 = build_stage2(sealed)?;
+    reserve_loading(sealed)?;
+    let mut vcpus = Vec::with_capacity(sealed.cpus.len());
+    for (index, &cpu) in sealed.cpus.iter().enumerate() {
+        let mpidr = board.cpus.get(cpu).ok_or("names a CPU the board lacks")?.mpidr;
+        let redistributor = gic.wake_cpu(mpidr).ok_or_else(|| format!("CPU {cpu} has no GIC redistributor"))?;
+        let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
+        vcpus.push(Vcpu { index, cpu, mpidr, redistributor, root, inbox: Inbox::new(), exits: AtomicU64::new(0) });
+    }
+    if let Some(first) = vcpus.first() {
+        for &interrupt in &sealed.interrupts {
+            gic.configure(interrupt, first.mpidr);
+        }
+    }
+    Ok(Cell {
+        name: sealed.name,
+        index: sealed.index,
+        sealed,
+        plan,
+        power: Power::new(vcpus.len()),
+        vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
+        vcpus,
+        stage2,
+        vmid: (sealed.index as u16).wrapping_add(1),
+        uart: TicketMutex::new(Uart::new()),
+        output: Ring::new(),
+        input: Ring::new(),
+        wants_room: AtomicBool::new(false),
+        attention: AtomicU32::new(0),
+        counter_offset: AtomicU64::new(0),
+        noise: AtomicU32::new(0),
+        active: AtomicUsize::new(0),
+        images,
+        state: AtomicU8::new(State::Ready as u8),
+    })
+}
+
+/// Builds the tables from nothing but the sealed plan.
+fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
+    let ram = sealed.ram.iter().map(|run| (run.ipa, run.pa, Kind::Ram(Rights::RWX)));
+    let devices = sealed.mmio.iter().map(|run| (run.ipa, run.pa, Kind::Device));
+    Stage2::build(&mut Tables, sealed.cpus.len(), ram.chain(devices))
+        .map_err(|error| format!("its stage-2 tables cannot be built ({error:?}); EL2's pool may be too small"))
+}
+
+/// Makes the EL2 tables through which its RAM is filled, now or at a restart, so that filling allocates nothing.
+fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
+    for run in &sealed.ram {
+        map::map(run.pa, Use::Write)
+            .and_then(|()| map::unmap(run.pa))
+            .map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error:?})", run.pa))?;
+    }
+    Ok(())
+}
+
+fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
+    let vtr = ICH_VTR_EL2::get();
+    let mut config = Config {
+        vcpus: sealed.cpus.len(),
+        lines: gic.lines(),
+        priority_bits: ((vtr >> 29) & 7) as u32 + 1,
+        list_registers: (vtr & 0x1f) as usize + 1,
+        physical: [0; WORDS],
+        emulated: [0; WORDS],
+        edge: [0; WORDS],
+    };
+    let timers = [board.timers.physical, board.timers.virtual_];
+    for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {
+        set(&mut config.physical, intid);
+    }
+    for interrupt in sealed.interrupts.iter().filter(|interrupt| interrupt.edge) {
+        set(&mut config.edge, interrupt.intid);
+    }
+    if let Some(uart) = sealed.uart {
+        set(&mut config.emulated, uart.intid);
+    }
+    config
+}
+
+fn set(words: &mut [u32; WORDS], intid: u32) {
+    if let Some(word) = words.get_mut(intid as usize / 32) {
+        *word |= 1 << (intid % 32);
+    }
+}

@@ -1,0 +1,42 @@
+//! A cell's processor: owns one physical CPU for good.
+
+use super::Cell;
+use crate::gic::{self, Gicr};
+use address::PhysAddr;
+use core::sync::atomic::AtomicU64;
+use vgic::Inbox;
+
+/// A virtual CPU.
+pub struct Vcpu {
+    /// Its number in the cell: Aff0 of the `MPIDR_EL1` its guest reads.
+    pub index: usize,
+    /// Number of its physical CPU in the board's tree.
+    pub cpu: usize,
+    /// Affinity of its physical CPU.
+    pub mpidr: u64,
+    /// Redistributor of its physical CPU.
+    pub redistributor: Gicr,
+    /// Its stage-2 root table.
+    pub root: PhysAddr,
+    /// SGIs on their way to it.
+    pub inbox: Inbox,
+    /// Exits it took.
+    pub exits: AtomicU64,
+}
+
+impl Vcpu {
+    /// Interrupts its CPU, so that it looks at its inbox and its cell's state.
+    #[inline]
+    pub fn kick(&self) {
+        gic::send(self.mpidr, gic::KICK);
+    }
+}
+
+/// The vCPU a CPU runs, with its cell.
+#[derive(Clone, Copy)]
+pub struct Seat {
+    /// The cell.
+    pub cell: &'static Cell,
+    /// The vCPU.
+    pub vcpu: &'static Vcpu,
+}

@@ -1,0 +1,97 @@
+//! The shared console: every cell's output, EL2's own lines, and the monitor, on the one UART EL2 owns.
+//!
+//! While the board is divided, one CPU writes straight to the UART. From then on every CPU leaves its lines in a ring of
+//! its own, every cell its output in another, and the service CPU alone touches the UART (`service`): no lock is shared
+//! between cells.
+
+mod monitor;
+mod service;
+
+pub use service::{finish, interrupt, open, output_waits, serve, wire};
+
+use crate::smp;
+use crate::uart::Uart;
+use board::Board;
+use console::Ring;
+use core::fmt::{self, Write};
+use spin::Once;
+
+/// Lines of one CPU that wait for the service CPU.
+pub type LogRing = Ring<1024>;
+
+static UART: Once<Uart> = Once::new();
+
+/// Finds the UART EL2 owns.
+pub fn init(board: &Board) {
+    if let Some(uart) = board.stdout.and_then(|index| board.devices.get(index)).and_then(Uart::probe) {
+        UART.call_once(|| uart);
+    }
+    let _ = log::set_logger(&Logger);
+    log::set_max_level(log::LevelFilter::Info);
+}
+
+/// Writes one of EL2's machine-readable lines.
+macro_rules! event {
+    ($($argument:tt)+) => { $crate::console::say(format_args!($($argument)+)) };
+}
+pub(crate) use event;
+
+/// Writes a line of EL2's own.
+pub fn say(line: fmt::Arguments<'_>) {
+    match smp::try_this() {
+        Some(cpu) => {
+            let _ = writeln!(Lines(&cpu.log), "{line}");
+            output_waits(true);
+        }
+        None => say_now(line),
+    }
+}
+
+/// Writes a line straight to the UART: before there is a service CPU, or when this CPU is lost.
+pub fn say_now(line: fmt::Arguments<'_>) {
+    if let Some(&uart) = UART.get() {
+        let _ = write!(Direct(uart), "[cellwall] {line}\r\n");
+    }
+}
+
+struct Lines(&'static LogRing);
+
+impl Write for Lines {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0.push(byte);
+        }
+        Ok(())
+    }
+}
+
+struct Direct(Uart);
+
+/// Turns to wait for room in the UART: at 115200 baud a byte leaves in 87 µs.
+const PATIENCE: usize = 1 << 20;
+
+impl Write for Direct {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            (0..PATIENCE).find(|_| self.0.send(byte));
+        }
+        Ok(())
+    }
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record) {
+        match record.level() {
+            log::Level::Info => say(*record.args()),
+            level => say(format_args!("{}: {}", if level == log::Level::Error { "error" } else { "warning" }, record.args())),
+        }
+    }
+
+    fn flush(&self) {}
+}

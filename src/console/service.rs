@@ -1,0 +1,208 @@
+//! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
+
+use super::{LogRing, UART, monitor};
+use crate::cell::{self, Cell, OUTPUT_BYTES, attention};
+use crate::el2::smc::{self, Function};
+use crate::el2::timer;
+use crate::gic;
+use crate::smp::{self, PerCpu};
+use crate::uart::Uart;
+use board::{Board, Conduit, Interrupt};
+use console::{Event, Input, Mux, PROMPT, Progress, Source};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use spin::Once;
+use spin::mutex::TicketMutex;
+
+/// Bytes sent per interrupt at most.
+const SEND: usize = 128;
+/// Bytes received per interrupt at most.
+const RECEIVE: usize = 32;
+/// Lines of the monitor's answers wait here.
+static MONITOR: console::Ring<4096> = console::Ring::new();
+/// Cells, CPUs' logs and the monitor.
+const SOURCES: usize = 8 + 8 + 1;
+/// How long an unfinished line is held back.
+const HOLD_MS: u64 = 10;
+
+/// What the service CPU needs to know of the board.
+#[derive(Clone, Copy)]
+pub struct Wiring {
+    /// The UART's interrupt.
+    interrupt: Option<Interrupt>,
+    /// How to power off when no cell is left.
+    poweroff: Option<Conduit>,
+}
+
+static WIRING: Once<Wiring> = Once::new();
+static SERVICE: AtomicU64 = AtomicU64::new(u64::MAX);
+/// The service CPU was told, or will look by itself.
+static TOLD: AtomicBool = AtomicBool::new(false);
+/// An unfinished line is on the clock.
+static HELD: AtomicBool = AtomicBool::new(false);
+static FINISHED: AtomicBool = AtomicBool::new(false);
+static DESK: TicketMutex<Desk> = TicketMutex::new(Desk { mux: Mux::new(), input: Input::new(), focus: 0, unsent: None });
+
+/// State only the service CPU uses; the lock keeps a panic elsewhere honest.
+struct Desk {
+    mux: Mux<SOURCES>,
+    input: Input,
+    focus: usize,
+    unsent: Option<u8>,
+}
+
+/// A ring with the name its lines carry.
+enum Line {
+    Cell(&'static Cell),
+    Log(&'static LogRing),
+    Monitor,
+}
+
+impl Source for Line {
+    fn name(&self) -> &str {
+        match self {
+            Self::Cell(cell) => cell.name,
+            Self::Log(_) | Self::Monitor => "cellwall",
+        }
+    }
+
+    fn pop(&self) -> Option<u8> {
+        match self {
+            Self::Cell(cell) => cell.output.pop(),
+            Self::Log(ring) => ring.pop(),
+            Self::Monitor => MONITOR.pop(),
+        }
+    }
+}
+
+/// Notes the board's side of the console; before commit.
+pub fn wire(board: &Board, poweroff_when_idle: bool) {
+    let interrupt =
+        board.stdout.and_then(|index| board.devices.get(index)).and_then(|uart| uart.interrupts.first()).copied();
+    WIRING.call_once(|| Wiring { interrupt, poweroff: board.psci.filter(|_| poweroff_when_idle) });
+}
+
+/// INTID of EL2's UART.
+pub fn interrupt() -> Option<u32> {
+    WIRING.get()?.interrupt.map(|interrupt| interrupt.intid)
+}
+
+/// Makes this CPU the service CPU.
+pub fn open(cpu: &PerCpu) {
+    SERVICE.store(cpu.mpidr, Ordering::Release);
+    if let (Some(gic), Some(wiring)) = (gic::get(), WIRING.get()) {
+        if let Some(redistributor) = gic.redistributor(cpu.mpidr) {
+            redistributor.enable(cpu.alarm);
+        }
+        if let Some(interrupt) = wiring.interrupt {
+            gic.configure(interrupt, cpu.mpidr);
+            gic.enable(interrupt.intid);
+        }
+    }
+    if let Some(uart) = UART.get() {
+        uart.listen(false);
+    }
+}
+
+/// Tells the service CPU that a ring has something: at once for a whole line, else unless it looks soon anyway.
+#[inline]
+pub fn output_waits(now: bool) {
+    if (now || !HELD.load(Ordering::Relaxed)) && !TOLD.swap(true, Ordering::AcqRel) {
+        let service = SERVICE.load(Ordering::Acquire);
+        if service != u64::MAX {
+            gic::send(service, gic::SERVICE);
+        }
+    }
+}
+
+/// Says that no cell is left: the board powers off if the plan says so, once all is printed.
+pub fn finish() {
+    FINISHED.store(true, Ordering::Release);
+    output_waits(true);
+}
+
+/// Serves the console once; `tick`: by the alarm.
+pub fn serve(tick: bool) {
+    TOLD.store(false, Ordering::Release);
+    let Some(&uart) = UART.get() else { return };
+    let mut desk = DESK.lock();
+    if tick {
+        timer::silence();
+        desk.mux.tick();
+    }
+    for _ in 0..RECEIVE {
+        let Some(byte) = uart.receive() else { break };
+        desk.typed(byte);
+    }
+    let progress = desk.send(uart);
+    uart.listen(progress == Progress::More);
+    HELD.store(progress == Progress::Held, Ordering::Relaxed);
+    if progress == Progress::Held {
+        timer::alarm(HOLD_MS);
+    }
+    drop(desk);
+    for cell in cell::all() {
+        if cell.wants_room.load(Ordering::Acquire) && cell.output.room() >= OUTPUT_BYTES / 2 {
+            cell.wants_room.store(false, Ordering::Release);
+            cell.ask(attention::UART);
+        }
+    }
+    if progress == Progress::Idle
+        && FINISHED.load(Ordering::Acquire)
+        && let Some(conduit) = WIRING.get().and_then(|wiring| wiring.poweroff)
+    {
+        smc::call(conduit, Function::SystemOff, [0; 3]);
+    }
+}
+
+impl Desk {
+    /// Sends what there is, as far as UART and bound allow.
+    fn send(&mut self, uart: Uart) -> Progress {
+        let cells = cell::all().iter().map(Line::Cell);
+        let logs = smp::all().iter().map(|cpu| Line::Log(&cpu.log));
+        let sources: arrayvec::ArrayVec<Line, SOURCES> =
+            cells.take(8).chain(logs.take(8)).chain([Line::Monitor]).collect();
+        for _ in 0..SEND {
+            if self.unsent.is_none() {
+                let mut next = None;
+                let progress = self.mux.poll(&sources, &mut |byte| next = Some(byte), 1);
+                if next.is_none() {
+                    return progress;
+                }
+                self.unsent = next;
+            }
+            if !self.unsent.is_some_and(|byte| uart.send(byte)) {
+                return Progress::More;
+            }
+            self.unsent = None;
+        }
+        Progress::More
+    }
+
+    /// Takes one typed byte to where it belongs.
+    fn typed(&mut self, byte: u8) {
+        match self.input.feed(byte) {
+            Event::None => {}
+            Event::Forward(byte) => {
+                if let Some(cell) = cell::all().get(self.focus) {
+                    cell.input.push(byte);
+                    cell.ask(attention::UART);
+                }
+            }
+            Event::Echo(bytes) => bytes.iter().for_each(|&byte| print(byte)),
+            Event::Command(command) => {
+                print(b'\n');
+                if let Some(focus) = monitor::execute(command, self.focus) {
+                    self.focus = focus;
+                    self.input.close();
+                } else {
+                    PROMPT.iter().for_each(|&byte| print(byte));
+                }
+            }
+        }
+    }
+}
+
+/// Leaves a byte for the monitor's lines.
+pub(super) fn print(byte: u8) {
+    MONITOR.push(byte);
+}

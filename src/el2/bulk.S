@@ -1,0 +1,58 @@
+// Bulk memory operations with SIMD registers: no guest's registers are live when a cell is loaded or the pool is used
+// at boot, and cell::reset clears them before a guest runs.
+
+.arch_extension fp
+.arch_extension simd
+
+.section .text.bulk, "ax"
+
+// In: x0 = address, x1 = bytes, both multiples of 4096. Clobbers x0, x1, v0-v3.
+.global bulk_zero
+bulk_zero:
+    movi    v0.2d, #0
+    movi    v1.2d, #0
+    movi    v2.2d, #0
+    movi    v3.2d, #0
+1:
+    .rept 16
+    st1     {v0.16b, v1.16b, v2.16b, v3.16b}, [x0], #64
+    .endr
+    subs    x1, x1, #1024
+    b.ne    1b
+    ret
+
+// In: x0 = to, x1 = from, x2 = bytes. Clobbers x0-x3, v0-v3.
+.global bulk_copy
+bulk_copy:
+    subs    x2, x2, #256
+    b.lo    2f
+1:
+    .rept 4
+    ld1     {v0.16b, v1.16b, v2.16b, v3.16b}, [x1], #64
+    st1     {v0.16b, v1.16b, v2.16b, v3.16b}, [x0], #64
+    .endr
+    subs    x2, x2, #256
+    b.hs    1b
+2:  adds    x2, x2, #256
+    b.eq    4f
+3:  ldrb    w3, [x1], #1
+    strb    w3, [x0], #1
+    subs    x2, x2, #1
+    b.ne    3b
+4:  ret
+
+// In: x0 = address, x1 = end. Cleans and invalidates by data cache line. Clobbers x0, x2, x3.
+.global bulk_clean
+bulk_clean:
+    mrs     x2, ctr_el0
+    ubfx    x2, x2, #16, #4
+    mov     x3, #4
+    lsl     x2, x3, x2
+    sub     x3, x2, #1
+    bic     x0, x0, x3
+1:  dc      civac, x0
+    add     x0, x0, x2
+    cmp     x0, x1
+    b.lo    1b
+    dsb     sy
+    ret

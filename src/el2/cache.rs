@@ -1,0 +1,69 @@
+//! Caches and bulk memory: clean, invalidate, zero and copy.
+//!
+//! Implements `stage2::Maintenance` (invariant 11). Addresses are EL2 mappings; line size from `CTR_EL0` (DDI 0487 D7.5).
+
+use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
+use core::arch::{asm, global_asm};
+
+global_asm!(include_str!("bulk.S"), options(raw));
+
+unsafe extern "C" {
+    fn bulk_zero(address: u64, bytes: u64);
+    fn bulk_copy(to: u64, from: u64, bytes: u64);
+    fn bulk_clean(address: u64, end: u64);
+}
+
+/// Zeroes a page of EL2's pool.
+pub fn zero_page(page: VirtAddr) {
+    // SAFETY: the pool just handed this page out, mapped writable and to nobody else.
+    unsafe { bulk_zero(page.get(), PAGE_BYTES) }
+}
+
+/// Guest RAM mapped writable at EL2 while its cell is loaded: made by `cell::load` alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Loading(Region<PhysAddr>);
+
+impl Loading {
+    /// States that `region` is mapped writable at EL2, belongs to one cell that does not run, and to no other.
+    ///
+    /// # Safety
+    /// The caller just mapped it (`memory::map`), from a sealed plan.
+    pub unsafe fn new(region: Region<PhysAddr>) -> Self {
+        Self(region)
+    }
+
+    /// Zeroes all of it.
+    pub fn scrub(self) {
+        // SAFETY: `new`: mapped, whole pages, nobody's but ours.
+        unsafe { bulk_zero(self.0.base().get(), self.0.size()) }
+    }
+
+    /// Copies `bytes` to `at`; false where they do not fit.
+    #[must_use]
+    pub fn copy(self, at: PhysAddr, bytes: &[u8]) -> bool {
+        let fits = Region::new(at, bytes.len() as u64).is_some_and(|target| self.0.encloses(target));
+        if fits {
+            // SAFETY: the target lies in the mapped region, which `bytes`, outside all guest RAM, cannot overlap.
+            unsafe { bulk_copy(at.get(), bytes.as_ptr().addr() as u64, bytes.len() as u64) }
+        }
+        fits
+    }
+}
+
+/// The CPU's cache maintenance by address.
+#[derive(Clone, Copy, Debug)]
+pub struct Caches;
+
+impl Caches {
+    /// Cleans and invalidates `region`, mapped at EL2, to the point of coherency.
+    pub fn clean(region: Region<PhysAddr>) {
+        // SAFETY: the caller mapped the region; cleaning changes no value.
+        unsafe { bulk_clean(region.base().get(), region.end().get()) }
+    }
+
+    /// Forgets all instructions of every CPU of the inner shareable domain.
+    pub fn invalidate_instructions() {
+        // SAFETY: instructions are fetched anew, nothing else changes.
+        unsafe { asm!("dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) }
+    }
+}

@@ -1,0 +1,19 @@
+//! Floating-point and SIMD registers: EL2 uses them for bulk memory only, a guest starts with zeros.
+
+use core::arch::asm;
+
+/// Clears V0 to V31, FPCR and FPSR.
+pub fn clear() {
+    macro_rules! clear {
+        ($($register:literal)+) => {
+            // SAFETY: no guest's values are live; EL2 itself is built without floating point.
+            unsafe {
+                asm!(".arch_extension fp", ".arch_extension simd",
+                    $(concat!("movi ", $register, ".2d, #0"),)+
+                    "msr fpcr, xzr", "msr fpsr, xzr", options(nomem, nostack))
+            }
+        };
+    }
+    clear!("v0" "v1" "v2" "v3" "v4" "v5" "v6" "v7" "v8" "v9" "v10" "v11" "v12" "v13" "v14" "v15" "v16" "v17" "v18"
+        "v19" "v20" "v21" "v22" "v23" "v24" "v25" "v26" "v27" "v28" "v29" "v30" "v31");
+}

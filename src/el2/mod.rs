@@ -1,0 +1,70 @@
+//! The CPU at EL2: system registers, vectors, barriers, caches, timers, calls to firmware.
+
+pub mod barrier;
+pub mod cache;
+pub mod fp;
+pub mod smc;
+pub mod sysreg;
+pub mod timer;
+
+use crate::memory::layout;
+use aarch64_cpu::registers as arch;
+use address::Address;
+use controls::{Features, IdRegisters};
+use core::arch::global_asm;
+use tock_registers::interfaces::Writeable;
+
+global_asm!(
+    include_str!("vectors.S"),
+    SYNC = sym crate::trap::sync,
+    IRQ = sym crate::trap::irq,
+    SERROR = sym crate::trap::serror,
+    OWN_FAULT = sym crate::panic::own_fault,
+);
+
+/// Points this CPU at EL2's vectors.
+pub fn init_vectors() {
+    arch::VBAR_EL2.set(layout::exception_vectors().get());
+    barrier::synchronize();
+}
+
+/// Sets every EL2 register of this CPU (firmware leaves them in any state): what traps is the same for every guest.
+pub fn init_cpu() {
+    let features = features();
+    arch::HCR_EL2.set(controls::HCR_EL2.value(features));
+    sysreg::CPTR_EL2::set(controls::CPTR_EL2.value(features));
+    sysreg::HSTR_EL2::set(controls::HSTR_EL2.value(features));
+    sysreg::MDCR_EL2::set(controls::mdcr_el2(features, event_counters(features)));
+    sysreg::CNTHCTL_EL2::set(controls::CNTHCTL_EL2.value(features));
+    sysreg::CNTHP_CTL_EL2::set(0);
+    sysreg::VTTBR_EL2::set(0);
+    if features.has(Features::HCX) {
+        sysreg::HCRX_EL2::set(controls::HCRX_EL2.value(features));
+    }
+    if features.has(Features::SVE) {
+        sysreg::ZCR_EL2::set(controls::ZCR_EL2.value(features));
+    }
+    if features.has(Features::SME) {
+        sysreg::SMCR_EL2::set(controls::SMCR_EL2.value(features));
+    }
+    timer::stop_guest_timers();
+    barrier::synchronize();
+}
+
+/// What this CPU has.
+fn features() -> Features {
+    Features::read(&IdRegisters {
+        pfr0: sysreg::ID_AA64PFR0_EL1::get(),
+        pfr1: sysreg::ID_AA64PFR1_EL1::get(),
+        isar1: sysreg::ID_AA64ISAR1_EL1::get(),
+        isar2: sysreg::ID_AA64ISAR2_EL1::get(),
+        mmfr0: sysreg::ID_AA64MMFR0_EL1::get(),
+        mmfr1: sysreg::ID_AA64MMFR1_EL1::get(),
+        dfr0: sysreg::ID_AA64DFR0_EL1::get(),
+    })
+}
+
+/// `PMCR_EL0.N`: how many event counters the CPU has.
+fn event_counters(features: Features) -> u64 {
+    if features.has(Features::PMU) { (sysreg::PMCR_EL0::get() >> 11) & 0x1f } else { 0 }
+}

@@ -1,0 +1,199 @@
+//! System registers that `aarch64-cpu` does not have, under the manual's names.
+//!
+//! DDI 0487 D24, IHI 0069 12. Each is a unit struct with `get` and/or `set`, as tock-registers' traits spell them.
+
+macro_rules! system_registers {
+    ($($(#[$doc:meta])* $name:ident = $asm:literal: $($access:ident)+;)+) => {$(
+        $(#[$doc])*
+        #[allow(non_camel_case_types, reason = "the manual's name")]
+        pub struct $name;
+        impl $name {
+            $(system_registers!(@$access $asm);)+
+        }
+    )+};
+    (@read $asm:literal) => {
+        /// Reads the register.
+        #[inline(always)]
+        pub fn get() -> u64 {
+            let value: u64;
+            // SAFETY: reading this register has no side effect on memory.
+            unsafe { core::arch::asm!(concat!("mrs {}, ", $asm), out(reg) value, options(nomem, nostack)) };
+            value
+        }
+    };
+    (@acknowledge $asm:literal) => {
+        /// Reads the register; the read changes the interface's state.
+        #[inline(always)]
+        pub fn get() -> u64 {
+            let value: u64;
+            // SAFETY: acknowledging an interrupt touches no memory of ours.
+            unsafe { core::arch::asm!(concat!("mrs {}, ", $asm), out(reg) value, options(nostack)) };
+            value
+        }
+    };
+    (@write $asm:literal) => {
+        /// Writes the register.
+        #[inline(always)]
+        pub fn set(value: u64) {
+            // SAFETY: EL2 owns this register; what the value allows a guest is stated where it is made.
+            unsafe { core::arch::asm!(concat!("msr ", $asm, ", {}"), in(reg) value, options(nostack)) };
+        }
+    };
+}
+
+system_registers! {
+    /// Virtualization Processor ID: what a guest reads as `MIDR_EL1`.
+    VPIDR_EL2 = "vpidr_el2": write;
+    /// Virtualization Multiprocessor ID: what a guest reads as `MPIDR_EL1`.
+    VMPIDR_EL2 = "vmpidr_el2": write;
+    /// Hypervisor IPA fault address.
+    HPFAR_EL2 = "hpfar_el2": read;
+    /// Stage-2 translation control.
+    VTCR_EL2 = "vtcr_el2": write;
+    /// Stage-2 table and VMID.
+    VTTBR_EL2 = "vttbr_el2": read write;
+    /// Hypervisor system trap register.
+    HSTR_EL2 = "hstr_el2": write;
+    /// Monitor debug configuration.
+    MDCR_EL2 = "mdcr_el2": write;
+    /// Architectural feature trap.
+    CPTR_EL2 = "cptr_el2": write;
+    /// Counter-timer hypervisor control.
+    CNTHCTL_EL2 = "cnthctl_el2": write;
+    /// Hypervisor physical timer control.
+    CNTHP_CTL_EL2 = "cnthp_ctl_el2": write;
+    /// Counter-timer hypervisor physical timer: ticks from now.
+    CNTHP_TVAL_EL2 = "cnthp_tval_el2": write;
+    /// Interrupt controller system register enable.
+    ICC_SRE_EL2 = "S3_4_C12_C9_5": read write;
+    /// Interrupt acknowledge, group 1.
+    ICC_IAR1_EL1 = "S3_0_C12_C12_0": acknowledge;
+    /// End of interrupt, group 1.
+    ICC_EOIR1_EL1 = "S3_0_C12_C12_1": write;
+    /// Deactivate interrupt.
+    ICC_DIR_EL1 = "S3_0_C12_C11_1": write;
+    /// Priority mask.
+    ICC_PMR_EL1 = "S3_0_C4_C6_0": write;
+    /// Binary point, group 1.
+    ICC_BPR1_EL1 = "S3_0_C12_C12_3": write;
+    /// CPU interface control.
+    ICC_CTLR_EL1 = "S3_0_C12_C12_4": read write;
+    /// Group 1 enable.
+    ICC_IGRPEN1_EL1 = "S3_0_C12_C12_7": write;
+    /// Software generated interrupt, group 1.
+    ICC_SGI1R_EL1 = "S3_0_C12_C11_5": write;
+    /// Virtual interface control.
+    ICH_HCR_EL2 = "S3_4_C12_C11_0": read write;
+    /// Virtual interface type.
+    ICH_VTR_EL2 = "S3_4_C12_C11_1": read;
+    /// Virtual machine control.
+    ICH_VMCR_EL2 = "S3_4_C12_C11_7": read write;
+    /// Empty list registers.
+    ICH_ELRSR_EL2 = "S3_4_C12_C11_5": read;
+    /// List registers whose interrupt was ended and asks for maintenance.
+    ICH_EISR_EL2 = "S3_4_C12_C11_3": read;
+    /// Active priorities, group 0.
+    ICH_AP0R0_EL2 = "S3_4_C12_C8_0": write;
+    /// Active priorities, group 1.
+    ICH_AP1R0_EL2 = "S3_4_C12_C9_0": write;
+    /// Maintenance interrupt status.
+    ICH_MISR_EL2 = "S3_4_C12_C11_2": read;
+    /// Processor features 0.
+    ID_AA64PFR0_EL1 = "id_aa64pfr0_el1": read;
+    /// Processor features 1.
+    ID_AA64PFR1_EL1 = "id_aa64pfr1_el1": read;
+    /// Instruction set attributes 1.
+    ID_AA64ISAR1_EL1 = "id_aa64isar1_el1": read;
+    /// Instruction set attributes 2.
+    ID_AA64ISAR2_EL1 = "S3_0_C0_C6_2": read;
+    /// Memory model features 0.
+    ID_AA64MMFR0_EL1 = "id_aa64mmfr0_el1": read;
+    /// Memory model features 1.
+    ID_AA64MMFR1_EL1 = "id_aa64mmfr1_el1": read;
+    /// Debug features 0.
+    ID_AA64DFR0_EL1 = "id_aa64dfr0_el1": read;
+    /// Performance monitors control.
+    PMCR_EL0 = "pmcr_el0": read;
+    /// Extended hypervisor configuration.
+    HCRX_EL2 = "S3_4_C1_C2_2": write;
+    /// SVE control.
+    ZCR_EL2 = "S3_4_C1_C2_0": write;
+    /// SME control.
+    SMCR_EL2 = "S3_4_C1_C2_6": write;
+    /// Auxiliary memory attributes of EL1.
+    AMAIR_EL1 = "amair_el1": write;
+    /// Auxiliary fault status of EL1.
+    AFSR0_EL1 = "afsr0_el1": write;
+    /// Auxiliary fault status of EL1.
+    AFSR1_EL1 = "afsr1_el1": write;
+    /// Context id.
+    CONTEXTIDR_EL1 = "contextidr_el1": write;
+    /// Kernel control of the counter-timer.
+    CNTKCTL_EL1 = "cntkctl_el1": write;
+    /// Cache size selection.
+    CSSELR_EL1 = "csselr_el1": write;
+    /// Monitor debug control of EL1.
+    MDSCR_EL1 = "mdscr_el1": write;
+}
+
+/// `ICH_LR<n>_EL2`: the list registers, by number.
+#[inline(always)]
+pub fn list_register(n: usize) -> u64 {
+    macro_rules! read {
+        ($name:literal) => {{
+            let value: u64;
+            // SAFETY: reading a list register has no side effect.
+            unsafe { core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack)) };
+            value
+        }};
+    }
+    match n {
+        0 => read!("S3_4_C12_C12_0"),
+        1 => read!("S3_4_C12_C12_1"),
+        2 => read!("S3_4_C12_C12_2"),
+        3 => read!("S3_4_C12_C12_3"),
+        4 => read!("S3_4_C12_C12_4"),
+        5 => read!("S3_4_C12_C12_5"),
+        6 => read!("S3_4_C12_C12_6"),
+        7 => read!("S3_4_C12_C12_7"),
+        8 => read!("S3_4_C12_C13_0"),
+        9 => read!("S3_4_C12_C13_1"),
+        10 => read!("S3_4_C12_C13_2"),
+        11 => read!("S3_4_C12_C13_3"),
+        12 => read!("S3_4_C12_C13_4"),
+        13 => read!("S3_4_C12_C13_5"),
+        14 => read!("S3_4_C12_C13_6"),
+        15 => read!("S3_4_C12_C13_7"),
+        _ => 0,
+    }
+}
+
+/// Writes `ICH_LR<n>_EL2`.
+#[inline(always)]
+pub fn set_list_register(n: usize, value: u64) {
+    macro_rules! write {
+        ($name:literal) => {
+            // SAFETY: the value is the virtual GIC's, whose promise is that HW-linked ids are the cell's own.
+            unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) }
+        };
+    }
+    match n {
+        0 => write!("S3_4_C12_C12_0"),
+        1 => write!("S3_4_C12_C12_1"),
+        2 => write!("S3_4_C12_C12_2"),
+        3 => write!("S3_4_C12_C12_3"),
+        4 => write!("S3_4_C12_C12_4"),
+        5 => write!("S3_4_C12_C12_5"),
+        6 => write!("S3_4_C12_C12_6"),
+        7 => write!("S3_4_C12_C12_7"),
+        8 => write!("S3_4_C12_C13_0"),
+        9 => write!("S3_4_C12_C13_1"),
+        10 => write!("S3_4_C12_C13_2"),
+        11 => write!("S3_4_C12_C13_3"),
+        12 => write!("S3_4_C12_C13_4"),
+        13 => write!("S3_4_C12_C13_5"),
+        14 => write!("S3_4_C12_C13_6"),
+        15 => write!("S3_4_C12_C13_7"),
+        _ => {}
+    }
+}

@@ -1,0 +1,40 @@
+//! Counters and timers: the guests' virtual counter, EL2's own timer.
+
+use super::sysreg::{CNTHP_CTL_EL2, CNTHP_TVAL_EL2};
+use aarch64_cpu::registers as arch;
+use core::sync::atomic::{AtomicU64, Ordering};
+use tock_registers::interfaces::{Readable, Writeable};
+
+/// Physical counter.
+#[inline]
+pub fn now() -> u64 {
+    arch::CNTPCT_EL0.get()
+}
+
+/// Ticks of the counter in a second.
+pub fn frequency() -> u64 {
+    arch::CNTFRQ_EL0.get()
+}
+
+/// Gives this CPU its cell's virtual counter, which starts near 0 when the first vCPU does.
+pub fn start_virtual_counter(offset: &AtomicU64) {
+    let _ = offset.compare_exchange(0, now(), Ordering::Relaxed, Ordering::Relaxed);
+    arch::CNTVOFF_EL2.set(offset.load(Ordering::Relaxed));
+}
+
+/// Turns both EL1 timers off.
+pub fn stop_guest_timers() {
+    arch::CNTV_CTL_EL0.set(0);
+    arch::CNTP_CTL_EL0.set(0);
+}
+
+/// Interrupts this CPU at EL2 in `milliseconds`.
+pub fn alarm(milliseconds: u64) {
+    CNTHP_TVAL_EL2::set((frequency() / 1000).saturating_mul(milliseconds));
+    CNTHP_CTL_EL2::set(1);
+}
+
+/// Silences the alarm.
+pub fn silence() {
+    CNTHP_CTL_EL2::set(0);
+}

@@ -1,0 +1,61 @@
+//! Where EL2's own memory lies, linked and physical.
+//!
+//! The linker script (`linker/cellwall.ld`) names the ends; `entry.S` mapped them. Physical and linked addresses of the
+//! image differ by one constant, found at boot.
+
+use address::{Address, PhysAddr, Region, VirtAddr};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Physical address of `_head`.
+static IMAGE: AtomicU64 = AtomicU64::new(0);
+
+macro_rules! symbols {
+    ($($(#[$doc:meta])* $name:ident = $symbol:ident;)+) => {
+        unsafe extern "C" {
+            $(static $symbol: u8;)+
+        }
+        $($(#[$doc])*
+        pub fn $name() -> VirtAddr {
+            VirtAddr::new((&raw const $symbol).addr() as u64)
+        })+
+    };
+}
+
+symbols! {
+    /// The image's first byte.
+    head = _head;
+    /// The pool.
+    pool_start = __pool_start;
+    /// Its end, and the image's.
+    image_end = __image_end;
+    /// Top of the boot CPU's stack.
+    stack_top = __stack_top;
+    /// EL2's level-0 table.
+    root_table = boot_table_l0;
+    /// EL2's level-2 table over the image: its second entry is free for the other CPUs' stacks.
+    exception_vectors = vectors;
+    /// Where secondary CPUs start.
+    secondary = secondary_entry;
+}
+
+/// Notes where the loader put the image.
+pub fn set_image(image: PhysAddr) {
+    IMAGE.store(image.get(), Ordering::Relaxed);
+}
+
+/// Returns the image with its stack and pool.
+pub fn image() -> Option<Region<PhysAddr>> {
+    Region::new(PhysAddr::new(IMAGE.load(Ordering::Relaxed)), image_end().get().wrapping_sub(head().get()))
+}
+
+/// Returns the physical address of something inside the image.
+pub fn physical(address: VirtAddr) -> PhysAddr {
+    PhysAddr::new(address.get().wrapping_sub(head().get()).wrapping_add(IMAGE.load(Ordering::Relaxed)))
+}
+
+/// Returns the linked address of something inside the image, or nothing if it is not.
+pub fn linked(address: PhysAddr) -> Option<VirtAddr> {
+    let offset = address.get().checked_sub(IMAGE.load(Ordering::Relaxed))?;
+    let linked = VirtAddr::new(head().get().wrapping_add(offset));
+    (linked < image_end()).then_some(linked)
+}

@@ -1,0 +1,91 @@
+//! EL2's own translation: what is mapped besides the image, at its physical address.
+//!
+//! Guest RAM is mapped writable only while its cell is loaded, and no longer (invariant 2). Level 0 to 3, 4 KiB granule
+//! (DDI 0487 D8.2). The tables live in the pool and in the image.
+
+use super::{layout, pool};
+use crate::el2::barrier;
+use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
+use spin::mutex::TicketMutex;
+use stage2::attributes::{Attributes, el2 as attributes};
+use stage2::{MapError, TableMemory};
+
+/// What EL2 may do with a mapping.
+#[derive(Clone, Copy, Debug)]
+pub enum Use {
+    /// Read the tree, the bundle.
+    Read,
+    /// Fill guest RAM.
+    Write,
+    /// Drive a device.
+    Device,
+}
+
+impl Use {
+    fn attributes(self) -> Attributes {
+        match self {
+            Use::Read => attributes::RODATA,
+            Use::Write => attributes::DATA,
+            Use::Device => attributes::DEVICE,
+        }
+    }
+}
+
+/// Tables in the image and its pool, reached at their linked addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables;
+
+impl TableMemory for Tables {
+    fn allocate(&mut self) -> Option<PhysAddr> {
+        pool::frame()
+    }
+
+    fn read(&self, table: PhysAddr, index: usize) -> u64 {
+        let Some(entry) = entry(table, index) else { return 0 };
+        // SAFETY: `entry` lies in EL2's own image or pool, aligned; hardware walkers only read it.
+        unsafe { entry.read_volatile() }
+    }
+
+    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
+        if let Some(entry) = entry(table, index) {
+            // SAFETY: as above; the caller is the only writer (`ROOT` or boot's single thread).
+            unsafe { entry.write_volatile(descriptor) }
+        }
+    }
+}
+
+/// Returns where a descriptor lies; nothing for what is not EL2's own memory.
+fn entry(table: PhysAddr, index: usize) -> Option<*mut u64> {
+    let page = layout::linked(table)?;
+    let offset = (index & 0x1ff) as u64 * 8;
+    Some(core::ptr::with_exposed_provenance_mut((page.get() | offset) as usize))
+}
+
+/// Serialises changes of EL2's map; never taken on an exit path.
+static MAP: TicketMutex<Tables> = TicketMutex::new(Tables);
+
+fn root() -> PhysAddr {
+    layout::physical(layout::root_table())
+}
+
+/// Maps the pages of `region` at their physical addresses.
+pub fn map(region: Region<PhysAddr>, usage: Use) -> Result<(), MapError> {
+    let Some(pages) = region.widen(PAGE_BYTES) else { return Err(MapError::OutOfRange) };
+    place(VirtAddr::new(pages.base().get()), pages, usage)
+}
+
+/// Maps `region` at `address`.
+pub fn place(address: VirtAddr, region: Region<PhysAddr>, usage: Use) -> Result<(), MapError> {
+    let mut tables = MAP.lock();
+    stage2::map(&mut *tables, root(), 0, address.get(), region.base(), region.size(), usage.attributes())?;
+    barrier::publish_tables();
+    Ok(())
+}
+
+/// Takes the pages of `region` out of EL2's map on every CPU. The tables stay, so mapping again allocates nothing.
+pub fn unmap(region: Region<PhysAddr>) -> Result<(), MapError> {
+    let mut tables = MAP.lock();
+    stage2::unmap(&mut *tables, root(), 0, region.base().get(), region.size())?;
+    barrier::retire_el2_mappings();
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Device registers as types: the one place that turns a device's address into a reference.
+//!
+//! DDI 0487 B2.7.2: device memory is mapped nGnRE (`map::Use::Device`) before a reference exists.
+
+use super::map::{self, Use};
+use address::{Address, PhysAddr, Region};
+use core::ops::Deref;
+
+/// A register block `T` of a device EL2 owns, mapped for good.
+pub struct Mmio<T: 'static>(&'static T);
+
+impl<T> Clone for Mmio<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Mmio<T> {}
+
+// SAFETY: a register block is a device, the same from every CPU; its registers are read and written volatile, one at a
+// time, and a driver that needs more order than that has its own lock.
+unsafe impl<T> Sync for Mmio<T> {}
+// SAFETY: as above.
+unsafe impl<T> Send for Mmio<T> {}
+
+impl<T> Mmio<T> {
+    /// Maps `region`, which the plan keeps for EL2, and sees a `T` at its start; nothing where it does not fit.
+    pub fn map(region: Region<PhysAddr>) -> Option<Self> {
+        map::map(region, Use::Device).ok()?;
+        Self::at(region, 0)
+    }
+
+    /// Sees a `T` at `offset` of a region that [`Mmio::map`] mapped.
+    pub fn at(region: Region<PhysAddr>, offset: u64) -> Option<Self> {
+        let end = offset.checked_add(size_of::<T>() as u64)?;
+        let address = region.base().checked_add(offset)?;
+        if end > region.size() || !address.is_aligned(align_of::<T>() as u64) {
+            return None;
+        }
+        let pointer: *const T = core::ptr::with_exposed_provenance(address.get() as usize);
+        // SAFETY: mapped as device memory, long and aligned enough; `T` is made of volatile registers (tock-registers),
+        // so shared references may alias the device.
+        Some(Self(unsafe { &*pointer }))
+    }
+}
+
+impl<T> Deref for Mmio<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.0
+    }
+}

@@ -1,0 +1,243 @@
+//! CPUs: what each of them has of its own, how the others are started, what they do between guests.
+
+use crate::cell::{self, Cell, Seat, State};
+use crate::console::{self, LogRing};
+use crate::el2::smc::{self, Function};
+use crate::el2::{self, barrier, timer};
+use crate::gic::{self, Gic};
+use crate::memory::{layout, map, pool};
+use crate::trap;
+use aarch64_cpu::registers as arch;
+use address::{Address, PAGE_BYTES, Region, VirtAddr};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use board::{Board, Start};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use spin::Once;
+use tock_registers::interfaces::{Readable, Writeable};
+
+/// Pages of a CPU's stack; below each lies one that is not mapped.
+const STACK_PAGES: usize = 4;
+/// Affinity fields of `MPIDR_EL1`.
+const AFFINITY: u64 = 0xff_00ff_ffff;
+
+/// What a CPU has of its own. `TPIDR_EL2` points to it.
+#[repr(C)]
+pub struct PerCpu {
+    /// First: `entry.S` loads it.
+    stack_top: u64,
+    /// Number in the board's tree.
+    pub index: usize,
+    /// Affinity.
+    pub mpidr: u64,
+    /// Its vCPU.
+    seat: Option<Seat>,
+    /// GIC maintenance interrupt.
+    pub maintenance: u32,
+    /// Interrupt of EL2's own timer.
+    pub alarm: u32,
+    /// Serves UART and monitor.
+    service: bool,
+    /// EL2's lines from this CPU.
+    pub log: LogRing,
+    online: AtomicBool,
+}
+
+/// The CPU being started: read by `entry.S`.
+pub static STARTING: AtomicPtr<PerCpu> = AtomicPtr::new(core::ptr::null_mut());
+static CPUS: Once<&'static [PerCpu]> = Once::new();
+/// Cells that have not ended.
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// Every CPU that runs a cell or serves the console.
+pub fn all() -> &'static [PerCpu] {
+    CPUS.get().copied().unwrap_or(&[])
+}
+
+/// This CPU's own; nothing while the board is being divided.
+#[inline]
+pub fn try_this() -> Option<&'static PerCpu> {
+    let pointer: *const PerCpu = core::ptr::with_exposed_provenance(arch::TPIDR_EL2.get() as usize);
+    // SAFETY: `TPIDR_EL2` is 0 or was set by `adopt` to a value that lives for good.
+    unsafe { pointer.as_ref() }
+}
+
+/// This CPU's own, on paths that only exist once `adopt` ran.
+#[inline]
+pub fn this() -> &'static PerCpu {
+    let pointer: *const PerCpu = core::ptr::with_exposed_provenance(arch::TPIDR_EL2.get() as usize);
+    // SAFETY: exits and interrupts come after `adopt`, which set `TPIDR_EL2` to a value that lives for good.
+    unsafe { &*pointer }
+}
+
+impl PerCpu {
+    /// The vCPU this CPU runs.
+    #[inline]
+    pub fn seat(&self) -> Option<Seat> {
+        self.seat
+    }
+
+    /// Top of its stack.
+    #[inline]
+    pub fn stack_top(&self) -> u64 {
+        self.stack_top
+    }
+}
+
+/// Where the guest of this CPU stands.
+pub fn guest_pc() -> u64 {
+    arch::ELR_EL2.get()
+}
+
+/// Gives each CPU of the plan its stack and its vCPU. May fail; runs before commit.
+pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic) -> Option<()> {
+    let boot = arch::MPIDR_EL1.get() & AFFINITY;
+    let mut cpus = Vec::with_capacity(board.cpus.len());
+    for (index, cpu) in board.cpus.iter().enumerate() {
+        let seat = cells.iter().find_map(|cell| {
+            cell.vcpus.iter().find(|vcpu| vcpu.cpu == index).map(|vcpu| Seat { cell, vcpu })
+        });
+        let is_boot = cpu.mpidr == boot;
+        if seat.is_none() && index != service && !is_boot {
+            continue;
+        }
+        let stack_top = if is_boot { layout::stack_top() } else { stack(index)? };
+        gic.wake_cpu(cpu.mpidr)?;
+        cpus.push(PerCpu {
+            stack_top: stack_top.get(),
+            index,
+            mpidr: cpu.mpidr,
+            seat,
+            maintenance: gic.maintenance,
+            alarm: board.timers.hypervisor,
+            service: index == service,
+            log: LogRing::new(),
+            online: AtomicBool::new(is_boot),
+        });
+    }
+    ALIVE.store(cells.len(), Ordering::Relaxed);
+    let cpus: &'static [PerCpu] = Box::leak(cpus.into_boxed_slice());
+    CPUS.call_once(|| cpus);
+    Some(())
+}
+
+/// Maps a stack for CPU `index` behind the image, its guard page unmapped.
+fn stack(index: usize) -> Option<VirtAddr> {
+    let bytes = STACK_PAGES as u64 * PAGE_BYTES;
+    let slot = layout::head().get() + (2 << 20) + index as u64 * 2 * bytes;
+    let frames = Region::new(pool::frames(STACK_PAGES)?, bytes)?;
+    map::place(VirtAddr::new(slot + bytes), frames, map::Use::Write).ok()?;
+    Some(VirtAddr::new(slot + 2 * bytes))
+}
+
+/// Starts every other CPU and then works as one of them.
+pub fn run(board: &'static Board<'static>) -> ! {
+    let entry = layout::physical(layout::secondary());
+    let boot = arch::MPIDR_EL1.get() & AFFINITY;
+    let mut mine = None;
+    for cpu in all() {
+        if cpu.mpidr == boot {
+            mine = Some(cpu);
+            continue;
+        }
+        STARTING.store(core::ptr::from_ref(cpu).cast_mut(), Ordering::Release);
+        barrier::complete();
+        let how = board.cpus.get(cpu.index).map(|cpu| cpu.start);
+        let result = match (how, board.psci) {
+            (Some(Start::Psci), Some(conduit)) => smc::call(conduit, Function::CpuOn, [cpu.mpidr, entry.get(), 0]),
+            _ => -1,
+        };
+        if result != 0 || !wait_for(cpu) {
+            log::error!("CPU {} (MPIDR {:#x}) did not come up: firmware answered {result}", cpu.index, cpu.mpidr);
+        }
+    }
+    match mine {
+        Some(cpu) => adopt(cpu),
+        None => crate::panic::halt("the boot CPU is not in the device tree's /cpus: correct its reg property"),
+    }
+}
+
+/// Waits until `cpu` reports, a second at most.
+fn wait_for(cpu: &PerCpu) -> bool {
+    let end = timer::now().saturating_add(timer::frequency());
+    while timer::now() < end {
+        if cpu.online.load(Ordering::Acquire) {
+            return true;
+        }
+        core::hint::spin_loop();
+    }
+    false
+}
+
+/// Takes over from `entry.S` on a secondary CPU, on its own stack, MMU on.
+pub extern "C" fn rust_entry_secondary(cpu: &'static PerCpu) -> ! {
+    adopt(cpu)
+}
+
+/// Makes this CPU `cpu` for good.
+fn adopt(cpu: &'static PerCpu) -> ! {
+    el2::init_vectors();
+    el2::init_cpu();
+    arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
+    gic::init_cpu();
+    if cpu.service {
+        console::open(cpu);
+    }
+    cpu.online.store(true, Ordering::Release);
+    idle()
+}
+
+/// Abandons the guest and this stack's contents, and idles.
+pub fn idle_again() -> ! {
+    unsafe extern "C" {
+        fn restart_on(argument: u64, function: extern "C" fn() -> !, stack_top: u64) -> !;
+    }
+    // SAFETY: nothing on this stack is used again: callers hold no lock and own no value that must be dropped.
+    unsafe { restart_on(0, idle, this().stack_top) }
+}
+
+/// What a CPU does between guests: serves interrupts, starts its vCPU when that is wanted, sleeps.
+extern "C" fn idle() -> ! {
+    loop {
+        trap::service_interrupts();
+        if let Some(seat) = this().seat() {
+            try_start(seat);
+        }
+        barrier::wait_for_interrupt();
+    }
+}
+
+/// Runs this CPU's vCPU if it is on: the first of a cell loads it before.
+fn try_start(seat: Seat) {
+    let Seat { cell, vcpu } = seat;
+    cell.active.fetch_add(1, Ordering::AcqRel);
+    if vcpu.index == 0 && cell.state() == State::Ready {
+        match cell::load(cell) {
+            Ok(entry) => {
+                cell.power.reset(0);
+                cell.change(State::Ready, State::Running);
+                console::event!("event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
+                cell::run_vcpu(seat, entry);
+            }
+            Err(why) => {
+                cell.change(State::Ready, State::Refused);
+                console::event!("event=cell-refused cell={} reason=\"{why}\"", cell.name);
+                note_end();
+            }
+        }
+    }
+    if cell.state() == State::Running
+        && let Some(entry) = cell.power.take(vcpu.index)
+    {
+        cell::run_vcpu(seat, entry);
+    }
+    cell::retire(cell);
+}
+
+/// Notes that a cell has ended; with the last one the board is idle.
+pub fn note_end() {
+    if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
+        console::event!("event=idle reason=\"no cell is running any more\"");
+        console::finish();
+    }
+}

@@ -1,0 +1,86 @@
+//! Stage-2 aborts: an emulated device, a wall, or a hole (design.md §3, "a hole is a hole, a wall is a wall").
+
+use super::{Frame, Outcome, apply, device, stop};
+use crate::cell::Seat;
+use crate::console::event;
+use aarch64_cpu::registers as arch;
+use address::Ipa;
+use core::fmt;
+use plan::{Outside, Owner};
+use syndrome::{DataAbort, FaultKind, InstructionAbort, inject};
+use tock_registers::interfaces::Readable;
+
+/// A load or store that stage 2 refused.
+pub fn data(seat: Seat, frame: &mut Frame, abort: &DataAbort, esr: u64) {
+    let Some(ipa) = abort.ipa else {
+        // The bus refused it: hardware's own external abort, which is the guest's to handle.
+        let far = abort.far.unwrap_or(0);
+        return external(seat, inject::external_data_abort(esr, arch::SPSR_EL2.get()), far);
+    };
+    if let (Some(access), false, FaultKind::Translation(_)) = (abort.access, abort.stage1_walk, abort.fault) {
+        if device::access(seat, frame, ipa, &access, abort.write) {
+            return apply(seat, Outcome::Skip);
+        }
+    } else if device::is_emulated(seat, ipa) {
+        hint(seat, ipa);
+        return external(seat, inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
+    }
+    let verb = if abort.write { "write to" } else { "read of" };
+    if judge(seat, ipa, verb) {
+        external(seat, inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
+    }
+}
+
+/// A fetch that stage 2 refused.
+pub fn instruction(seat: Seat, abort: &InstructionAbort) {
+    if abort.ipa.is_none_or(|ipa| judge(seat, ipa, "fetch from")) {
+        let esr = inject::external_instruction_abort(arch::SPSR_EL2.get());
+        external(seat, esr, abort.far.unwrap_or(0));
+    }
+}
+
+fn external(seat: Seat, esr: u64, far: u64) {
+    apply(seat, Outcome::Inject { esr, far: Some(far) });
+}
+
+/// Tells whether `ipa` is a hole; touching a wall stops the cell.
+#[cold]
+fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
+    match seat.cell.plan.outside(seat.cell.index, ipa) {
+        Outside::Hole => {
+            if seat.cell.may_log() {
+                event!("event=hole cell={} access=\"{verb} {ipa}\" pc={:#x}", seat.cell.name, arch::ELR_EL2.get());
+            }
+            true
+        }
+        Outside::Wall { owner, what } => {
+            stop(seat, format_args!("{verb} {ipa}, owned by {} ({what})", Named(owner, seat)));
+            false
+        }
+    }
+}
+
+/// Says why an emulated device did not answer: the syndrome does not tell what was to be done.
+#[cold]
+fn hint(seat: Seat, ipa: Ipa) {
+    if seat.cell.may_log() {
+        let pc = arch::ELR_EL2.get();
+        event!("event=no-syndrome cell={} ipa={ipa} pc={pc:#x} help=\"use plain ldr/str on device registers\"", seat.cell.name);
+    }
+}
+
+/// An owner by name.
+struct Named(Owner, Seat);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Owner::El2 => f.write_str("the hypervisor"),
+            Owner::Nobody => f.write_str("nobody"),
+            Owner::Cell(index) => match self.1.cell.plan.cell(index) {
+                Some(cell) => write!(f, "cell {}", cell.name),
+                None => write!(f, "cell number {index}, which was refused"),
+            },
+        }
+    }
+}

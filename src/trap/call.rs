@@ -1,0 +1,41 @@
+//! HVC and SMC: PSCI and SMCCC, answered by `vpsci`; firmware never sees a guest's call.
+
+use super::{Frame, Outcome, apply};
+use crate::cell::{self, Reason, Seat};
+use crate::el2::barrier;
+use crate::gic;
+use vpsci::Action;
+
+/// Answers the call in x0 to x3, then does `after`: an SMC has yet to be stepped over.
+pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome<'static>) {
+    let Seat { cell, vcpu } = seat;
+    let result = match cell.power.call(vcpu.index, frame.arguments(), |entry| cell.ram(entry).is_some()) {
+        Action::Return(value) => value,
+        Action::Start { vcpu } => {
+            if let Some(started) = cell.vcpus.get(vcpu) {
+                started.kick();
+            }
+            0
+        }
+        Action::Off => cell::leave(seat),
+        Action::SystemOff => cell::stop(seat, &Reason::Off),
+        Action::SystemReset => cell::stop(seat, &Reason::Reset),
+        Action::Suspend => {
+            stand_by();
+            0
+        }
+        Action::SuspendPowerDown(entry) => {
+            stand_by();
+            cell::resume_at(seat, entry)
+        }
+    };
+    frame.set(0, result);
+    apply(seat, after);
+}
+
+/// Waits for an interrupt, unless a virtual one waits already: that one would not wake EL2.
+fn stand_by() {
+    if gic::lines::all_empty() {
+        barrier::wait_for_interrupt();
+    }
+}

@@ -1,0 +1,148 @@
+//! Emulated devices: the cell's GIC frames and its UART, by address.
+
+use super::Frame;
+use crate::cell::{Cell, Seat};
+use crate::console;
+use crate::trap::irq;
+use address::{Address, Ipa, Region};
+use core::sync::atomic::Ordering;
+use plan::VirtualGic;
+use syndrome::Access;
+use vgic::{Kicks, Retry};
+use vuart::Effect;
+
+/// Bytes of one vCPU's redistributor frames.
+const REDISTRIBUTOR: u64 = 0x2_0000;
+
+/// What is emulated at an address.
+enum Device {
+    Distributor(u64),
+    Redistributor(usize, u64),
+    Uart(u64),
+}
+
+fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
+    let offset = |region: Region<Ipa>| {
+        let offset = ipa.get().wrapping_sub(region.base().get());
+        (offset < region.size()).then_some(offset)
+    };
+    if let VirtualGic::V3 { distributor, redistributors } = cell.sealed.gic {
+        if let Some(offset) = offset(distributor) {
+            return Some(Device::Distributor(offset));
+        }
+        if let Some(offset) = offset(redistributors) {
+            return Some(Device::Redistributor((offset / REDISTRIBUTOR) as usize, offset % REDISTRIBUTOR));
+        }
+    }
+    cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart)
+}
+
+/// Tells whether a device is emulated at `ipa`.
+pub fn is_emulated(seat: Seat, ipa: Ipa) -> bool {
+    find(seat.cell, ipa).is_some()
+}
+
+/// Carries out an access to an emulated device; false where there is none.
+pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: &Access, write: bool) -> bool {
+    let Some(device) = find(seat.cell, ipa) else { return false };
+    if write {
+        let value = access.store_value(frame.get(access.register));
+        store(seat, &device, u32::from(access.size), value);
+    } else {
+        let value = load(seat, &device, u32::from(access.size));
+        frame.set(access.register, access.load_value(value));
+    }
+    true
+}
+
+fn load(seat: Seat, device: &Device, size: u32) -> u64 {
+    let Seat { cell, vcpu } = seat;
+    match *device {
+        Device::Distributor(offset) => {
+            persist(seat, || {
+                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
+                cell.vgic.lock().distributor_read(vcpu.index, offset, size, &mut lines)
+            })
+        }
+        Device::Redistributor(frame, offset) => {
+            persist(seat, || {
+                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
+                cell.vgic.lock().redistributor_read(vcpu.index, frame, offset, size, &mut lines)
+            })
+        }
+        Device::Uart(offset) => {
+            let mut uart = cell.uart.lock();
+            let room = cell.output.room() >= vuart::FIFO_BYTES;
+            let before = uart.interrupt();
+            let value = uart.read(offset, room, || cell.input.pop());
+            if !room {
+                uart.transmit_ready(false);
+                cell.wants_room.store(true, Ordering::Release);
+            }
+            let after = uart.interrupt();
+            drop(uart);
+            if before != after {
+                cell.uart_line(after);
+            }
+            u64::from(value)
+        }
+    }
+}
+
+fn store(seat: Seat, device: &Device, size: u32, value: u64) {
+    let Seat { cell, vcpu } = seat;
+    match *device {
+        Device::Distributor(offset) => {
+            let kicks = persist(seat, || {
+                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
+                cell.vgic.lock().distributor_write(vcpu.index, offset, size, value, &mut lines)
+            });
+            cell.kick(kicks);
+        }
+        Device::Redistributor(frame, offset) => {
+            let kicks = persist(seat, || {
+                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
+                cell.vgic.lock().redistributor_write(vcpu.index, frame, offset, size, value, &mut lines)
+            });
+            cell.kick(kicks);
+        }
+        Device::Uart(offset) => {
+            let mut uart = cell.uart.lock();
+            let before = uart.interrupt();
+            if let Effect::Transmit(byte) = uart.write(offset, (value & 0xffff_ffff) as u32) {
+                cell.output.push(byte);
+                uart.transmit_ready(cell.output.room() >= vuart::FIFO_BYTES);
+                let throttled = uart.is_throttled();
+                if throttled {
+                    cell.wants_room.store(true, Ordering::Release);
+                }
+                console::output_waits(byte == b'\n' || throttled);
+            }
+            let after = uart.interrupt();
+            drop(uart);
+            if before != after {
+                cell.uart_line(after);
+            }
+        }
+    }
+}
+
+/// Repeats an access until no other vCPU's list registers stand in its way: kicks them, and serves kicks meanwhile. Each
+/// kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
+fn persist<T: Default>(seat: Seat, mut access: impl FnMut() -> Result<T, Retry>) -> T {
+    for _ in 0..PATIENCE {
+        match access() {
+            Ok(value) => return value,
+            Err(Retry(kicks)) => {
+                seat.cell.kick(kicks);
+                irq::service();
+                irq::check(seat);
+            }
+        }
+    }
+    T::default()
+}
+
+/// Far more turns than another CPU needs to take an interrupt.
+const PATIENCE: usize = 1 << 20;
+

@@ -1,0 +1,99 @@
+//! Exits: saved by `el2/vectors.S`, decoded once (`syndrome`), decided by one file a class, applied here.
+//!
+//! Everything a guest can steer ends in an [`Outcome`]: nothing below panics, loops without bound or allocates.
+
+mod abort;
+mod call;
+mod device;
+mod frame;
+mod irq;
+mod register;
+
+pub use frame::Frame;
+pub use irq::service as service_interrupts;
+
+use crate::cell::{self, Reason, Seat};
+use crate::el2::sysreg::HPFAR_EL2;
+use crate::smp;
+use aarch64_cpu::registers as arch;
+use core::fmt;
+use syndrome::{Exit, inject};
+use tock_registers::interfaces::{Readable, Writeable};
+
+/// What a handler decides.
+pub enum Outcome<'a> {
+    /// The guest goes on where `ELR_EL2` stands.
+    Resume,
+    /// The guest goes on behind the instruction that trapped.
+    Skip,
+    /// The guest takes a synchronous exception with this `ESR_EL1`, and `FAR_EL1` where the syndrome has one.
+    Inject {
+        /// `ESR_EL1`.
+        esr: u64,
+        /// `FAR_EL1`.
+        far: Option<u64>,
+    },
+    /// The cell stops.
+    Stop(Reason<'a>),
+}
+
+/// A synchronous exit.
+pub extern "C" fn sync(frame: &mut Frame) {
+    let Some(seat) = smp::this().seat() else { return };
+    let esr = arch::ESR_EL2.get();
+    match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
+        Exit::Hvc { immediate: 0 } => call::answer(seat, frame, Outcome::Resume),
+        Exit::Smc { immediate: 0 } => call::answer(seat, frame, Outcome::Skip),
+        Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
+        Exit::InstructionAbort(abort) => abort::instruction(seat, &abort),
+        Exit::SystemRegister(access) => register::access(seat, frame, &access),
+        Exit::Hvc { .. } | Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
+            apply(seat, Outcome::Inject { esr: inject::undefined(), far: None });
+        }
+        Exit::Wfx { .. } => apply(seat, Outcome::Skip),
+        exit => stop(seat, format_args!("unexpected exit to EL2: {exit}")),
+    }
+}
+
+/// A physical interrupt while a guest ran.
+pub extern "C" fn irq(_frame: &mut Frame) {
+    let Some(seat) = smp::this().seat() else { return };
+    irq::service();
+    irq::check(seat);
+}
+
+/// A system error while a guest ran: its device or its memory failed, or EL2 cannot tell.
+pub extern "C" fn serror(_frame: &mut Frame) {
+    let Some(seat) = smp::this().seat() else { return };
+    stop(seat, format_args!("SError, syndrome {:#x}", arch::ESR_EL2.get()));
+}
+
+/// Stops the cell for what its guest did.
+#[cold]
+fn stop(seat: Seat, what: fmt::Arguments<'_>) {
+    cell::stop(seat, &Reason::Violation(what))
+}
+
+/// Carries out what a handler decided.
+fn apply(seat: Seat, outcome: Outcome<'_>) {
+    match outcome {
+        Outcome::Resume => {}
+        Outcome::Skip => {
+            let length = syndrome::instruction_bytes(arch::ESR_EL2.get());
+            arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_add(length));
+        }
+        Outcome::Inject { esr, far } => {
+            let spsr = arch::SPSR_EL2.get();
+            let entry = inject::exception_entry(spsr, arch::VBAR_EL1.get(), arch::SCTLR_EL1.get());
+            arch::ELR_EL1.set(arch::ELR_EL2.get());
+            arch::SPSR_EL1.set(spsr);
+            arch::ESR_EL1.set(esr);
+            if let Some(far) = far {
+                arch::FAR_EL1.set(far);
+            }
+            arch::ELR_EL2.set(entry.pc);
+            arch::SPSR_EL2.set(entry.spsr);
+        }
+        Outcome::Stop(reason) => cell::stop(seat, &reason),
+    }
+}

@@ -1,0 +1,44 @@
+//! Trapped system registers: SGIs are delivered within the cell, the rest reads as absent.
+
+use super::{Frame, Outcome, apply};
+use crate::cell::Seat;
+use syndrome::{SystemRegister, inject, system};
+use vgic::{Kicks, Sgi};
+
+/// An MSR, MRS or SYS instruction that `controls` traps.
+#[inline]
+pub fn access(seat: Seat, frame: &mut Frame, access: &SystemRegister) {
+    let vcpus = seat.cell.vcpus.len();
+    match (access.encoding, access.read) {
+        (system::ICC_SGI1R_EL1, false) => send(seat, vgic::sgi1r(frame.get(access.rt), seat.vcpu.index, vcpus)),
+        (system::ICC_SGI0R_EL1 | system::ICC_ASGI1R_EL1, false) => {
+            send(seat, vgic::sgi0r(frame.get(access.rt), seat.vcpu.index, vcpus));
+        }
+        // Implementation-defined, or power and lock controls that are nobody's: no effect, and zero.
+        (system::ACTLR_EL1 | system::OSLAR_EL1 | system::OSDLR_EL1 | system::DBGPRCR_EL1, false) => {}
+        (
+            system::ACTLR_EL1 | system::OSLSR_EL1 | system::OSDLR_EL1 | system::DBGPRCR_EL1 | system::MDRAR_EL1
+            | system::ERRIDR_EL1,
+            true,
+        ) => frame.set(access.rt, 0),
+        _ => return apply(seat, Outcome::Inject { esr: inject::undefined(), far: None }),
+    }
+    apply(seat, Outcome::Skip);
+}
+
+/// Posts an SGI to each of its targets; who had nothing waiting is kicked.
+#[inline]
+fn send(seat: Seat, sgi: Sgi) {
+    let mut kicks = 0;
+    for vcpu in &seat.cell.vcpus {
+        let bit = 1 << vcpu.index;
+        if sgi.targets & bit != 0 && vcpu.inbox.post(sgi.bit) {
+            kicks |= bit;
+        }
+    }
+    let own = 1 << seat.vcpu.index;
+    seat.cell.kick(Kicks(kicks & !own));
+    if kicks & own != 0 {
+        seat.cell.attend(seat.vcpu);
+    }
+}

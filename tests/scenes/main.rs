@@ -1,0 +1,38 @@
+//! All scenes. `cargo test -p scenes --test scenes -- NAME` runs those of that name; two at a time, unless
+//! `--test-threads` or `SCENE_THREADS` says otherwise.
+
+use libtest_mimic::{Arguments, Trial};
+use scenes::stage::Machine;
+use scenes::{Scene, prepare};
+use std::process::ExitCode;
+
+mod linux;
+mod small;
+mod walls;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let threads = std::env::var("SCENE_THREADS").ok().and_then(|text| text.parse().ok());
+    arguments.test_threads = arguments.test_threads.or(threads).or(Some(2));
+    if !arguments.list
+        && let Err(failure) = prepare()
+    {
+        eprintln!("{failure}");
+        return ExitCode::FAILURE;
+    }
+    let scenes = small::scenes().into_iter().chain(walls::scenes()).chain(linux::scenes());
+    let trials = scenes.map(|scene| {
+        Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Each scene on both interrupt controllers: the name gets `_gicv2` or `_gicv3`.
+fn on_both(build: impl Fn(u32) -> Scene) -> Vec<Scene> {
+    [2, 3].map(|gic| Scene { name: format!("{}_gicv{gic}", build(gic).name), ..build(gic) }).into()
+}
+
+/// QEMU's usual options with that GIC and that many CPUs.
+fn machine(gic: u32, cpus: u32) -> Machine {
+    Machine { gic, cpus, ..Machine::default() }
+}

@@ -1,0 +1,158 @@
+//! Our own small guests: alone on QEMU, then as cells.
+
+use crate::{machine, on_both};
+use scenes::Scene;
+use scenes::stage::{Machine, Start};
+
+/// One cell `name` of the guest of the same name.
+pub fn cell(name: &str, cpus: &str, bootargs: &str) -> String {
+    cell_of(name, name, cpus, bootargs)
+}
+
+/// One cell of a guest with 16 MiB.
+pub fn cell_of(name: &str, guest: &str, cpus: &str, bootargs: &str) -> String {
+    format!(
+        "[[cell]]\nname = \"{name}\"\ncpus = {cpus}\nmemory = \"16M\"\nkernel = \"{{{guest}}}\"\nbootargs = \"{bootargs}\"\n"
+    )
+}
+
+/// A plan for QEMU's board that powers off when no cell runs any more.
+pub fn ending<const N: usize>(cells: [String; N]) -> String {
+    format!("board = \"qemu-virt\"\nwhen_idle = \"poweroff\"\n\n{}", cells.join("\n"))
+}
+
+/// A plan for QEMU's board that stays.
+pub fn staying<const N: usize>(cells: [String; N]) -> String {
+    format!("board = \"qemu-virt\"\nwhen_idle = \"stay\"\n\n{}", cells.join("\n"))
+}
+
+pub fn scenes() -> Vec<Scene> {
+    [alone(), as_cells()].concat_all()
+}
+
+/// Flattens lists of scenes.
+trait ConcatAll {
+    fn concat_all(self) -> Vec<Scene>;
+}
+
+impl<const N: usize> ConcatAll for [Vec<Scene>; N] {
+    fn concat_all(self) -> Vec<Scene> {
+        self.into_iter().flatten().collect()
+    }
+}
+
+fn guest(name: &'static str, bootargs: &'static str, gic: u32, cpus: u32) -> Start {
+    Start::Guest { name, bootargs, machine: machine(gic, cpus) }
+}
+
+/// What the guests do without EL2: what a cell must be able to do too. Shows the harness to be sound.
+fn alone() -> Vec<Scene> {
+    let hello = |gic| {
+        Scene::new("alone_hello_starts_four_cpus", guest("hello", "", gic, 4))
+            .expect(["^hello from cell, vcpu 0, EL1, .* 4 cpus"])
+            .expect(["vcpu 1, EL1", "vcpu 2, EL1", "vcpu 3, EL1"])
+            .expect(["^hello: done$"])
+            .ends()
+    };
+    let control = |gic| {
+        Scene::new("alone_control_serves_3000_ticks", guest("control", "stop=3000", gic, 1))
+            .expect(["^control: second=1 ", "^control: done ticks=3000 deadlines=3"])
+            .ends()
+    };
+    let hole = |gic| {
+        let start = guest("attacker", "attempt=hole address=0x0a100000", gic, 1);
+        Scene::new("alone_hole_gives_external_abort", start)
+            .expect(["^attacker: hole gave external abort, esr=0x96000010 far=0xa100000$"])
+            .ends()
+    };
+    let echo = |gic| {
+        Scene::new("alone_hello_echoes_by_interrupt", guest("hello", "echo", gic, 1))
+            .expect(["^hello: echoing$"])
+            .send("abc\r")
+            .expect(["^abc$"])
+    };
+    [on_both(hello), on_both(control), on_both(hole), on_both(echo)].concat_all()
+}
+
+fn as_cells() -> Vec<Scene> {
+    let one = |gic| {
+        Scene::new("hello_on_one_cpu", Start::plan(&ending([cell("hello", "[0]", "")]), machine(gic, 1)))
+            .expect([r"^\[hello\] hello from cell, vcpu 0, EL1"])
+            .expect([r"^\[hello\] hello: done", r"event=cell-stopped cell=hello"])
+            .ends()
+    };
+    let four = |gic| {
+        Scene::new("hello_with_four_vcpus", Start::plan(&ending([cell("hello", "[0, 1, 2, 3]", "")]), machine(gic, 4)))
+            .expect([r"^\[hello\] hello from cell, vcpu 0, EL1, .* 4 cpus"])
+            .expect([r"\[hello\] .*vcpu 1, EL1", r"\[hello\] .*vcpu 2, EL1", r"\[hello\] .*vcpu 3, EL1"])
+            .expect([r"^\[hello\] hello: done"])
+            .ends()
+    };
+    let two = |gic| {
+        let cells = [cell_of("left", "hello", "[0, 1]", ""), cell_of("right", "hello", "[3, 2]", "")];
+        Scene::new("two_hello_cells", Start::plan(&ending(cells), machine(gic, 4)))
+            .expect([
+                r"^\[left\] hello from cell, vcpu 0",
+                r"^\[right\] hello from cell, vcpu 0",
+                r"^\[left\] hello from cell, vcpu 1, EL1, affinity 0x1$",
+                r"^\[right\] hello from cell, vcpu 1, EL1, affinity 0x1$",
+                r"^\[left\] hello: done",
+                r"^\[right\] hello: done",
+            ])
+            .ends()
+    };
+    let ticks = |gic| {
+        Scene::new(
+            "control_serves_3000_ticks",
+            Start::plan(&ending([cell("control", "[0]", "stop=3000")]), machine(gic, 1)),
+        )
+        .expect([r"^\[control\] control: second=1 ", r"^\[control\] control: done ticks=3000 deadlines=3"])
+        .ends()
+    };
+    let echo = |gic| {
+        Scene::new(
+            "input_reaches_the_focused_cell",
+            Start::plan(&staying([cell("hello", "[0]", "echo")]), machine(gic, 1)),
+        )
+        .expect([r"^\[hello\] hello: echoing"])
+        .send("abc\r")
+        .expect([r"^\[hello\] abc"])
+    };
+    let monitor = |gic| {
+        let cells = [cell("hello", "[0]", "stay"), cell("control", "[1]", "")];
+        Scene::new("monitor_lists_the_cells", Start::plan(&staying(cells), machine(gic, 4)))
+            .expect([r"^\[hello\] hello: done", r"^\[control\] control: second=1 "])
+            .send("\x1dcells\r")
+            .expect([r"hello.*running", r"control.*running"])
+    };
+    let monitor_stops = |gic| {
+        let cells = [cell("hello", "[0]", "stay"), cell("control", "[1]", "")];
+        Scene::new("monitor_stops_one_cell_and_not_the_other", Start::plan(&staying(cells), machine(gic, 4)))
+            .expect([r"^\[hello\] hello: done", r"^\[control\] control: second=1 "])
+            .send("\x1dstop hello\r")
+            .expect([r"event=cell-stopped cell=hello"])
+            .expect([r"^\[control\] control: second="])
+            .expect([r"^\[control\] control: second="])
+            .forbid([r"event=cell-stopped cell=control"])
+    };
+    let threads = |gic| {
+        let machine = Machine { threads: true, ..machine(gic, 4) };
+        Scene::new(
+            "hello_with_four_vcpus_on_host_threads",
+            Start::plan(&ending([cell("hello", "[0, 1, 2, 3]", "")]), machine),
+        )
+        .expect([r"^\[hello\] hello: done"])
+        .ends()
+    };
+    [
+        on_both(one),
+        on_both(four),
+        on_both(two),
+        on_both(ticks),
+        on_both(echo),
+        on_both(monitor),
+        on_both(monitor_stops),
+        on_both(threads),
+    ]
+    .concat_all()
+}

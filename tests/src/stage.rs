@@ -1,0 +1,196 @@
+//! What a scene boots, and the QEMU command that boots it.
+//!
+//! Plans go the user's way: the text is written out as `cells.toml`, built into a bundle and started by the same
+//! code as `cargo cellwall run`. A guest alone goes to plain QEMU at EL1: what it does there is what it must do in
+//! a cell. Cells name their guests by placeholders: `{hello}`, `{control}`, `{attacker}`, `{vmlinuz}`, `{initrd}`.
+
+use crate::Failure;
+use cellwall_cli::{bundle, plan_file, platform, qemu, verdict};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What changes a built bundle before it boots.
+pub type Tamper = fn(&mut Vec<u8>);
+
+/// What boots.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// EL2 with a plan.
+    Plan {
+        /// The text of its `cells.toml`, with placeholders.
+        text: String,
+        /// The board's options.
+        machine: Machine,
+        /// Done to the bundle after it was built.
+        tamper: Option<Tamper>,
+    },
+    /// One of our guests at EL1, without EL2.
+    Guest {
+        /// Its name.
+        name: &'static str,
+        /// Its boot arguments.
+        bootargs: &'static str,
+        /// The machine's options.
+        machine: Machine,
+    },
+}
+
+/// QEMU's options.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// GIC version.
+    pub gic: u32,
+    /// CPUs.
+    pub cpus: u32,
+    /// The CPU model, the board's own if none.
+    pub cpu: Option<&'static str>,
+    /// RAM in MiB, the board's own if none.
+    pub memory_mib: Option<u32>,
+    /// Deterministic, one instruction a nanosecond.
+    pub icount: bool,
+    /// One host thread for each CPU instead of one for all: finds races, at the price of stalls.
+    pub threads: bool,
+    /// Whether the Linux guest's disk is in the last virtio slot.
+    pub disk: bool,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { gic: 3, cpus: 4, cpu: None, memory_mib: None, icount: false, threads: false, disk: false }
+    }
+}
+
+impl Machine {
+    /// With the Linux guest's disk.
+    #[must_use]
+    pub fn with_disk(self) -> Self {
+        Self { disk: true, ..self }
+    }
+
+    fn options(&self) -> qemu::Options {
+        let mut extra = vec!["-no-reboot".to_owned()];
+        if !self.icount {
+            extra.extend(["-accel".to_owned(), self.accelerator().to_owned()]);
+        }
+        qemu::Options {
+            icount: self.icount,
+            gic: Some(self.gic),
+            cpu: self.cpu.map(str::to_owned),
+            smp: Some(self.cpus),
+            memory: self.memory_mib.map(|size| format!("{size}M")),
+            drives: self.disk.then(|| root().join("build/linux/disk.img")).into_iter().collect(),
+            extra,
+            ..qemu::Options::default()
+        }
+    }
+
+    fn accelerator(&self) -> &'static str {
+        if self.threads { "tcg,thread=multi" } else { "tcg,thread=single" }
+    }
+}
+
+/// The project's folder.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+fn scenes_folder() -> Result<PathBuf, Failure> {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let folder = target.join("scenes");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Where the console of the scene of that name is kept.
+///
+/// # Errors
+/// The folder cannot be made.
+pub fn log_file(name: &str) -> Result<PathBuf, Failure> {
+    Ok(scenes_folder()?.join(format!("{name}.log")))
+}
+
+/// Builds guests, Linux guest and EL2 image, unless `./x` has just done so.
+///
+/// # Errors
+/// The build failed.
+pub fn prepare() -> Result<(), Failure> {
+    if env::var_os("CELLWALL_BUILT").is_some() {
+        return Ok(());
+    }
+    let status = Command::new(root().join("x")).arg("build").status()?;
+    if status.success() { Ok(()) } else { Err(Failure::early("`./x build` failed")) }
+}
+
+impl Start {
+    /// Boots EL2 with a plan.
+    #[must_use]
+    pub fn plan(text: &str, machine: Machine) -> Self {
+        Self::Plan { text: text.to_owned(), machine, tamper: None }
+    }
+
+    /// Boots EL2 with a plan whose bundle is changed after it was built.
+    #[must_use]
+    pub fn tampered(text: &str, machine: Machine, tamper: Tamper) -> Self {
+        Self::Plan { text: text.to_owned(), machine, tamper: Some(tamper) }
+    }
+
+    /// The command that boots it; its files are named after the scene.
+    ///
+    /// # Errors
+    /// The plan is at fault, or a file is missing.
+    pub fn command(&self, scene: &str) -> Result<Command, Failure> {
+        match self {
+            Self::Plan { text, machine, tamper } => plan_command(scene, text, machine, *tamper),
+            Self::Guest { name, bootargs, machine } => Ok(guest_command(name, bootargs, machine)),
+        }
+    }
+}
+
+/// The plan's text with the placeholders filled in.
+fn fill(text: &str) -> String {
+    let build = root().join("build");
+    let mut text = text.to_owned();
+    for (name, path) in [
+        ("{hello}", "guests/hello"),
+        ("{control}", "guests/control"),
+        ("{attacker}", "guests/attacker"),
+        ("{vmlinuz}", "linux/vmlinuz"),
+        ("{initrd}", "linux/initrd.cpio.gz"),
+    ] {
+        text = text.replace(name, &build.join(path).display().to_string());
+    }
+    text
+}
+
+fn plan_command(scene: &str, text: &str, machine: &Machine, tamper: Option<Tamper>) -> Result<Command, Failure> {
+    let folder = scenes_folder()?;
+    let (plan_path, bundle_path) = (folder.join(format!("{scene}.toml")), folder.join(format!("{scene}.itb")));
+    fs::write(&plan_path, fill(text))?;
+    let plan = plan_file::load(&plan_path).map_err(Failure::early)?;
+    let options = machine.options();
+    let mut bytes = bundle::build(&plan, bundle::Hash::Sha256).map_err(Failure::early)?;
+    let target = platform::target(&plan, None, &options).map_err(|error| Failure::early(format!("{error:#}")))?;
+    verdict::judge(&plan, &bytes, &target).map_err(|error| Failure::early(format!("{error:#}")))?;
+    if let Some(tamper) = tamper {
+        tamper(&mut bytes);
+    }
+    fs::write(&bundle_path, bytes)?;
+    let image = root().join("build/cellwall.bin");
+    qemu::command(&target.platform, &options, &image, &bundle_path)
+        .map_err(|error| Failure::early(format!("{error:#}")))
+}
+
+fn guest_command(name: &str, bootargs: &str, machine: &Machine) -> Command {
+    let mut command = Command::new("qemu-system-aarch64");
+    command.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-m", "128M"]);
+    command.args(["-M", &format!("virt,gic-version={}", machine.gic), "-smp", &machine.cpus.to_string()]);
+    command.args(["-cpu", machine.cpu.unwrap_or("cortex-a72"), "-accel", machine.accelerator()]);
+    if machine.icount {
+        command.args(["-icount", "shift=0,sleep=off"]);
+    }
+    command.arg("-kernel").arg(root().join(format!("build/guests/{name}.bin"))).args(["-append", bootargs]);
+    command
+}
