@@ -25,7 +25,7 @@ use alloc::string::String;
 use board::Board;
 use boot::{Loaded, Reason};
 use manifest::Bundle;
-use memory::{layout, map, pool};
+use memory::{layout, pool};
 use plan::{Footprint, SealedPlan};
 
 /// Divides the board and runs the cells.
@@ -52,7 +52,9 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     let plan: &'static SealedPlan = match plan::seal_sound_cells(board, &bundle.manifest, &footprint) {
         Ok(plan) => Box::leak(Box::new(plan)),
         Err(findings) => {
-            findings.iter().for_each(|finding| log::error!("{finding}"));
+            for finding in &findings {
+                log::error!("{finding}");
+            }
             return Err("the plan does not hold on this board; `cargo cellwall check` shows where and why".into());
         }
     };
@@ -62,14 +64,22 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     let cells = cell::build_all(board, bundle, plan, gic)?;
     console::wire(board, bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
-    log::info!("{} cells sealed, CPU {} serves the console, {} KiB of EL2's pool in use", cells.len(), plan.service_cpu(), pool::used() / 1024);
+    log::info!(
+        "{} cells sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
+        cells.len(),
+        plan.service_cpu(),
+        pool::used() / 1024
+    );
     pool::close();
     cell::commit(cells);
     Ok(())
 }
 
 /// Reads the bundle the loader left where a Linux initrd would be.
-fn find_bundle(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(&'static Bundle<'static>, Footprint), String> {
+fn find_bundle(
+    board: &'static Board<'static>,
+    tree: Option<Region<PhysAddr>>,
+) -> Result<(&'static Bundle<'static>, Footprint), String> {
     let region = board.initrd.ok_or("no bundle: give the file `cellwall build` made as the initrd")?;
     let bytes = boot::bytes(region).map_err(|error| format!("the bundle at {region} cannot be mapped: {error:?}"))?;
     let bundle = Bundle::read(bytes).map_err(|error| format!("the bundle at {region} is damaged: {error}"))?;

@@ -18,6 +18,8 @@ use tock_registers::interfaces::{Readable, Writeable};
 
 /// Pages of a CPU's stack; below each lies one that is not mapped.
 const STACK_PAGES: usize = 4;
+/// Bytes of a stack.
+const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
 /// Affinity fields of `MPIDR_EL1`.
 const AFFINITY: u64 = 0xff_00ff_ffff;
 
@@ -57,7 +59,7 @@ pub fn all() -> &'static [PerCpu] {
 /// This CPU's own; nothing while the board is being divided.
 #[inline]
 pub fn try_this() -> Option<&'static PerCpu> {
-    let pointer: *const PerCpu = core::ptr::with_exposed_provenance(arch::TPIDR_EL2.get() as usize);
+    let pointer: *const PerCpu = layout::pointer(arch::TPIDR_EL2.get());
     // SAFETY: `TPIDR_EL2` is 0 or was set by `adopt` to a value that lives for good.
     unsafe { pointer.as_ref() }
 }
@@ -65,7 +67,7 @@ pub fn try_this() -> Option<&'static PerCpu> {
 /// This CPU's own, on paths that only exist once `adopt` ran.
 #[inline]
 pub fn this() -> &'static PerCpu {
-    let pointer: *const PerCpu = core::ptr::with_exposed_provenance(arch::TPIDR_EL2.get() as usize);
+    let pointer: *const PerCpu = layout::pointer(arch::TPIDR_EL2.get());
     // SAFETY: exits and interrupts come after `adopt`, which set `TPIDR_EL2` to a value that lives for good.
     unsafe { &*pointer }
 }
@@ -94,9 +96,9 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
     let boot = arch::MPIDR_EL1.get() & AFFINITY;
     let mut cpus = Vec::with_capacity(board.cpus.len());
     for (index, cpu) in board.cpus.iter().enumerate() {
-        let seat = cells.iter().find_map(|cell| {
-            cell.vcpus.iter().find(|vcpu| vcpu.cpu == index).map(|vcpu| Seat { cell, vcpu })
-        });
+        let seat = cells
+            .iter()
+            .find_map(|cell| cell.vcpus.iter().find(|vcpu| vcpu.cpu == index).map(|vcpu| Seat { cell, vcpu }));
         let is_boot = cpu.mpidr == boot;
         if seat.is_none() && index != service && !is_boot {
             continue;
@@ -123,11 +125,11 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
 
 /// Maps a stack for CPU `index` behind the image, its guard page unmapped.
 fn stack(index: usize) -> Option<VirtAddr> {
-    let bytes = STACK_PAGES as u64 * PAGE_BYTES;
-    let slot = layout::head().get() + (2 << 20) + index as u64 * 2 * bytes;
-    let frames = Region::new(pool::frames(STACK_PAGES)?, bytes)?;
-    map::place(VirtAddr::new(slot + bytes), frames, map::Use::Write).ok()?;
-    Some(VirtAddr::new(slot + 2 * bytes))
+    let frames = Region::new(pool::frames(STACK_PAGES)?, STACK_BYTES)?;
+    let slot = layout::stacks().checked_add(STACK_BYTES.checked_mul(2)?.checked_mul(index as u64)?)?;
+    let bottom = slot.checked_add(STACK_BYTES)?;
+    map::place(bottom, frames, map::Use::Write).ok()?;
+    bottom.checked_add(STACK_BYTES)
 }
 
 /// Starts every other CPU and then works as one of them.

@@ -194,10 +194,15 @@ fn run(mut arguments: Run) -> Result<ExitCode> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let (image, cells) = (folder.path().join("cellwall.bin"), folder.path().join("cells.itb"));
     write(&cells, &bytes)?;
-    let progress = spinner("building EL2");
-    let built = arguments.image.clone().map_or_else(|| el2::build(&platform::root()?), Ok)?;
-    write(&image, &el2::image(&read(&built)?)?)?;
-    progress.finish_and_clear();
+    let built = if let Some(image) = &arguments.image {
+        image.clone()
+    } else {
+        let progress = spinner("building EL2");
+        let built = el2::build(&platform::root()?)?;
+        progress.finish_and_clear();
+        built
+    };
+    write(&image, &el2::image(&read(&built)?).with_context(|| built.display().to_string())?)?;
     let mut command = qemu::command(&target.platform, options, &image, &cells)?;
     let unattended = (!options.terminal).then_some(UNATTENDED_SECONDS);
     let limit = arguments.seconds.or(unattended).map(Duration::from_secs);

@@ -150,7 +150,7 @@ pub struct Target {
 /// Finds the board of `plan`: its tree is `tree` if given, else the plan's own file, else what QEMU has.
 ///
 /// # Errors
-/// A [`Report`] where the plan names no board there is; else why there is no tree.
+/// A [`Report`](crate::report::Report) where the plan names no board there is; else why there is no tree.
 pub fn target(plan: &PlanFile, tree: Option<&Path>, options: &qemu::Options) -> Result<Target> {
     let wrong = |message: String| plan.report(vec![Problem::new(message).at(plan.span(None, "board"))]);
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));

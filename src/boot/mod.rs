@@ -3,11 +3,12 @@
 //! `entry.S` does the work before Rust; this file gives it its constants and receives control.
 
 use crate::el2;
+use crate::memory::layout;
 use crate::memory::map::{self, Use};
 use address::{Address, PhysAddr, Region};
-use stage2::MapError;
 use controls::Features;
 use core::arch::global_asm;
+use stage2::MapError;
 use stage2::attributes::{Attributes, el2 as attributes};
 
 /// `SCTLR_EL2.{M, C, I}`: off until the tables stand.
@@ -68,9 +69,9 @@ pub fn tree(loaded: Loaded) -> Result<&'static [u8], Reason> {
 /// Maps `region`, which the loader filled, and returns its bytes for good: no cell ever gets them.
 pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
     map::map(region, Use::Read)?;
-    let pointer: *const u8 = core::ptr::with_exposed_provenance(region.base().get() as usize);
+    let pointer = layout::pointer(region.base().get());
     // SAFETY: mapped readable above, and the plan keeps it from every cell (`Footprint`); nobody writes it again.
-    Ok(unsafe { core::slice::from_raw_parts(pointer, region.size() as usize) })
+    Ok(unsafe { core::slice::from_raw_parts(pointer, layout::bytes(region.size())) })
 }
 
 /// Takes over from `entry.S`, on the boot stack, MMU on.

@@ -56,9 +56,9 @@ fn build(
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
         let mpidr = board.cpus.get(cpu).ok_or("names a CPU the board lacks")?.mpidr;
-        let redistributor = gic.wake_cpu(mpidr).ok_or_else(|| format!("CPU {cpu} has no GIC redistributor"))?;
+        let redistributor = gic.redistributor(mpidr).ok_or_else(|| format!("CPU {cpu} has no GIC redistributor"))?;
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        vcpus.push(Vcpu { index, cpu, mpidr, redistributor, root, inbox: Inbox::new(), exits: AtomicU64::new(0) });
+        vcpus.push(Vcpu { index, cpu, mpidr, redistributor, root, inbox: Inbox::new() });
     }
     if let Some(first) = vcpus.first() {
         for &interrupt in &sealed.interrupts {
@@ -73,8 +73,7 @@ fn build(
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         vcpus,
-        stage2,
-        vmid: (sealed.index as u16).wrapping_add(1),
+        vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: Ring::new(),
         input: Ring::new(),
@@ -111,8 +110,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
     let mut config = Config {
         vcpus: sealed.cpus.len(),
         lines: gic.lines(),
-        priority_bits: ((vtr >> 29) & 7) as u32 + 1,
-        list_registers: (vtr & 0x1f) as usize + 1,
+        priority_bits: u32::from(vtr.to_le_bytes()[3] >> 5).wrapping_add(1),
+        list_registers: ((vtr & 0x1f) as usize).wrapping_add(1),
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],
@@ -132,6 +131,6 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
 
 fn set(words: &mut [u32; WORDS], intid: u32) {
     if let Some(word) = words.get_mut(intid as usize / 32) {
-        *word |= 1 << (intid % 32);
+        *word |= 1_u32.wrapping_shl(intid);
     }
 }

@@ -12,6 +12,11 @@ use controls::Features;
 use tock_registers::interfaces::{Readable, Writeable};
 use vpsci::Entry;
 
+unsafe extern "C" {
+    /// In `vectors.S`.
+    fn enter_guest(x0: u64, stack_top: u64) -> !;
+}
+
 /// Runs the guest on this CPU from `entry`; exits come back through the vectors. The caller counted it into
 /// `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
@@ -33,9 +38,6 @@ pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
     fp::clear();
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(controls::GUEST_PSTATE.value(Features::NONE));
-    unsafe extern "C" {
-        fn enter_guest(x0: u64, stack_top: u64) -> !;
-    }
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set above.
     unsafe { enter_guest(entry.context, smp::this().stack_top()) }
 }
@@ -45,7 +47,7 @@ fn set_traps(seat: &Seat) {
     reg::VTCR_EL2::set(controls::vtcr_el2(reg::ID_AA64MMFR0_EL1::get() & 0xf));
     reg::VTTBR_EL2::set((u64::from(seat.cell.vmid) << 48) | seat.vcpu.root.get());
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
-    reg::VMPIDR_EL2::set(controls::vmpidr_el2(seat.vcpu.index as u8));
+    reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     timer::start_virtual_counter(&seat.cell.counter_offset);
     barrier::synchronize();
     barrier::forget_vmid();
@@ -86,8 +88,8 @@ fn reset_el1() {
 /// The virtual CPU interface as after reset, list registers empty.
 fn reset_interface() {
     reg::ICH_HCR_EL2::set(0);
-    let count = (reg::ICH_VTR_EL2::get() & 0x1f) as usize + 1;
-    for n in 0..count {
+    let last = (reg::ICH_VTR_EL2::get() & 0x1f) as usize;
+    for n in 0..=last {
         reg::set_list_register(n, 0);
     }
     reg::ICH_AP0R0_EL2::set(0);

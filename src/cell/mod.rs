@@ -16,14 +16,13 @@ pub use stop::{Reason, leave, retire, stop};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::gic::lines::Lines;
-use address::{Address, Ipa, PhysAddr, Region};
+use address::{Address, Ipa, PhysAddr};
 use alloc::vec::Vec;
 use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use spin::mutex::TicketMutex;
-use stage2::Stage2;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;
@@ -80,8 +79,6 @@ pub struct Cell {
     pub plan: &'static SealedPlan<'static>,
     /// Its vCPUs by number.
     pub vcpus: Vec<Vcpu>,
-    /// Stage-2 tables.
-    pub stage2: Stage2,
     /// Virtual machine id.
     pub vmid: u16,
     /// Which vCPUs are on.
@@ -212,8 +209,8 @@ impl Cell {
         seen < 8 || seen.is_power_of_two()
     }
 
-    /// vCPUs, as the virtual GIC counts them.
-    pub fn vcpu_mask(&self) -> Kicks {
-        Kicks(1_u32.wrapping_shl(self.vcpus.len() as u32).wrapping_sub(1))
+    /// All its vCPUs, to be kicked.
+    pub fn everyone(&self) -> Kicks {
+        Kicks(self.vcpus.iter().fold(0, |mask, vcpu| mask | vcpu.bit()))
     }
 }

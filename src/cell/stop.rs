@@ -35,8 +35,13 @@ impl fmt::Display for Reason<'_> {
 pub fn stop(seat: Seat, reason: &Reason) -> ! {
     let Seat { cell, vcpu } = seat;
     if cell.change(State::Running, State::Stopping) {
-        event!("event=cell-stopped cell={} reason=\"{reason}\" vcpu={} pc={:#x}", cell.name, vcpu.index, smp::guest_pc());
-        cell.kick(cell.vcpu_mask());
+        event!(
+            "event=cell-stopped cell={} reason=\"{reason}\" vcpu={} pc={:#x}",
+            cell.name,
+            vcpu.index,
+            smp::guest_pc()
+        );
+        cell.kick(cell.everyone());
     }
     leave(seat)
 }

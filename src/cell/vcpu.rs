@@ -3,7 +3,6 @@
 use super::Cell;
 use crate::gic::{self, Gicr};
 use address::PhysAddr;
-use core::sync::atomic::AtomicU64;
 use vgic::Inbox;
 
 /// A virtual CPU.
@@ -20,11 +19,15 @@ pub struct Vcpu {
     pub root: PhysAddr,
     /// SGIs on their way to it.
     pub inbox: Inbox,
-    /// Exits it took.
-    pub exits: AtomicU64,
 }
 
 impl Vcpu {
+    /// Its bit in a set of the cell's vCPUs.
+    #[inline]
+    pub fn bit(&self) -> u32 {
+        1 << (self.index & 31)
+    }
+
     /// Interrupts its CPU, so that it looks at its inbox and its cell's state.
     #[inline]
     pub fn kick(&self) {

@@ -89,7 +89,8 @@ impl log::Log for Logger {
     fn log(&self, record: &log::Record) {
         match record.level() {
             log::Level::Info => say(*record.args()),
-            level => say(format_args!("{}: {}", if level == log::Level::Error { "error" } else { "warning" }, record.args())),
+            log::Level::Error => say(format_args!("error: {}", record.args())),
+            _ => say(format_args!("warning: {}", record.args())),
         }
     }
 

@@ -21,7 +21,13 @@ pub fn execute(command: Command<'_>, focus: usize) -> Option<usize> {
         Command::Cells => cell::all().iter().enumerate().try_for_each(|(index, cell)| {
             let mark = if index == focus { '*' } else { ' ' };
             let on = cell.vcpus.iter().filter(|vcpu| cell.power.is_on(vcpu.index)).count();
-            write!(answer, "{mark} {:<16} {:<9} {on}/{} vCPUs on, CPU", cell.name, cell.state().word(), cell.vcpus.len())?;
+            write!(
+                answer,
+                "{mark} {:<16} {:<9} {on}/{} vCPUs on, CPU",
+                cell.name,
+                cell.state().word(),
+                cell.vcpus.len()
+            )?;
             for vcpu in &cell.vcpus {
                 write!(answer, " {}", vcpu.cpu)?;
             }

@@ -40,7 +40,8 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 /// An unfinished line is on the clock.
 static HELD: AtomicBool = AtomicBool::new(false);
 static FINISHED: AtomicBool = AtomicBool::new(false);
-static DESK: TicketMutex<Desk> = TicketMutex::new(Desk { mux: Mux::new(), input: Input::new(), focus: 0, unsent: None });
+static DESK: TicketMutex<Desk> =
+    TicketMutex::new(Desk { mux: Mux::new(), input: Input::new(), focus: 0, unsent: None });
 
 /// State only the service CPU uses; the lock keeps a panic elsewhere honest.
 struct Desk {
@@ -195,7 +196,9 @@ impl Desk {
                     self.focus = focus;
                     self.input.close();
                 } else {
-                    PROMPT.iter().for_each(|&byte| print(byte));
+                    for &byte in PROMPT {
+                        print(byte);
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@ use core::arch::asm;
 
 /// PSCI functions EL2 itself uses (DEN 0022 5.1).
 #[derive(Clone, Copy, Debug)]
+#[repr(u32)]
 pub enum Function {
     /// Starts a CPU: MPIDR, entry, context.
     CpuOn = 0xc400_0003,
@@ -15,7 +16,7 @@ pub enum Function {
 /// Calls firmware and returns x0.
 pub fn call(conduit: Conduit, function: Function, arguments: [u64; 3]) -> i64 {
     let [a, b, c] = arguments;
-    let mut result = function as u64;
+    let mut result = u64::from(function as u32);
     macro_rules! issue {
         ($instruction:literal) => {
             // SAFETY: PSCI functions change no memory of ours; SMCCC clobbers x4 to x17 at most.

@@ -51,7 +51,7 @@ system_registers! {
     /// Stage-2 translation control.
     VTCR_EL2 = "vtcr_el2": write;
     /// Stage-2 table and VMID.
-    VTTBR_EL2 = "vttbr_el2": read write;
+    VTTBR_EL2 = "vttbr_el2": write;
     /// Hypervisor system trap register.
     HSTR_EL2 = "hstr_el2": write;
     /// Monitor debug configuration.
@@ -65,7 +65,7 @@ system_registers! {
     /// Counter-timer hypervisor physical timer: ticks from now.
     CNTHP_TVAL_EL2 = "cnthp_tval_el2": write;
     /// Interrupt controller system register enable.
-    ICC_SRE_EL2 = "S3_4_C12_C9_5": read write;
+    ICC_SRE_EL2 = "S3_4_C12_C9_5": write;
     /// Interrupt acknowledge, group 1.
     ICC_IAR1_EL1 = "S3_0_C12_C12_0": acknowledge;
     /// End of interrupt, group 1.
@@ -77,7 +77,7 @@ system_registers! {
     /// Binary point, group 1.
     ICC_BPR1_EL1 = "S3_0_C12_C12_3": write;
     /// CPU interface control.
-    ICC_CTLR_EL1 = "S3_0_C12_C12_4": read write;
+    ICC_CTLR_EL1 = "S3_0_C12_C12_4": write;
     /// Group 1 enable.
     ICC_IGRPEN1_EL1 = "S3_0_C12_C12_7": write;
     /// Software generated interrupt, group 1.
@@ -87,7 +87,7 @@ system_registers! {
     /// Virtual interface type.
     ICH_VTR_EL2 = "S3_4_C12_C11_1": read;
     /// Virtual machine control.
-    ICH_VMCR_EL2 = "S3_4_C12_C11_7": read write;
+    ICH_VMCR_EL2 = "S3_4_C12_C11_7": write;
     /// Empty list registers.
     ICH_ELRSR_EL2 = "S3_4_C12_C11_5": read;
     /// List registers whose interrupt was ended and asks for maintenance.
@@ -96,8 +96,6 @@ system_registers! {
     ICH_AP0R0_EL2 = "S3_4_C12_C8_0": write;
     /// Active priorities, group 1.
     ICH_AP1R0_EL2 = "S3_4_C12_C9_0": write;
-    /// Maintenance interrupt status.
-    ICH_MISR_EL2 = "S3_4_C12_C11_2": read;
     /// Processor features 0.
     ID_AA64PFR0_EL1 = "id_aa64pfr0_el1": read;
     /// Processor features 1.

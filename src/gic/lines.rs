@@ -2,7 +2,7 @@
 //!
 //! `vgic` names only lines the sealed plan gave the cell (its `Config`), so no call here reaches another cell's.
 
-use super::Gic;
+use super::{Gic, bit};
 use crate::cell::Cell;
 use crate::el2::sysreg::{ICH_EISR_EL2, ICH_ELRSR_EL2, ICH_HCR_EL2, ICH_VTR_EL2, list_register, set_list_register};
 use tock_registers::interfaces::{Readable, Writeable};
@@ -23,7 +23,7 @@ pub struct Lines {
 /// Picks the set or the clear register.
 macro_rules! set_or_clear {
     ($lines:expr, $vcpu:expr, $intid:expr, $on:expr, $set:ident, $clear:ident, $set0:ident, $clear0:ident) => {{
-        let bit = 1_u32 << ($intid % 32);
+        let bit = bit($intid);
         if $intid < 32 {
             if let Some(vcpu) = $lines.cell.vcpus.get($vcpu) {
                 let private = vcpu.redistributor.private;
@@ -41,8 +41,7 @@ macro_rules! set_or_clear {
 
 /// Tells whether no list register of this CPU holds an interrupt.
 pub fn all_empty() -> bool {
-    let count = (ICH_VTR_EL2::get() & 0x1f) as u32 + 1;
-    ICH_ELRSR_EL2::get().count_ones() >= count
+    u64::from(ICH_ELRSR_EL2::get().count_ones()) > ICH_VTR_EL2::get() & 0x1f
 }
 
 impl Hardware for Lines {
@@ -87,7 +86,7 @@ impl Hardware for Lines {
         } else {
             self.gic.distributor.lines.ISPENDR.get(intid as usize / 32).map_or(0, Readable::get)
         };
-        word & (1 << (intid % 32)) != 0
+        word & bit(intid) != 0
     }
 
     fn set_active(&mut self, vcpu: usize, intid: u32, on: bool) {

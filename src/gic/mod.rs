@@ -30,6 +30,12 @@ pub struct Gic {
     pub maintenance: u32,
 }
 
+/// The bit of an interrupt in its word of 32.
+#[inline]
+const fn bit(intid: u32) -> u32 {
+    1_u32.wrapping_shl(intid)
+}
+
 static GIC: Once<Gic> = Once::new();
 
 /// Returns the GIC; nothing before [`init`].
@@ -58,8 +64,7 @@ impl Gic {
         for priority in &redistributor.private.IPRIORITYR {
             priority.set(PRIORITY);
         }
-        let own = (1 << KICK) | (1 << SERVICE) | 1_u32.wrapping_shl(self.maintenance);
-        redistributor.private.ISENABLER0.set(own);
+        redistributor.private.ISENABLER0.set(bit(KICK) | bit(SERVICE) | bit(self.maintenance));
         Some(redistributor)
     }
 
@@ -70,7 +75,7 @@ impl Gic {
 
     /// Lines the distributor has, SGIs and PPIs included.
     pub fn lines(&self) -> usize {
-        self.distributor.words() * 32
+        self.distributor.words().wrapping_mul(32)
     }
 
     /// Sets trigger, priority and route of an SPI, leaving it disabled.
@@ -78,7 +83,7 @@ impl Gic {
         let lines = self.distributor.lines;
         let id = interrupt.intid as usize;
         if let Some(configuration) = lines.ICFGR.get(id / 16) {
-            let bit = 2_u32.wrapping_shl(interrupt.intid % 16 * 2);
+            let bit = bit(interrupt.intid.wrapping_mul(2) | 1);
             configuration.set(if interrupt.edge { configuration.get() | bit } else { configuration.get() & !bit });
         }
         if let Some(priority) = lines.IPRIORITYR.get(id) {
@@ -97,7 +102,7 @@ impl Gic {
     /// Enables an SPI.
     pub fn enable(&self, intid: u32) {
         if let Some(word) = self.distributor.lines.ISENABLER.get(intid as usize / 32) {
-            word.set(1 << (intid % 32));
+            word.set(bit(intid));
         }
     }
 
@@ -106,7 +111,7 @@ impl Gic {
         let lines = self.distributor.lines;
         for registers in [&lines.ICENABLER, &lines.ICPENDR, &lines.ICACTIVER] {
             if let Some(word) = registers.get(intid as usize / 32) {
-                word.set(1 << (intid % 32));
+                word.set(bit(intid));
             }
             self.distributor.wait();
         }

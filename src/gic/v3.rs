@@ -2,16 +2,17 @@
 //!
 //! EL2 takes every interrupt as group 1, drops priority and deactivates separately (`EOImode` 1): a guest's end of
 //! interrupt then deactivates its hardware line through the list register.
+#![expect(non_snake_case, reason = "register names are the manual's")]
 
+use crate::el2::barrier;
 use crate::el2::sysreg::{
     ICC_BPR1_EL1, ICC_CTLR_EL1, ICC_DIR_EL1, ICC_EOIR1_EL1, ICC_IAR1_EL1, ICC_IGRPEN1_EL1, ICC_PMR_EL1, ICC_SGI1R_EL1,
     ICC_SRE_EL2,
 };
-use crate::el2::barrier;
 use crate::memory::mmio::Mmio;
 use address::{PhysAddr, Region};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
-use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
+use tock_registers::registers::{ReadOnly, ReadWrite};
 use tock_registers::{register_bitfields, register_structs};
 
 register_bitfields! [u32,
@@ -118,7 +119,7 @@ impl Gicd {
 
     /// Words of 32 lines, SGIs and PPIs included.
     pub fn words(self) -> usize {
-        (self.control.TYPER.get() & 0x1f) as usize + 1
+        ((self.control.TYPER.get() & 0x1f) as usize).wrapping_add(1)
     }
 
     /// Waits until the distributor has taken what was written to enables and control.
@@ -142,15 +143,15 @@ impl Gicr {
     pub fn find(regions: &[Region<PhysAddr>], mpidr: u64) -> Option<Self> {
         let affinity = (mpidr & 0xff_ffff) | ((mpidr >> 8) & 0xff00_0000);
         for &region in regions {
-            let mut offset = 0;
+            let mut offset: u64 = 0;
             while let Some(control) = Mmio::<Redistributor>::at(region, offset) {
                 if control.TYPER.read(TYPER::Affinity) == affinity {
-                    return Some(Self { control, private: Mmio::at(region, offset + FRAMES / 2)? });
+                    return Some(Self { control, private: Mmio::at(region, offset.wrapping_add(FRAMES / 2))? });
                 }
                 if control.TYPER.is_set(TYPER::Last) {
                     break;
                 }
-                offset += if control.TYPER.is_set(TYPER::VLPIS) { 2 * FRAMES } else { FRAMES };
+                offset = offset.wrapping_add(if control.TYPER.is_set(TYPER::VLPIS) { 2 * FRAMES } else { FRAMES });
             }
         }
         None
@@ -158,7 +159,7 @@ impl Gicr {
 
     /// Enables a private line.
     pub fn enable(self, intid: u32) {
-        self.private.ISENABLER0.set(1_u32.wrapping_shl(intid));
+        self.private.ISENABLER0.set(super::bit(intid));
     }
 
     /// Wakes it and makes every private line quiet, group 1.
@@ -212,7 +213,12 @@ pub fn deactivate(intid: u32) {
 #[inline]
 pub fn send(mpidr: u64, intid: u32) {
     let (aff0, aff1, aff2, aff3) = (mpidr & 0xff, (mpidr >> 8) & 0xff, (mpidr >> 16) & 0xff, (mpidr >> 32) & 0xff);
-    let value = (aff3 << 48) | ((aff0 >> 4) << 44) | (aff2 << 32) | (u64::from(intid & 0xf) << 24) | (aff1 << 16) | (1 << (aff0 & 0xf));
+    let value = (aff3 << 48)
+        | ((aff0 >> 4) << 44)
+        | (aff2 << 32)
+        | (u64::from(intid & 0xf) << 24)
+        | (aff1 << 16)
+        | (1 << (aff0 & 0xf));
     barrier::complete();
     ICC_SGI1R_EL1::set(value);
     barrier::synchronize();

@@ -32,10 +32,27 @@ symbols! {
     stack_top = __stack_top;
     /// EL2's level-0 table.
     root_table = boot_table_l0;
-    /// EL2's level-2 table over the image: its second entry is free for the other CPUs' stacks.
+    /// EL2's vectors.
     exception_vectors = vectors;
     /// Where secondary CPUs start.
     secondary = secondary_entry;
+}
+
+/// A number as the size of something in memory: this image is built for 64-bit CPUs alone.
+pub const fn bytes(count: u64) -> usize {
+    const { assert!(size_of::<usize>() == size_of::<u64>()) };
+    #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
+    (count as usize)
+}
+
+/// Makes a pointer to what EL2 has mapped at `address`.
+pub const fn pointer<T>(address: u64) -> *mut T {
+    core::ptr::with_exposed_provenance_mut(bytes(address))
+}
+
+/// Where the other CPUs' stacks are mapped: behind the 2 MiB that hold the image, under the same level-2 table.
+pub fn stacks() -> VirtAddr {
+    VirtAddr::new(head().get().wrapping_add(2 << 20))
 }
 
 /// Notes where the loader put the image.

@@ -57,8 +57,8 @@ impl TableMemory for Tables {
 /// Returns where a descriptor lies; nothing for what is not EL2's own memory.
 fn entry(table: PhysAddr, index: usize) -> Option<*mut u64> {
     let page = layout::linked(table)?;
-    let offset = (index & 0x1ff) as u64 * 8;
-    Some(core::ptr::with_exposed_provenance_mut((page.get() | offset) as usize))
+    let offset = ((index & 0x1ff) as u64) << 3;
+    Some(layout::pointer(page.get() | offset))
 }
 
 /// Serialises changes of EL2's map; never taken on an exit path.

@@ -2,6 +2,7 @@
 //!
 //! DDI 0487 B2.7.2: device memory is mapped nGnRE (`map::Use::Device`) before a reference exists.
 
+use super::layout;
 use super::map::{self, Use};
 use address::{Address, PhysAddr, Region};
 use core::ops::Deref;
@@ -36,7 +37,7 @@ impl<T> Mmio<T> {
         if end > region.size() || !address.is_aligned(align_of::<T>() as u64) {
             return None;
         }
-        let pointer: *const T = core::ptr::with_exposed_provenance(address.get() as usize);
+        let pointer: *const T = layout::pointer(address.get());
         // SAFETY: mapped as device memory, long and aligned enough; `T` is made of volatile registers (tock-registers),
         // so shared references may alias the device.
         Some(Self(unsafe { &*pointer }))

@@ -41,9 +41,10 @@ unsafe impl GlobalAlloc for Pool {
 
 /// Gives the pool its memory.
 pub fn open() {
-    let (start, end) = (layout::pool_start().get() as usize, layout::image_end().get() as usize);
+    let start = layout::bytes(layout::pool_start().get());
+    let size = layout::bytes(layout::image_end().get()).wrapping_sub(start);
     // SAFETY: the linker script keeps this range for the pool alone, and entry.S mapped it writable.
-    unsafe { POOL.heap.lock().init(start, end.wrapping_sub(start)) }
+    unsafe { POOL.heap.lock().init(start, size) }
 }
 
 /// Ends allocation for good.
@@ -66,8 +67,8 @@ pub fn frame() -> Option<PhysAddr> {
 
 /// Takes `count` pages in a row, aligned to their size, not zeroed.
 pub fn frames(count: usize) -> Option<PhysAddr> {
-    let bytes = count.checked_mul(PAGE_BYTES as usize)?;
-    let layout = Layout::from_size_align(bytes, PAGE_BYTES as usize).ok()?;
+    let bytes = count.checked_mul(layout::bytes(PAGE_BYTES))?;
+    let layout = Layout::from_size_align(bytes, layout::bytes(PAGE_BYTES)).ok()?;
     let page = POOL.heap.lock().alloc(layout).ok()?;
     Some(layout::physical(VirtAddr::new(page.addr().get() as u64)))
 }

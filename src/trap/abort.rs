@@ -15,19 +15,19 @@ pub fn data(seat: Seat, frame: &mut Frame, abort: &DataAbort, esr: u64) {
     let Some(ipa) = abort.ipa else {
         // The bus refused it: hardware's own external abort, which is the guest's to handle.
         let far = abort.far.unwrap_or(0);
-        return external(seat, inject::external_data_abort(esr, arch::SPSR_EL2.get()), far);
+        return external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), far);
     };
     if let (Some(access), false, FaultKind::Translation(_)) = (abort.access, abort.stage1_walk, abort.fault) {
-        if device::access(seat, frame, ipa, &access, abort.write) {
-            return apply(seat, Outcome::Skip);
+        if device::access(seat, frame, ipa, access, abort.write) {
+            return apply(Outcome::Skip);
         }
     } else if device::is_emulated(seat, ipa) {
         hint(seat, ipa);
-        return external(seat, inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
+        return external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
     }
     let verb = if abort.write { "write to" } else { "read of" };
     if judge(seat, ipa, verb) {
-        external(seat, inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
+        external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
     }
 }
 
@@ -35,12 +35,12 @@ pub fn data(seat: Seat, frame: &mut Frame, abort: &DataAbort, esr: u64) {
 pub fn instruction(seat: Seat, abort: &InstructionAbort) {
     if abort.ipa.is_none_or(|ipa| judge(seat, ipa, "fetch from")) {
         let esr = inject::external_instruction_abort(arch::SPSR_EL2.get());
-        external(seat, esr, abort.far.unwrap_or(0));
+        external(esr, abort.far.unwrap_or(0));
     }
 }
 
-fn external(seat: Seat, esr: u64, far: u64) {
-    apply(seat, Outcome::Inject { esr, far: Some(far) });
+fn external(esr: u64, far: u64) {
+    apply(Outcome::Inject { esr, far: Some(far) });
 }
 
 /// Tells whether `ipa` is a hole; touching a wall stops the cell.
@@ -65,7 +65,10 @@ fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
 fn hint(seat: Seat, ipa: Ipa) {
     if seat.cell.may_log() {
         let pc = arch::ELR_EL2.get();
-        event!("event=no-syndrome cell={} ipa={ipa} pc={pc:#x} help=\"use plain ldr/str on device registers\"", seat.cell.name);
+        event!(
+            "event=no-syndrome cell={} ipa={ipa} pc={pc:#x} help=\"use plain ldr/str on device registers\"",
+            seat.cell.name
+        );
     }
 }
 

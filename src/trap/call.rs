@@ -7,7 +7,7 @@ use crate::gic;
 use vpsci::Action;
 
 /// Answers the call in x0 to x3, then does `after`: an SMC has yet to be stepped over.
-pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome<'static>) {
+pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
     let Seat { cell, vcpu } = seat;
     let result = match cell.power.call(vcpu.index, frame.arguments(), |entry| cell.ram(entry).is_some()) {
         Action::Return(value) => value,
@@ -30,7 +30,7 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome<'static>) {
         }
     };
     frame.set(0, result);
-    apply(seat, after);
+    apply(after);
 }
 
 /// Waits for an interrupt, unless a virtual one waits already: that one would not wake EL2.

@@ -43,7 +43,7 @@ pub fn is_emulated(seat: Seat, ipa: Ipa) -> bool {
 }
 
 /// Carries out an access to an emulated device; false where there is none.
-pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: &Access, write: bool) -> bool {
+pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: Access, write: bool) -> bool {
     let Some(device) = find(seat.cell, ipa) else { return false };
     if write {
         let value = access.store_value(frame.get(access.register));
@@ -58,18 +58,14 @@ pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: &Access, write: b
 fn load(seat: Seat, device: &Device, size: u32) -> u64 {
     let Seat { cell, vcpu } = seat;
     match *device {
-        Device::Distributor(offset) => {
-            persist(seat, || {
-                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
-                cell.vgic.lock().distributor_read(vcpu.index, offset, size, &mut lines)
-            })
-        }
-        Device::Redistributor(frame, offset) => {
-            persist(seat, || {
-                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
-                cell.vgic.lock().redistributor_read(vcpu.index, frame, offset, size, &mut lines)
-            })
-        }
+        Device::Distributor(offset) => persist(seat, || {
+            let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
+            cell.vgic.lock().distributor_read(vcpu.index, offset, size, &mut lines)
+        }),
+        Device::Redistributor(frame, offset) => persist(seat, || {
+            let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
+            cell.vgic.lock().redistributor_read(vcpu.index, frame, offset, size, &mut lines)
+        }),
         Device::Uart(offset) => {
             let mut uart = cell.uart.lock();
             let room = cell.output.room() >= vuart::FIFO_BYTES;
@@ -145,4 +141,3 @@ fn persist<T: Default>(seat: Seat, mut access: impl FnMut() -> Result<T, Retry>)
 
 /// Far more turns than another CPU needs to take an interrupt.
 const PATIENCE: usize = 1 << 20;
-

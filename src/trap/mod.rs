@@ -1,6 +1,6 @@
 //! Exits: saved by `el2/vectors.S`, decoded once (`syndrome`), decided by one file a class, applied here.
 //!
-//! Everything a guest can steer ends in an [`Outcome`]: nothing below panics, loops without bound or allocates.
+//! Everything a guest can steer ends in an [`Outcome`] or in `cell::stop`: nothing below panics, loops without bound or allocates.
 
 mod abort;
 mod call;
@@ -21,7 +21,8 @@ use syndrome::{Exit, inject};
 use tock_registers::interfaces::{Readable, Writeable};
 
 /// What a handler decides.
-pub enum Outcome<'a> {
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
     /// The guest goes on where `ELR_EL2` stands.
     Resume,
     /// The guest goes on behind the instruction that trapped.
@@ -33,8 +34,6 @@ pub enum Outcome<'a> {
         /// `FAR_EL1`.
         far: Option<u64>,
     },
-    /// The cell stops.
-    Stop(Reason<'a>),
 }
 
 /// A synchronous exit.
@@ -46,11 +45,11 @@ pub extern "C" fn sync(frame: &mut Frame) {
         Exit::Smc { immediate: 0 } => call::answer(seat, frame, Outcome::Skip),
         Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
         Exit::InstructionAbort(abort) => abort::instruction(seat, &abort),
-        Exit::SystemRegister(access) => register::access(seat, frame, &access),
+        Exit::SystemRegister(access) => register::access(seat, frame, access),
         Exit::Hvc { .. } | Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
-            apply(seat, Outcome::Inject { esr: inject::undefined(), far: None });
+            apply(Outcome::Inject { esr: inject::undefined(), far: None });
         }
-        Exit::Wfx { .. } => apply(seat, Outcome::Skip),
+        Exit::Wfx { .. } => apply(Outcome::Skip),
         exit => stop(seat, format_args!("unexpected exit to EL2: {exit}")),
     }
 }
@@ -75,7 +74,7 @@ fn stop(seat: Seat, what: fmt::Arguments<'_>) {
 }
 
 /// Carries out what a handler decided.
-fn apply(seat: Seat, outcome: Outcome<'_>) {
+fn apply(outcome: Outcome) {
     match outcome {
         Outcome::Resume => {}
         Outcome::Skip => {
@@ -94,6 +93,5 @@ fn apply(seat: Seat, outcome: Outcome<'_>) {
             arch::ELR_EL2.set(entry.pc);
             arch::SPSR_EL2.set(entry.spsr);
         }
-        Outcome::Stop(reason) => cell::stop(seat, &reason),
     }
 }

@@ -7,7 +7,7 @@ use vgic::{Kicks, Sgi};
 
 /// An MSR, MRS or SYS instruction that `controls` traps.
 #[inline]
-pub fn access(seat: Seat, frame: &mut Frame, access: &SystemRegister) {
+pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     let vcpus = seat.cell.vcpus.len();
     match (access.encoding, access.read) {
         (system::ICC_SGI1R_EL1, false) => send(seat, vgic::sgi1r(frame.get(access.rt), seat.vcpu.index, vcpus)),
@@ -17,13 +17,17 @@ pub fn access(seat: Seat, frame: &mut Frame, access: &SystemRegister) {
         // Implementation-defined, or power and lock controls that are nobody's: no effect, and zero.
         (system::ACTLR_EL1 | system::OSLAR_EL1 | system::OSDLR_EL1 | system::DBGPRCR_EL1, false) => {}
         (
-            system::ACTLR_EL1 | system::OSLSR_EL1 | system::OSDLR_EL1 | system::DBGPRCR_EL1 | system::MDRAR_EL1
+            system::ACTLR_EL1
+            | system::OSLSR_EL1
+            | system::OSDLR_EL1
+            | system::DBGPRCR_EL1
+            | system::MDRAR_EL1
             | system::ERRIDR_EL1,
             true,
         ) => frame.set(access.rt, 0),
-        _ => return apply(seat, Outcome::Inject { esr: inject::undefined(), far: None }),
+        _ => return apply(Outcome::Inject { esr: inject::undefined(), far: None }),
     }
-    apply(seat, Outcome::Skip);
+    apply(Outcome::Skip);
 }
 
 /// Posts an SGI to each of its targets; who had nothing waiting is kicked.
@@ -31,12 +35,12 @@ pub fn access(seat: Seat, frame: &mut Frame, access: &SystemRegister) {
 fn send(seat: Seat, sgi: Sgi) {
     let mut kicks = 0;
     for vcpu in &seat.cell.vcpus {
-        let bit = 1 << vcpu.index;
+        let bit = vcpu.bit();
         if sgi.targets & bit != 0 && vcpu.inbox.post(sgi.bit) {
             kicks |= bit;
         }
     }
-    let own = 1 << seat.vcpu.index;
+    let own = seat.vcpu.bit();
     seat.cell.kick(Kicks(kicks & !own));
     if kicks & own != 0 {
         seat.cell.attend(seat.vcpu);

@@ -1,4 +1,5 @@
 //! Arm `PrimeCell` UART (DDI 0183), as firmware set it up: line control and baud rate are left alone.
+#![expect(non_snake_case, reason = "register names are the manual's")]
 
 use crate::memory::mmio::Mmio;
 use address::{PhysAddr, Region};

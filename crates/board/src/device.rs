@@ -99,7 +99,7 @@ impl<'a> Found<'a> {
             self.timers = Some(gic::timers(tree, controller, id, &node, parent)?);
             return Ok(None);
         }
-        if top && tree.base_name(id) == "psci" {
+        if top && tree.name(id) == "psci" {
             self.psci = Some(match tree.string(id, "method") {
                 Some("smc") => Conduit::Smc,
                 Some("hvc") => Conduit::Hvc,

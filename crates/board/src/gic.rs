@@ -19,7 +19,7 @@ const MAINTENANCE: u32 = 25;
 pub(crate) fn find(tree: &Tree<'_>) -> Result<Controller, BoardError> {
     let is_gic = |id: &NodeId| {
         tree.property(*id, "interrupt-controller").is_some()
-            && tree.strings(*id, "compatible").any(|one| one == V3 || V2.contains(&one))
+            && (tree.is_compatible(*id, &[V3]) || tree.is_compatible(*id, &V2))
     };
     let node = tree.nodes().find(is_gic).ok_or(BoardError::Missing("GICv2 or GICv3"))?;
     let cells_of = |name| small(tree.property(node, name), 0);

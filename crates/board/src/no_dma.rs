@@ -25,6 +25,8 @@ const REVIEWED: &[(&str, &str)] = &[
     ("brcm,bcm2711-rng200", "random numbers by register"),
     ("brcm,bcm2835-system-timer", "free-running counter (BCM2711 peripherals, chapter 10)"),
     ("brcm,bcm2835-pm", "power manager and watchdog, registers only"),
+    ("brcm,bcm2711-pm", "the same with its neighbours' resets"),
+    ("brcm,bcm2711-i2c", "I2C controller fed byte by byte (BCM2711 peripherals, chapter 3)"),
     ("brcm,bcm2711-gpio", "pins, registers only (BCM2711 peripherals, chapter 5)"),
     ("cfi-flash", "NOR flash, read and written by the CPU (JESD68)"),
     ("mmio-sram", "memory that only answers"),

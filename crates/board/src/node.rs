@@ -2,7 +2,7 @@
 //!
 //! Owns nothing. Asking the tree once per property would walk the node's properties a dozen times over.
 
-use tree::{NodeId, Tree, number, strings};
+use tree::{NodeId, Tree, any_string, number, strings};
 
 /// A node's common properties.
 #[derive(Clone, Copy, Default)]
@@ -52,7 +52,7 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) fn is_compatible(&self, these: &[&str]) -> bool {
-        strings(self.compatible).any(|one| these.contains(&one))
+        any_string(self.compatible, these)
     }
 
     pub(crate) fn is_type(&self, name: &str) -> bool {

@@ -4,7 +4,6 @@
 //! interrupts are re-encoded for the GIC, a PCI bridge keeps its `interrupt-map` (the GIC keeps its `phandle`) and gets
 //! its `ranges` translated. Children are not copied: what they need, the device's driver finds by itself or not at all.
 
-use crate::Error;
 use crate::clock::Clocks;
 use crate::writer::Writer;
 use address::Address;
@@ -70,44 +69,47 @@ pub(crate) fn name(board: &Board<'_>, device: &Device<'_>) -> String {
 }
 
 /// Writes the node of `device`.
-pub(crate) fn write(
-    root: &mut Writer,
-    board: &Board<'_>,
-    device: &Device<'_>,
-    clocks: &mut Clocks,
-) -> Result<(), Error> {
+pub(crate) fn write<'n>(root: &mut Writer<'n>, board: &Board<'n>, device: &Device<'_>, clocks: &mut Clocks) {
     let (tree, id) = (&board.tree, device.node);
     root.node(&name(board, device), |node| {
         for (key, value) in tree.properties(id).filter(|(key, _)| !REWRITTEN.contains(key) && !points(key)) {
-            node.bytes(key, value)?;
+            node.bytes(key, value);
         }
-        let regions: Vec<_> = device.regions.iter().map(|region| (region.base().get(), region.size())).collect();
-        node.reg(&regions)?;
+        let reg = device.regions.iter().flat_map(|region| [region.base().get(), region.size()]);
+        node.numbers("reg", &reg.collect::<Vec<_>>());
         if let Some(clocks) = tree.property(id, "clocks").and_then(|value| clocks.translate(tree, value)) {
-            node.cells("clocks", &clocks)?;
+            node.cells("clocks", &clocks);
         }
-        if tree.property(id, "interrupt-map").is_some() {
-            return bridge(node, board, device);
-        }
-        let lines = device.interrupts.iter().flat_map(|line| {
+        let mapped = tree.property(id, "interrupt-map").is_some();
+        // What a bridge's map leads to comes behind its own interrupts, three cells each, and stays in the map.
+        let own = tree.property(id, "interrupts").map_or(0, |value| cells(value).len() / 3);
+        let count = if mapped { own } else { device.interrupts.len() };
+        let lines = device.interrupts.iter().take(count).flat_map(|line| {
             let (kind, first) = if line.intid < 32 { (1, 16) } else { (0, 32) };
             [kind, line.intid.saturating_sub(first), if line.edge { 1 } else { 4 }]
         });
-        if device.interrupts.is_empty() { Ok(()) } else { node.cells("interrupts", &lines.collect::<Vec<_>>()) }
-    })
+        let lines: Vec<u32> = lines.collect();
+        if !lines.is_empty() {
+            node.cells("interrupts", &lines);
+        }
+        if mapped {
+            bridge(node, board, device);
+        }
+    });
 }
 
 /// Writes a PCI host bridge's `ranges`: three cells of PCI address, two of CPU address, two of size.
-fn bridge(node: &mut Writer, board: &Board<'_>, device: &Device<'_>) -> Result<(), Error> {
-    node.cells("#address-cells", &[3])?;
-    node.cells("#size-cells", &[2])?;
+fn bridge(node: &mut Writer<'_>, board: &Board<'_>, device: &Device<'_>) {
+    node.cells("#address-cells", &[3]);
+    node.cells("#size-cells", &[2]);
     let ranges = board.tree.property(device.node, "ranges").unwrap_or_default();
     let stride = ranges.len().checked_div(device.windows.len()).filter(|stride| *stride >= 12);
     let entries = stride.into_iter().flat_map(|stride| ranges.chunks_exact(stride)).zip(&device.windows);
-    let translated = entries.flat_map(|(entry, window)| {
-        let halves = |number: u64| [number >> 32, number & u64::from(u32::MAX)];
-        let numbers = [halves(window.base().get()), halves(window.size())];
-        cells(entry).take(3).chain(numbers.into_iter().flatten().filter_map(|half| u32::try_from(half).ok()))
-    });
-    node.cells("ranges", &translated.collect::<Vec<_>>())
+    let mut translated = Vec::new();
+    for (entry, window) in entries {
+        translated.extend(entry.iter().take(12));
+        translated.extend(window.base().get().to_be_bytes());
+        translated.extend(window.size().to_be_bytes());
+    }
+    node.bytes("ranges", &translated);
 }

@@ -142,6 +142,6 @@ fn spans(board: &Board<'_>) -> Vec<Span> {
     for (index, device) in board.devices.iter().enumerate() {
         device.regions.iter().chain(&device.windows).for_each(|&region| add(region, Some(index)));
     }
-    spans.sort_unstable();
+    spans.sort_unstable_by_key(|span| (span.region.base(), span.device));
     spans
 }

@@ -21,6 +21,63 @@
 //!   vCPU, contiguous from the board's first; on `GICv2` the CPU interface's pages lead to the board's virtual one.
 //! * Devices on one 4 KiB page go to one cell together; disabled ones do not count.
 //!
+//! # Codes
+//! `P` refuses the plan, `C` its cell, `W` nothing.
+//!
+//! | code | | meaning |
+//! |---|---|---|
+//! | E0101 | P | the board has no such CPU |
+//! | E0102 | P | the tree disables the CPU |
+//! | E0103 | P | another cell owns the CPU |
+//! | E0104 | P | the cell names the CPU twice |
+//! | E0105 | P | the cell has no CPU |
+//! | E0106 | P | the cell has more than [`MAX_VCPUS`] CPUs |
+//! | E0107 | P | the tree does not say how the CPU is started |
+//! | E0201 | C | the cell has no memory |
+//! | E0202 | C | the size is 0 or no multiple of 4 KiB |
+//! | E0203 | C | `at` is no multiple of 4 KiB |
+//! | E0204 | C | the run leaves the IPA space |
+//! | E0205 | C | two runs of the cell overlap |
+//! | E0206 | P | an identity run is not all RAM |
+//! | E0207 | P | an identity run covers a reservation |
+//! | E0208 | P | an identity run covers EL2's image, the bundle or the board's tree |
+//! | E0209 | P | an identity run overlaps another cell's |
+//! | E0210 | P | no piece of free RAM is large enough |
+//! | E0211 | C | the run covers the virtual GIC |
+//! | E0212 | C | the run covers the virtual UART |
+//! | E0213 | C | the run covers the cell's own device pages |
+//! | E0301 | C | the tree has no such node |
+//! | E0302 | C | the node has no registers |
+//! | E0303 | C | the tree disables the device |
+//! | E0304 | P | EL2 keeps the device |
+//! | E0305 | P | another cell owns the device |
+//! | E0306 | C | the cell names the device twice |
+//! | E0307 | C | the device shares a page with devices the cell does not name |
+//! | E0308 | P | the device shares a page with another cell's |
+//! | E0309 | P | the device may master DMA and `dma` is not said |
+//! | E0310 | P | `dma = "trusted"`, but a run is not identity |
+//! | E0311 | C | the registers leave the IPA space |
+//! | E0312 | P | the registers lie in RAM |
+//! | E0313 | P | the device shares a page with one EL2 keeps |
+//! | E0314 | C | the device lies under what EL2 emulates |
+//! | E0315 | W | `dma = "none"`: the plan's word is on record |
+//! | E0316 | W | the part of a window beyond the IPA space is left out |
+//! | E0317 | W | `dma = "trusted"`: the device can reach everything |
+//! | E0401 | P | two cells' devices share an interrupt |
+//! | E0402 | P | the device shares an interrupt with one EL2 keeps |
+//! | E0501 | C | a virtual console, but the board has no UART with an interrupt |
+//! | E0503 | P | `service_cpu`: the board has no such CPU |
+//! | E0504 | P | `service_cpu`: the tree disables it |
+//! | E0505 | P | `service_cpu`: the tree does not say how it is started |
+//! | E0601 | P | there is no cell |
+//! | E0602 | P | the name is empty, too long or has other characters |
+//! | E0603 | P | the name is EL2's own |
+//! | E0604 | P | two cells have the name |
+//! | E0701 | C | the kernel is empty |
+//! | E0702 | C | the kernel does not fit the first run |
+//! | E0703 | C | the initrd does not fit between kernel and tree |
+//! | E0704 | C | the tree does not fit behind the kernel |
+//!
 //! # Sources
 //! DDI 0487 D8.2 (granule and input size), IHI 0069 12.9 and IHI 0048 4.3 (frames), Linux
 //! `Documentation/arch/arm64/booting.rst` (where an `Image` and its tree may lie).

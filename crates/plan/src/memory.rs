@@ -67,7 +67,8 @@ pub(crate) fn place(
                 }
                 Err((code, what, help)) => {
                     let message = format!("cell {}'s memory {index} of {} {what}", wanted.name, Bytes(run.size));
-                    out.push(Finding::new(code, Some(cell), Key::Memory(index), message, help));
+                    let finding = Finding::new(code, Some(cell), Key::Memory(index), message, help);
+                    out.push(if code == "E0204" { finding.of_cell() } else { finding });
                 }
             }
         }

@@ -13,9 +13,11 @@ use crate::{Finding, IPA_END, Key, Owner, memory};
 
 /// Checks that devices whose pages meet, directly or through others, have one owner.
 pub(crate) fn share(board: &Board<'_>, manifest: &Manifest<'_>, devices: &Devices, out: &mut Vec<Finding>) {
-    let disabled =
-        |span: &Span| span.device.and_then(|device| board.devices.get(device)).is_some_and(|device| device.disabled);
-    let enabled: Vec<Span> = devices.spans.iter().copied().filter(|span| !disabled(span)).collect();
+    let counts = |span: &Span| {
+        let device = span.device.and_then(|device| board.devices.get(device));
+        device.is_none_or(|device| !device.disabled) || devices.owner(span.device) == Owner::El2
+    };
+    let enabled: Vec<Span> = devices.spans.iter().copied().filter(counts).collect();
     let mut rest = enabled.as_slice();
     while let Some(first) = rest.first() {
         let (mut end, owner, mut one) = (first.region.end(), devices.owner(first.device), true);

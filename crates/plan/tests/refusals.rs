@@ -11,6 +11,7 @@
 
 mod common;
 
+use address::Address;
 use board::{Interrupt, Reserved, Start};
 use common::{MIB, RAM, cell, codes, footprint, gicv2, gicv3, identity, refusals, region, run, run_at, smmu, two};
 use manifest::{Console, Dma, Image, Manifest};
@@ -434,4 +435,59 @@ fn a_bad_image_refuses_its_cell_and_no_other() {
     plan.cells = vec![cell("a", &[0])];
     plan.cells[0].cpus = vec![9];
     assert!(seal_sound_cells(&board, &plan, &footprint()).is_err(), "a CPU refuses the plan");
+}
+
+#[test]
+fn a_disabled_uart_that_el2_uses_still_holds_its_page() {
+    let found = only(|board, plan| {
+        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
+        board.devices[rtc].regions = vec![region(0x0900_0800, 0x100)];
+        let stdout = board.stdout.unwrap();
+        board.devices[stdout].disabled = true;
+        plan.cells[0].devices = vec![RTC];
+    });
+    blames(&found, "E0313", Key::Devices(0), Some(0), None);
+}
+
+#[test]
+fn a_pci_window_beyond_the_ipa_space_is_left_out_with_a_warning() {
+    let (board, mut plan) = (gicv3(), two());
+    plan.cells[0].devices = vec!["/pcie@10000000"];
+    plan.cells[0].dma = Dma::Trusted;
+    plan.cells[0].memory = vec![identity(RAM + 16 * MIB, 16 * MIB)];
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert!(sealed.warnings().any(|warning| warning.code == "E0316"));
+    let mapped: Vec<u64> = sealed.cells()[0].mmio.iter().map(|run| run.pa.base().get()).collect();
+    assert_eq!(mapped, [0x1000_0000, 0x40_1000_0000]);
+}
+
+#[test]
+fn a_device_inside_a_wider_one_goes_with_it_though_a_third_lies_between() {
+    let found = only(|board, plan| {
+        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
+        let mut wide = board.devices[rtc].clone();
+        wide.path = "/wide@900f000".into();
+        wide.regions = vec![region(0x0900_f000, 0x3_0000)];
+        wide.interrupts.clear();
+        board.devices.push(wide);
+        plan.cells[0].devices = vec![GPIO];
+    });
+    blames(&found, "E0307", Key::Devices(0), Some(0), None);
+    assert!(found.help.contains("/wide@900f000"), "{found}");
+}
+
+#[test]
+fn every_neighbour_a_large_run_covers_is_found() {
+    let (board, mut plan) = (gicv3(), two());
+    plan.cells[0].memory.push(run_at(0x0700_0000, 64 * MIB));
+    assert_eq!(codes(&board, &plan), ["E0211", "E0211", "E0212"], "distributor, redistributors, UART");
+    let mut plan = two();
+    plan.cells.push(cell("c", &[2]));
+    for (cell, (at, size)) in plan.cells.iter_mut().zip([(16, 64), (20, 4), (32, 4)]) {
+        cell.memory = vec![identity(RAM + at * MIB, size * MIB)];
+    }
+    let found = refusals(&board, &plan);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    blames(&found[0], "E0209", Key::Memory(0), Some(1), Some(0));
+    blames(&found[1], "E0209", Key::Memory(0), Some(2), Some(0));
 }

@@ -82,9 +82,8 @@ impl Entry {
     fn decode(descriptor: u64, level: u8) -> Self {
         let address = PhysAddr::at(descriptor & ADDRESS);
         match (descriptor & TABLE_OR_PAGE, level) {
-            (TABLE_OR_PAGE, LAST_LEVEL) => Self::Leaf(address),
+            (TABLE_OR_PAGE, LAST_LEVEL) | (VALID, 1 | 2) => Self::Leaf(address),
             (TABLE_OR_PAGE, _) => Self::Table(address),
-            (VALID, 1 | 2) => Self::Leaf(address.align_down(span(level))),
             _ => Self::Invalid,
         }
     }

@@ -158,6 +158,25 @@ fn level_0_spans_48_bits_and_has_no_blocks() {
 }
 
 #[test]
+fn level_0_is_mapped_by_blocks_of_level_1() {
+    let mut pool = Pool::new(4);
+    let root = root(&mut pool);
+    map(&mut pool, root, 0, 0, PhysAddr::at(0), 512 * GIB, el2::DATA).unwrap();
+    assert_eq!(leaves(&pool, root, 0).len(), 512);
+}
+
+#[test]
+fn reserved_descriptors_translate_nothing() {
+    let mut pool = Pool::new(4);
+    let root = root(&mut pool);
+    map(&mut pool, root, 1, 0, PhysAddr::at(0), PAGE, RAM).unwrap();
+    pool.pages[2][0] = 0x4000_07fd; // a block's type at level 3
+    assert_eq!(walk(&pool, root, 1, 0), None);
+    pool.pages[0][0] = 0x4000_07fd; // and at level 0
+    assert_eq!(walk(&pool, root, 0, 0), None);
+}
+
+#[test]
 fn a_valid_entry_is_never_replaced_by_a_different_one() {
     let mut pool = Pool::new(16);
     let root = root(&mut pool);
@@ -214,6 +233,11 @@ fn what_was_unmapped_can_be_mapped_again_otherwise() {
     assert_eq!(walk(&pool, root, 1, GIB + PAGE + 7).unwrap().translate(GIB + PAGE + 7).get(), GIB + PAGE + 7);
     assert_eq!(walk(&pool, root, 1, GIB).unwrap().size, PAGE);
     assert_eq!(walk(&pool, root, 1, GIB + MIB2).unwrap().size, MIB2);
+    // The same where the empty table comes after a block.
+    map(&mut pool, root, 1, GIB - MIB2, PhysAddr::at(0), PAGE, RAM).unwrap();
+    unmap(&mut pool, root, 1, GIB - MIB2, PAGE).unwrap();
+    map(&mut pool, root, 1, GIB - 2 * MIB2, PhysAddr::at(4 * GIB), 2 * MIB2, RAM).unwrap();
+    assert_eq!(walk(&pool, root, 1, GIB - PAGE).unwrap().output.get(), 4 * GIB + 2 * MIB2 - PAGE);
 }
 
 #[test]

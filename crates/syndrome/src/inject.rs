@@ -34,13 +34,13 @@ pub const fn external_instruction_abort(spsr: u64) -> u64 {
     class(INSTRUCTION_ABORT_LOWER, spsr) | IL | EXTERNAL
 }
 
-/// Places EC: EL0, and so all of `AArch32`, is the lower level; EL1 the same.
+/// Places EC: EL0, where M\[3:0\] is 0 in both states, is the lower level; EL1 the same.
 const fn class(lower: u64, spsr: u64) -> u64 {
     (lower | !from_el0(spsr) as u64) << 26
 }
 
 const fn from_el0(spsr: u64) -> bool {
-    spsr & AARCH32 != 0 || spsr & MODE == 0
+    spsr & MODE == 0
 }
 
 /// Where a guest's CPU goes on.

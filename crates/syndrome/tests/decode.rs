@@ -105,8 +105,8 @@ fn an_ipa_is_given_only_where_hpfar_holds_one() {
 
 #[test]
 fn the_top_of_hpfar_is_not_address() {
-    // Bit 63 is NS; FIPA ends at bit 43.
-    let abort = data_abort(0x9200_0006, 0, 1 << 63 | 0x0fff_ffff_fff0 | 0xf);
+    // Bit 63 is NS; FIPA of a 52-bit address ends at bit 43.
+    let abort = data_abort(0x9200_0006, 0, 1 << 63 | 0xffff_ffff_ffff);
     assert_eq!(abort.ipa, Some(Ipa::at(0x000f_ffff_ffff_f000)));
 }
 

@@ -48,6 +48,9 @@ fn the_vector_is_that_of_the_state_left() {
 fn entry_is_at_el1h_with_all_masked() {
     assert_eq!(exception_entry(EL0T, VBAR, SCTLR).spsr, 0x3c5);
     assert_eq!(exception_entry(0x6000_0005, VBAR, SCTLR).spsr, 0x6000_03c5, "flags stay");
+    let dit = 1 << 24;
+    assert_eq!(exception_entry(EL0T | dit, VBAR, SCTLR).spsr, 0x3c5 | dit, "DIT stays");
+    assert_eq!(exception_entry(USER32 | dit, VBAR, SCTLR).spsr, 0x3c5, "AArch32's J, at that place, does not");
     // IL, SS, BTYPE, UAO and TCO do not go over.
     assert_eq!(exception_entry(1 << 20 | 1 << 21 | 0b11 << 10 | 1 << 23 | 1 << 25 | 5, VBAR, SCTLR).spsr, 0x3c5);
 }

@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 
 pub use error::TreeError;
 pub use parse::{MAX_DEPTH, size_of};
-pub use value::{cells, number, strings};
+pub use value::{any_string, cells, number, strings};
 
 /// A node of a [`Tree`]: its place in pre-order, the root first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -139,7 +139,8 @@ impl<'a> Names<'a> {
         let slot = self.recent.get_mut((offset ^ offset >> 6) as usize & 63).ok_or(TreeError::Text)?;
         if slot.0 != offset || slot.1.is_empty() {
             let rest = self.block.get(offset as usize..).ok_or(TreeError::Text)?;
-            *slot = (offset, rest.split_once('\0').ok_or(TreeError::Text)?.0);
+            let length = rest.bytes().position(|byte| byte == 0).ok_or(TreeError::Text)?;
+            *slot = (offset, rest.get(..length).ok_or(TreeError::Text)?);
         }
         Ok(slot.1)
     }

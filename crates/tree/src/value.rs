@@ -21,10 +21,19 @@ pub fn number(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// Walks `bytes` as strings, each ended by a NUL; nothing where they are no text.
+/// Walks `bytes` as strings, each ended by a NUL; what is no text is left out.
 pub fn strings(bytes: &[u8]) -> impl Iterator<Item = &str> + Clone {
-    let text = core::str::from_utf8(bytes).unwrap_or_default();
-    text.split_terminator('\0')
+    pieces(bytes).filter_map(|piece| core::str::from_utf8(piece).ok())
+}
+
+/// Tells whether the strings in `bytes` have any of `these`.
+#[must_use]
+pub fn any_string(bytes: &[u8], these: &[&str]) -> bool {
+    pieces(bytes).any(|piece| these.iter().any(|one| one.as_bytes() == piece))
+}
+
+fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    bytes.strip_suffix(&[0]).into_iter().flat_map(|bytes| bytes.split(|byte| *byte == 0))
 }
 
 impl<'a> Tree<'a> {
@@ -54,6 +63,6 @@ impl<'a> Tree<'a> {
     /// Tells whether `compatible` of `id` has any of `these`.
     #[must_use]
     pub fn is_compatible(&self, id: NodeId, these: &[&str]) -> bool {
-        self.strings(id, "compatible").any(|one| these.contains(&one))
+        any_string(self.property(id, "compatible").unwrap_or_default(), these)
     }
 }

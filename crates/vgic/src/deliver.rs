@@ -5,13 +5,20 @@
 //! An active interrupt may have to leave its list register for a pending one (*parked*): it goes back in when there is
 //! room, and if the guest ends it before, `EOIcount` tells. IHI 0069H 6.2 (list registers), 12.4.4 (`ICH_HCR_EL2`).
 use crate::masked::{bit, bits};
-use crate::state::{SGIS, Slot, index, intid_at};
+use crate::state::{Bank, SGIS, Slot, index, intid_at};
 use crate::{Hardware, Inbox, Kicks, ListRegister, Maintenance, Vgic};
 
 impl Vgic {
     /// A physical interrupt of an owned line fired on `vcpu`'s CPU: acknowledged and priority-dropped, still active.
     #[inline]
     pub fn physical<H: Hardware>(&mut self, vcpu: usize, intid: u32, hw: &mut H) -> Kicks {
+        if self.vcpus[vcpu].repeat.fire(intid, hw) {
+            return Kicks(0);
+        }
+        self.physical_anew(vcpu, intid, hw)
+    }
+
+    fn physical_anew<H: Hardware>(&mut self, vcpu: usize, intid: u32, hw: &mut H) -> Kicks {
         let (i, n) = (intid as usize & 0x3ff, bit(intid as usize));
         let w = i >> 5;
         self.fold_empty(vcpu, hw);
@@ -37,6 +44,40 @@ impl Vgic {
     #[inline]
     pub fn sync<H: Hardware>(&mut self, vcpu: usize, inbox: &Inbox, hw: &mut H) -> Kicks {
         let sgis = inbox.take();
+        if sgis & SGIS != 0 && self.one_sgi(vcpu, sgis, hw) {
+            return Kicks(0);
+        }
+        self.sync_all(vcpu, sgis, hw)
+    }
+
+    /// The usual case of `sync`: one SGI, nothing else to do, and the last SGI's list register is free.
+    #[inline]
+    fn one_sgi<H: Hardware>(&mut self, vcpu: usize, n: u32, hw: &mut H) -> bool {
+        let me = &mut self.vcpus[vcpu];
+        let slot = usize::from(me.sgi_slot);
+        let Slot { intid: last, tells, .. } = me.slots[slot];
+        let stale = if me.used & bit(slot) == 0 { 0 } else { bit(last.into()) };
+        let busy = me.bank.latch | me.bank.active | me.bank.resident & !stale;
+        let open = me.bank.enabled & me.bank.group & self.groups[1] & SGIS & !busy;
+        if me.kicked
+            || me.maintenance.0 != 0
+            || !n.is_power_of_two()
+            || n & open == 0
+            || stale != 0 && (last > 15 || tells || me.bank.latch & stale != 0)
+            || hw.empty() & bit(slot) == 0
+        {
+            return false;
+        }
+        let i = n.trailing_zeros() as usize;
+        me.bank.forced &= !stale;
+        me.bank.resident = me.bank.resident & !stale | n;
+        me.used |= bit(slot);
+        me.slots[slot] = Slot { intid: (i as u64 & 0xf) as u16, soft: false, tells: false };
+        hw.write_lr(slot, ListRegister::new(i, me.priority[i]).with(ListRegister::GROUP1 | ListRegister::PENDING));
+        true
+    }
+
+    fn sync_all<H: Hardware>(&mut self, vcpu: usize, sgis: u32, hw: &mut H) -> Kicks {
         self.fold_empty(vcpu, hw);
         if sgis != 0 {
             let bank = &mut self.vcpus[vcpu].bank;
@@ -122,31 +163,56 @@ impl Vgic {
         kicks
     }
 
-    /// Forgets list registers whose interrupt the guest has ended.
-    #[inline]
-    pub(crate) fn fold_empty<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
-        let ended = self.vcpus[vcpu].used;
-        if ended == 0 {
-            return;
+    /// Forgets list registers whose interrupt the guest has ended, but for that of [`Repeat`].
+    fn fold_empty<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
+        let me = &self.vcpus[vcpu];
+        let used = me.used & !me.repeat.mask();
+        for slot in bits(if used == 0 { 0 } else { used & hw.empty() }) {
+            self.forget(vcpu, slot, hw);
         }
-        let ended = ended & hw.empty();
-        self.vcpus[vcpu].used &= !ended;
-        for slot in bits(ended) {
-            let Slot { intid, tells, .. } = self.vcpus[vcpu].slots[slot];
-            let i = usize::from(intid);
-            let bank = self.bank_mut(vcpu, i >> 5);
-            bank.resident &= !bit(i);
-            let again = bank.pending() & bit(i) != 0;
-            if tells {
-                hw.write_lr(slot, ListRegister(0)); // takes its maintenance interrupt back
-            }
-            if again {
-                self.touch(i >> 5);
-                let moved = i >= 32 && usize::from(self.target[i]) != vcpu;
-                let me = &mut self.vcpus[vcpu];
-                (me.kicked, me.review) = (true, me.review | moved);
-            }
+    }
+
+    /// Forgets one list register whose interrupt the guest has ended.
+    fn forget<H: Hardware>(&mut self, vcpu: usize, slot: usize, hw: &mut H) {
+        self.leave(vcpu, slot);
+        let Slot { intid, tells, .. } = self.vcpus[vcpu].slots[slot];
+        let i = usize::from(intid);
+        let bank = self.bank_mut(vcpu, i >> 5);
+        bank.resident &= !bit(i);
+        bank.forced &= !bit(i);
+        let again = bank.pending() & bit(i) != 0;
+        if tells {
+            hw.write_lr(slot, ListRegister(0)); // takes its maintenance interrupt back
         }
+        if again {
+            self.touch(i >> 5);
+            let moved = i >= 32 && usize::from(self.target[i]) != vcpu;
+            let me = &mut self.vcpus[vcpu];
+            (me.kicked, me.review) = (true, me.review | moved);
+        }
+    }
+
+    fn leave(&mut self, vcpu: usize, slot: usize) {
+        let me = &mut self.vcpus[vcpu];
+        me.used &= !bit(slot);
+        if me.repeat.mask() == bit(slot) {
+            me.repeat = Repeat::NONE;
+        }
+    }
+
+    /// A list register that holds nothing.
+    fn free<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> Option<usize> {
+        let me = &self.vcpus[vcpu];
+        let free = !me.used & self.slots;
+        if free != 0 {
+            return Some(free.trailing_zeros() as usize);
+        }
+        let stale = me.repeat.mask() & hw.empty();
+        (stale != 0).then(|| {
+            let slot = stale.trailing_zeros() as usize;
+            self.forget(vcpu, slot, hw);
+            slot
+        })
     }
 
     /// Brings the interrupt of one list register home.
@@ -154,7 +220,7 @@ impl Vgic {
         let (lr, Slot { intid, soft, .. }) = (hw.read_lr(slot), self.vcpus[vcpu].slots[slot]);
         let (i, n) = (usize::from(intid), bit(usize::from(intid)));
         hw.write_lr(slot, ListRegister(0));
-        self.vcpus[vcpu].used &= !bit(slot);
+        self.leave(vcpu, slot);
         let bank = self.bank_mut(vcpu, i >> 5);
         bank.resident &= !n;
         if lr.is_pending() && (soft || bank.level() & n == 0) {
@@ -173,7 +239,7 @@ impl Vgic {
         self.count_ended(vcpu, hw);
         self.fold_empty(vcpu, hw);
         for slot in bits(self.vcpus[vcpu].used) {
-            self.fold_one(vcpu, slot, hw);
+            self.fold_one(vcpu, slot, hw); // the one of `Repeat` may be empty
         }
         let me = &mut self.vcpus[vcpu];
         (me.kicked, me.review) = (true, false);
@@ -190,9 +256,10 @@ impl Vgic {
         for r in 0..self.count {
             let order = self.vcpus[r].order;
             if order.open & bit(vcpu) != 0 {
-                let away = self.bank(order.frame, order.word).resident;
-                kicks.0 |= self.apply(order.ask, order.frame, order.word, order.bits & !away, vcpu, hw).0;
-                let bank = *self.bank(order.frame, order.word);
+                let (frame, w) = (order.frame.into(), order.word.into());
+                let away = self.bank(frame, w).resident;
+                kicks.0 |= self.apply(order.ask, frame, w, order.bits & !away, vcpu, hw).0;
+                let bank = *self.bank(frame, w);
                 let order = &mut self.vcpus[r].order;
                 order.open &= !bit(vcpu);
                 order.pending |= bank.pending() & !away;
@@ -208,7 +275,7 @@ impl Vgic {
             return;
         }
         for _ in 0..hw.take_eoi_count().min(32) {
-            let Some(i) = self.best_parked(vcpu) else { break };
+            let Some(i) = self.best_parked(vcpu, |bank| bank.active & !bank.forced) else { break };
             let bank = self.bank_mut(vcpu, i >> 5);
             bank.active &= !bit(i);
             if bank.physical & bit(i) != 0 {
@@ -218,11 +285,11 @@ impl Vgic {
         }
     }
 
-    /// The parked interrupt of `vcpu` with the highest priority.
-    fn best_parked(&self, vcpu: usize) -> Option<usize> {
+    /// The parked interrupt of `vcpu` with the highest priority among those that `of` picks.
+    fn best_parked(&self, vcpu: usize, of: impl Fn(&Bank) -> u32) -> Option<usize> {
         let words = (0..self.words).flat_map(|w| {
             let bank = self.bank(vcpu, w);
-            bits(bank.active & !bank.resident).map(move |n| index(w, n))
+            bits(of(bank) & !bank.resident).map(move |n| index(w, n))
         });
         words.filter(|i| *i < 32 || usize::from(self.home[*i]) == vcpu).min_by_key(|i| self.priority_of(vcpu, *i))
     }
@@ -279,14 +346,13 @@ impl Vgic {
 
     /// Loads parked interrupts while there is room.
     fn unpark<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> u32 {
-        while let Some(i) = self.best_parked(vcpu) {
-            let room = !self.vcpus[vcpu].used & self.slots;
-            if room == 0 {
+        while let Some(i) = self.best_parked(vcpu, |bank| bank.active) {
+            let Some(slot) = self.free(vcpu, hw) else {
                 // With one list register "at most one holds an interrupt" is always true.
                 let underflow = if self.slots == 1 { 0 } else { Maintenance::UNDERFLOW };
                 return Maintenance::NOT_PRESENT | underflow;
-            }
-            self.load(vcpu, room.trailing_zeros() as usize, i, hw);
+            };
+            self.load(vcpu, slot, i, hw);
         }
         self.vcpus[vcpu].parked = false;
         0
@@ -296,16 +362,14 @@ impl Vgic {
     /// where none is pending, that of the lowest active one. So something pending is always in, and NPIE means progress.
     #[inline]
     fn room<H: Hardware>(&mut self, vcpu: usize, priority: u8, hw: &mut H) -> Option<usize> {
-        let used = self.vcpus[vcpu].used;
-        let room = !used & self.slots;
-        if room != 0 {
-            return Some(room.trailing_zeros() as usize);
+        if let Some(slot) = self.free(vcpu, hw) {
+            return Some(slot);
         }
         let rank = |slot: &usize| {
             let lr = hw.read_lr(*slot);
             (lr.is_pending() && !lr.is_active(), lr.priority())
         };
-        let victim = bits(used).max_by_key(rank)?;
+        let victim = bits(self.vcpus[vcpu].used).max_by_key(rank)?;
         let (pending, lowest) = rank(&victim);
         if pending && lowest <= priority {
             return None;
@@ -326,7 +390,7 @@ impl Vgic {
         let signalled = bank.signalled(groups) & n != 0 && here;
         let pending = signalled && (!active || bank.emulated & bank.wired_edge & n != 0);
         let soft = pending && bank.latch & n != 0;
-        let mut lr = (i as u64) | (u64::from(priority) << 48);
+        let ListRegister(mut lr) = ListRegister::new(i, priority);
         if bank.group & n != 0 {
             lr |= ListRegister::GROUP1;
         }
@@ -348,11 +412,54 @@ impl Vgic {
         }
         bank.resident |= n;
         if w != 0 {
-            self.home[i] = u8::try_from(vcpu).unwrap_or_default();
+            self.home[i] = (vcpu as u64 & 7) as u8;
         }
         let me = &mut self.vcpus[vcpu];
-        me.slots[slot] = Slot { intid: u16::try_from(i).unwrap_or_default(), soft, tells };
+        let lr = ListRegister(lr);
+        let (intid, place) = ((i as u64 & 0x3ff) as u16, (slot as u64 & 0xf) as u8);
+        me.slots[slot] = Slot { intid, soft, tells };
         me.used |= bit(slot);
-        hw.write_lr(slot, ListRegister(lr));
+        if i < 16 {
+            me.sgi_slot = place;
+        } else if i < 32 && lr.is_hw() && !active {
+            me.repeat = Repeat { lr, intid, slot: place };
+        }
+        hw.write_lr(slot, lr);
+    }
+
+    /// What `vcpu`'s CPU may do without the lock when a physical PPI fires; to be asked for after each operation of it.
+    #[inline]
+    #[must_use]
+    pub fn repeat(&self, vcpu: usize) -> Repeat {
+        self.vcpus[vcpu].repeat
+    }
+}
+
+/// A physical PPI that the guest has had and may get again in the same list register, with no other state changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    lr: ListRegister,
+    /// All ones if none.
+    intid: u16,
+    slot: u8,
+}
+
+impl Repeat {
+    /// None.
+    pub const NONE: Self = Self { intid: u16::MAX, slot: 0, lr: ListRegister(0) };
+
+    /// Delivers the physical interrupt `intid` if it is this one and the guest has ended it; false: ask the [`Vgic`]. What
+    /// another vCPU changed meanwhile takes effect when this one syncs, as for any interrupt already listed.
+    #[inline]
+    pub fn fire<H: Hardware>(&self, intid: u32, hw: &mut H) -> bool {
+        let fits = u32::from(self.intid) == intid && hw.empty() & bit(self.slot.into()) != 0;
+        if fits {
+            hw.write_lr(self.slot.into(), self.lr);
+        }
+        fits
+    }
+    #[inline]
+    fn mask(&self) -> u32 {
+        if self.intid == u16::MAX { 0 } else { bit(self.slot.into()) }
     }
 }

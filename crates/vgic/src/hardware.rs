@@ -18,6 +18,15 @@ impl ListRegister {
     /// EOI: ending it asserts a maintenance interrupt (HW = 0 only).
     pub const EOI: u64 = 1 << 41;
 
+    /// A software interrupt, inactive, in group 0.
+    #[inline]
+    pub(crate) const fn new(intid: usize, priority: u8) -> Self {
+        Self((intid as u64) | (priority as u64) << 48)
+    }
+    #[inline]
+    pub(crate) const fn with(self, bits: u64) -> Self {
+        Self(self.0 | bits)
+    }
     /// The state is pending, or pending and active.
     #[inline]
     #[must_use]

@@ -10,6 +10,7 @@
 //!   stands in another vCPU's list register: drop the lock, send the kicks, `sync` oneself if kicked, call again with the
 //!   same arguments. This ends, since each kicked vCPU answers in its `sync` (or in its `fold` when it stops).
 //! * *Physical interrupt of an owned line* (acknowledged, priority dropped, not deactivated): `physical`.
+//!   Without the lock first: [`Repeat::fire`] on a copy of [`Vgic::repeat`] taken after the vCPU's last operation.
 //! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`].
 //! * *SGI registers*: [`sgi1r`]/[`sgi0r`], then `Inbox::post` for each target without the lock; kick a target if `post`
 //!   returned true (for the sender itself: `sync` at once).
@@ -31,6 +32,7 @@ mod sgi;
 mod state;
 mod v3;
 
+pub use deliver::Repeat;
 pub use hardware::{Hardware, ListRegister, Maintenance};
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r};
 

@@ -106,7 +106,7 @@ impl Vgic {
         hw: &mut H,
     ) -> Result<Kicks, Retry> {
         let bank = self.bank(frame, w);
-        if set & bank.physical & bank.resident != 0 {
+        if set & bank.physical & bank.resident != 0 || self.vcpus[by].order.ask == Ask::SetPending {
             return self.change(by, Ask::SetPending, frame, w, set, hw);
         }
         Ok(self.apply(Ask::SetPending, frame, w, set, by, hw))
@@ -139,6 +139,7 @@ impl Vgic {
     ) -> Result<(u32, u32), Retry> {
         let bank = *self.bank(frame, w);
         let (pending, active) = if bank.resident == 0 {
+            self.vcpus[by].order.ask = Ask::Nothing; // answered or not: the answer is here
             (bank.pending(), bank.active)
         } else {
             self.order(by, Ask::Look, frame, w, bank.live(), hw)?.1
@@ -159,13 +160,15 @@ impl Vgic {
         hw: &mut H,
     ) -> Result<(Kicks, (u32, u32)), Retry> {
         let mine = self.vcpus[by].order;
-        if (mine.ask, mine.frame, mine.word, mine.bits) == (ask, frame, word, set) {
+        let (place, at) = ((frame as u64 & 7) as u8, (word as u64 & 31) as u8);
+        if (mine.ask, mine.frame, mine.word, mine.bits) == (ask, place, at, set) {
             if mine.open != 0 {
                 return Err(Retry(Kicks(0)));
             }
             self.vcpus[by].order = Order::default();
             return Ok((Kicks(0), (mine.pending, mine.active)));
         }
+        self.vcpus[by].order.ask = Ask::Nothing;
         let mut kicks = Kicks(0);
         if ask != Ask::Look && self.homes(frame, word, set) & bit(by) != 0 {
             kicks = self.go_home(by, hw);
@@ -176,7 +179,7 @@ impl Vgic {
         if open == 0 {
             return Ok((kicks, (pending, active)));
         }
-        self.vcpus[by].order = Order { ask, frame, word, bits: set, open, pending, active };
+        self.vcpus[by].order = Order { ask, frame: place, word: at, bits: set, open, pending, active };
         kicks.0 |= self.review(open).0;
         Err(Retry(self.finish(by, kicks, hw)))
     }
@@ -228,12 +231,14 @@ impl Vgic {
             }
             Ask::ClearActive => {
                 bank.active &= !set;
+                bank.forced &= !set;
                 activity(hw, frame, w, physical & set & active & !latch, false);
                 self.announce(frame, w, set)
             }
             Ask::SetActive => {
                 let new = set & !active;
                 bank.active |= new;
+                bank.forced |= new;
                 activity(hw, frame, w, physical & new & !latch, true);
                 for i in bits(new).map(|n| index(w, n)) {
                     let target = if w == 0 { frame } else { usize::from(self.target[i]) };

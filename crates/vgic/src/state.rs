@@ -4,7 +4,7 @@
 //! which interrupts are deliverable. Truth about an interrupt *resident* in a list register is that register; about any
 //! other it is here: `active` and `latch` of a resident one say only what came on top. IHI 0069H 4.1.2 (states).
 use crate::masked::{Masked, bit, bits};
-use crate::{Config, Hardware, Kicks, Maintenance, VCPUS, Vgic, WORDS};
+use crate::{Config, Hardware, Kicks, Maintenance, Repeat, VCPUS, Vgic, WORDS};
 
 /// 32 interrupts, one bit each.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Bank {
     pub line: u32,
     /// Active and in no list register.
     pub active: u32,
+    /// Active by a register write, never acknowledged: an EOI does not mean it.
+    pub forced: u32,
     /// Group 1.
     pub group: u32,
     /// `GICD_ICFGR` as the guest sees it; how a line behaves is `wired_edge`.
@@ -84,8 +86,8 @@ pub(crate) enum Ask {
 pub(crate) struct Order {
     pub ask: Ask,
     /// Which bank, for word 0.
-    pub frame: usize,
-    pub word: usize,
+    pub frame: u8,
+    pub word: u8,
     pub bits: u32,
     /// vCPUs that have not answered yet.
     pub open: u32,
@@ -102,6 +104,10 @@ pub(crate) struct Vcpu {
     pub slots: Masked<Slot, 16>,
     /// List registers that hold an interrupt, as `resident`.
     pub used: u32,
+    /// The physical PPI that came last, and its list register.
+    pub repeat: Repeat,
+    /// The list register that the last SGI was put into.
+    pub sgi_slot: u8,
     pub order: Order,
     /// A kick is on its way, or list registers have to be refilled.
     pub kicked: bool,
@@ -137,6 +143,8 @@ impl Vgic {
             priority: Masked([0; 32]),
             slots: Masked([Slot::default(); 16]),
             used: 0,
+            repeat: Repeat::NONE,
+            sgi_slot: 0,
             order: Order::default(),
             kicked: false,
             review: false,

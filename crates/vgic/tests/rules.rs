@@ -3,6 +3,8 @@
     missing_docs,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::pedantic,
     reason = "tests"
