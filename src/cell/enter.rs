@@ -4,11 +4,13 @@
 
 use super::vcpu::Seat;
 use crate::el2::sysreg as reg;
+use crate::el2::cache::Hardware;
 use crate::el2::{barrier, fp, timer};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::Features;
+use stage2::Regime;
 use tock_registers::interfaces::{Readable, Writeable};
 use vpsci::Entry;
 
@@ -50,7 +52,7 @@ fn set_traps(seat: &Seat) {
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     timer::start_virtual_counter(&seat.cell.counter_offset);
     barrier::synchronize();
-    barrier::forget_vmid();
+    stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
 }
 
 /// What EL1 finds in its own registers.

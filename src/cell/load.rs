@@ -3,7 +3,7 @@
 //! Runs on the cell's own first CPU, so cells load side by side and one cell's bad image refuses that cell alone.
 
 use super::Cell;
-use crate::el2::cache::{Caches, Loading};
+use crate::el2::cache::{Hardware, Loading};
 use crate::memory::map::{self, Use};
 use address::{Address, Ipa};
 use alloc::vec::Vec;
@@ -41,10 +41,9 @@ pub fn load(cell: &'static Cell) -> Result<Entry, &'static str> {
         placed &= place(cell, at.base(), initrd.payload);
     }
     for run in &cell.sealed.ram {
-        Caches::clean(run.pa);
+        stage2::publish_image(&mut Hardware, run.pa);
         map::unmap(run.pa).map_err(|_| "EL2's map lost its RAM")?;
     }
-    Caches::invalidate_instructions();
     if !placed {
         return Err("an image does not fit where the plan put it");
     }

@@ -2,8 +2,10 @@
 //!
 //! Implements `stage2::Maintenance` (invariant 11). Addresses are EL2 mappings; line size from `CTR_EL0` (DDI 0487 D7.5).
 
+use aarch64_cpu::asm::barrier::{ISH, ISHST, SY, dsb, isb};
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use core::arch::{asm, global_asm};
+use stage2::{Maintenance, Regime};
 
 global_asm!(include_str!("bulk.S"), options(raw));
 
@@ -50,20 +52,44 @@ impl Loading {
     }
 }
 
-/// The CPU's cache maintenance by address.
+/// This CPU's barriers, TLB and cache maintenance, in the order `stage2` asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Caches;
+pub struct Hardware;
 
-impl Caches {
-    /// Cleans and invalidates `region`, mapped at EL2, to the point of coherency.
-    pub fn clean(region: Region<PhysAddr>) {
-        // SAFETY: the caller mapped the region; cleaning changes no value.
+impl Maintenance for Hardware {
+    fn clean_to_poc(&mut self, region: Region<PhysAddr>) {
+        // SAFETY: the caller has the region mapped at EL2; cleaning changes no value.
         unsafe { bulk_clean(region.base().get(), region.end().get()) }
     }
 
-    /// Forgets all instructions of every CPU of the inner shareable domain.
-    pub fn invalidate_instructions() {
+    fn invalidate_icache(&mut self) {
         // SAFETY: instructions are fetched anew, nothing else changes.
-        unsafe { asm!("dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) }
+        unsafe { asm!("ic ialluis", options(nostack)) }
+    }
+
+    fn tlbi(&mut self, regime: Regime) {
+        match regime {
+            // SAFETY: invalidation can only make walkers read the tables again. `VTTBR_EL2` holds the cell's VMID: it is
+            // set on the cell's own CPUs and never changed.
+            Regime::Cell { .. } => unsafe { asm!("tlbi vmalls12e1is", options(nostack)) },
+            // SAFETY: as above.
+            Regime::El2 => unsafe { asm!("tlbi alle2is", options(nostack)) },
+        }
+    }
+
+    fn dsb_ishst(&mut self) {
+        dsb(ISHST);
+    }
+
+    fn dsb_ish(&mut self) {
+        dsb(ISH);
+    }
+
+    fn dsb_sy(&mut self) {
+        dsb(SY);
+    }
+
+    fn isb(&mut self) {
+        isb(SY);
     }
 }

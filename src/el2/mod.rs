@@ -47,6 +47,16 @@ pub fn init_cpu() {
     if features.has(Features::SME) {
         sysreg::SMCR_EL2::set(controls::SMCR_EL2.value(features));
     }
+    if features.has(Features::FGT) {
+        sysreg::HFGRTR_EL2::set(controls::HFGXTR_EL2.value(features));
+        sysreg::HFGWTR_EL2::set(controls::HFGXTR_EL2.value(features));
+        sysreg::HFGITR_EL2::set(0);
+        sysreg::HDFGRTR_EL2::set(0);
+        sysreg::HDFGWTR_EL2::set(0);
+    }
+    // The guest's unlock traps (MDCR_EL2.TDOSA): without this its breakpoints never fire.
+    sysreg::OSLAR_EL1::set(0);
+    sysreg::OSDLR_EL1::set(0);
     timer::stop_guest_timers();
     barrier::synchronize();
 }

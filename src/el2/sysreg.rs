@@ -114,6 +114,20 @@ system_registers! {
     PMCR_EL0 = "pmcr_el0": read;
     /// Extended hypervisor configuration.
     HCRX_EL2 = "S3_4_C1_C2_2": write;
+    /// Fine-grained read traps.
+    HFGRTR_EL2 = "S3_4_C1_C1_4": write;
+    /// Fine-grained write traps.
+    HFGWTR_EL2 = "S3_4_C1_C1_5": write;
+    /// Fine-grained instruction traps.
+    HFGITR_EL2 = "S3_4_C1_C1_6": write;
+    /// Fine-grained debug read traps.
+    HDFGRTR_EL2 = "S3_4_C3_C1_4": write;
+    /// Fine-grained debug write traps.
+    HDFGWTR_EL2 = "S3_4_C3_C1_5": write;
+    /// OS lock.
+    OSLAR_EL1 = "oslar_el1": write;
+    /// OS double lock.
+    OSDLR_EL1 = "osdlr_el1": write;
     /// SVE control.
     ZCR_EL2 = "S3_4_C1_C2_0": write;
     /// SME control.

@@ -4,11 +4,11 @@
 //! (DDI 0487 D8.2). The tables live in the pool and in the image.
 
 use super::{layout, pool};
-use crate::el2::barrier;
+use crate::el2::cache::Hardware;
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use spin::mutex::TicketMutex;
 use stage2::attributes::{Attributes, el2 as attributes};
-use stage2::{MapError, TableMemory};
+use stage2::{Maintenance, MapError, Regime, TableMemory};
 
 /// What EL2 may do with a mapping.
 #[derive(Clone, Copy, Debug)]
@@ -78,14 +78,17 @@ pub fn map(region: Region<PhysAddr>, usage: Use) -> Result<(), MapError> {
 pub fn place(address: VirtAddr, region: Region<PhysAddr>, usage: Use) -> Result<(), MapError> {
     let mut tables = MAP.lock();
     stage2::map(&mut *tables, root(), 0, address.get(), region.base(), region.size(), usage.attributes())?;
-    barrier::publish_tables();
+    // What was invalid is in no TLB: the walkers need only see the entries.
+    Hardware.dsb_ishst();
+    Hardware.isb();
     Ok(())
 }
 
 /// Takes the pages of `region` out of EL2's map on every CPU. The tables stay, so mapping again allocates nothing.
 pub fn unmap(region: Region<PhysAddr>) -> Result<(), MapError> {
     let mut tables = MAP.lock();
-    stage2::unmap(&mut *tables, root(), 0, region.base().get(), region.size())?;
-    barrier::retire_el2_mappings();
+    stage2::retire_mapping(&mut Hardware, Regime::El2, || {
+        stage2::unmap(&mut *tables, root(), 0, region.base().get(), region.size())
+    })?;
     Ok(())
 }
