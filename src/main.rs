@@ -38,7 +38,7 @@ fn main(loaded: Loaded) -> ! {
         Err(_) => boot::halt(Reason::BadTree),
     };
     console::init(board);
-    match divide(board, Region::new(loaded.tree, blob.len() as u64)) {
+    match loaded.at_el2().and_then(|()| divide(board, Region::new(loaded.tree, blob.len() as u64))) {
         Ok(()) => smp::run(board),
         Err(sentence) => panic::halt(sentence),
     }
@@ -59,8 +59,7 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
         }
     };
     plan.findings().iter().for_each(|finding| log::warn!("{finding}"));
-    gic::init(&board.gic)?;
-    let gic = gic::get().ok_or("the GIC was not found")?;
+    let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
     console::wire(board, bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;

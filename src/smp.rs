@@ -104,7 +104,6 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
             continue;
         }
         let stack_top = if is_boot { layout::stack_top() } else { stack(index)? };
-        gic.wake_cpu(cpu.mpidr)?;
         cpus.push(PerCpu {
             stack_top: stack_top.get(),
             index,
@@ -181,7 +180,9 @@ fn adopt(cpu: &'static PerCpu) -> ! {
     el2::init_vectors();
     el2::init_cpu();
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
-    gic::init_cpu();
+    if let Some(gic) = gic::get() {
+        gic.init_cpu(cpu.index);
+    }
     if cpu.service {
         console::open(cpu);
     }
@@ -216,6 +217,7 @@ fn try_start(seat: Seat) {
     if vcpu.index == 0 && cell.state() == State::Ready {
         match cell::load(cell) {
             Ok(entry) => {
+                route(seat);
                 cell.power.reset(0);
                 cell.change(State::Ready, State::Running);
                 console::event!("event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
@@ -234,6 +236,15 @@ fn try_start(seat: Seat) {
         cell::run_vcpu(seat, entry);
     }
     cell::retire(cell);
+}
+
+/// Sends the cell's SPIs to its first CPU, as after reset.
+fn route(seat: Seat) {
+    if let Some(gic) = gic::get() {
+        for interrupt in &seat.cell.sealed.interrupts {
+            gic.route(interrupt.intid, seat.vcpu.cpu);
+        }
+    }
 }
 
 /// Notes that a cell has ended; with the last one the board is idle.

@@ -1,7 +1,8 @@
 // The first instructions: from the loader's state to Rust with the MMU on, write-xor-execute and guarded.
 //
 // In:   EL2, MMU and caches off, x0 = physical address of the device tree, running at any 2 MiB boundary.
-// Out:  boot::rust_entry(x0 = tree, x1 = image) on the boot stack, at the linked address.
+// Out:  boot::rust_entry(x0 = tree, x1 = image, x2 = CurrentEL at entry) on the boot stack, at the linked address.
+// Entered at EL3 we go down to EL2, at EL1 we stay: Rust runs there alike, far enough to say so on the UART.
 // Clobbers everything. Until the MMU is on, adrp gives physical addresses: the code is position independent.
 
 .section .head, "ax"
@@ -24,11 +25,11 @@ entry:
     msr     daifset, #0xf
     mov     x20, x0                     // tree
     adrp    x21, _head                  // image
-    mrs     x1, CurrentEL
-    cmp     x1, #(2 << 2)
-    ldr     x0, ={NOT_EL2}
-    b.ne    halt_early
+    mrs     x19, CurrentEL              // level
+    cmp     x19, #(2 << 2)
+    b.ne    wrong_level
 
+right_level:
     // Lines of our own memory that the loader left in the caches must not come back over what is written below.
     adrp    x0, __bss_start
     add     x0, x0, :lo12:__bss_start
@@ -88,8 +89,33 @@ entry:
     mov     x30, xzr
     mov     x0, x20
     mov     x1, x21
-    ldr     x2, ={RUST_ENTRY}
-    br      x2
+    mov     x2, x19
+    ldr     x3, ={RUST_ENTRY}
+    br      x3
+
+// In: x19 = CurrentEL, EL1 or EL3. Goes on at right_level with PSTATE and the next level's registers known.
+wrong_level:
+    adr     x2, right_level
+    mov     x3, #0x3c5                  // EL1 on SP_EL1, DAIF, PAN clear
+    ldr     x4, ={SCTLR_OFF}
+    tbz     x19, #3, 2f
+    mrs     x1, id_aa64pfr0_el1
+    tst     x1, #0xf00                  // EL2
+    b.eq    1f
+    mov     x3, #0x3c9                  // EL2 on SP_EL2
+1:  mov     x1, #0x5b1                  // SCR_EL3: non-secure, SMC off, HVC on, 64 bits
+    msr     scr_el3, x1
+    msr     cptr_el3, xzr
+    msr     sctlr_el2, x4
+    msr     sctlr_el1, x4
+    msr     spsr_el3, x3
+    msr     elr_el3, x2
+    isb
+    eret
+2:  msr     spsr_el1, x3
+    msr     elr_el1, x2
+    isb
+    eret
 
 // A secondary CPU, started by firmware as the tree says: the same registers, then its own stack.
 // In: EL2, MMU off. Out: smp::rust_entry_secondary(x0 = its PerCpu).
@@ -108,37 +134,53 @@ secondary_entry:
     ldr     x2, ={RUST_SECONDARY}
     br      x2
 
-// In: x11 = level-0 table, x30 = return address at the physical address. Returns at the linked address.
-enable_mmu:
-    mov     x1, #(1 << 31)              // HCR_EL2: RW, nothing else; in particular not E2H
-    msr     hcr_el2, x1
-    isb
+// The bits of these registers mean the same at EL1 with one range of addresses, but for where PS stands; AP[1] there
+// opens the pages to an EL0 that never runs.
+.macro translate el, ps, tlbi
     ldr     x1, ={SCTLR_OFF}
-    msr     sctlr_el2, x1
+    msr     sctlr_\el, x1
     isb
     ldr     x1, ={MAIR}
-    msr     mair_el2, x1
-    mrs     x2, id_aa64mmfr0_el1        // TCR_EL2.PS: PARange, at most 48 bits with the 4 KiB granule
+    msr     mair_\el, x1
+    mrs     x2, id_aa64mmfr0_el1        // PS: PARange, at most 48 bits with the 4 KiB granule
     and     x2, x2, #0xf
     mov     x3, #5
     cmp     x2, x3
     csel    x2, x2, x3, lo
     ldr     x1, ={TCR}
-    orr     x1, x1, x2, lsl #16
-    msr     tcr_el2, x1
-    msr     ttbr0_el2, x11
+    orr     x1, x1, x2, lsl #\ps
+    msr     tcr_\el, x1
+    msr     ttbr0_\el, x11
     dsb     sy
-    tlbi    alle2
+    tlbi    \tlbi
     ic      iallu
     dsb     sy
     isb
     ldr     x1, ={SCTLR_ON}
-    msr     sctlr_el2, x1
+    msr     sctlr_\el, x1
     isb
-    ldr     x1, =_head
+.endm
+
+// In: x11 = level-0 table, x30 = return address at the physical address. Returns at the linked address.
+enable_mmu:
+    mrs     x1, CurrentEL
+    tbz     x1, #3, 2f
+    mov     x1, #(1 << 31)              // HCR_EL2: RW, nothing else; in particular not E2H
+    msr     hcr_el2, x1
+    mov     x1, #0x33ff                 // CPTR_EL2: nothing traps; bulk.S uses the SIMD registers
+    msr     cptr_el2, x1
+    isb
+    translate el2, 16, alle2
+1:  ldr     x1, =_head
     sub     x2, x30, x21
     add     x30, x1, x2
     ret
+2:  mov     x1, #(3 << 20)              // CPACR_EL1: likewise
+    msr     cpacr_el1, x1
+    ldr     x1, =vectors
+    msr     vbar_el1, x1
+    translate el1, 32, vmalle1
+    b       1b
 
 // In: x0 = level-3 table, x1 = first page, x2 = end, x3 = attributes. Out: x1 = x2. Clobbers x4, x5.
 fill:
@@ -177,13 +219,29 @@ invalidate:
     dsb     sy
     ret
 
-// In: x0 = reason code. It stays in x0 and in the image's header for whoever looks from outside.
-.global halt_early
-halt_early:
-    adrp    x1, reason_code
-    str     x0, [x1, :lo12:reason_code]
-1:  wfi
-    b       1b
+// In: x0 = reason code, x1 = image. Goes on at the physical address, turns the MMU off, and leaves the code in x0 and
+// in the image's header for whoever looks from outside.
+.global halt_linked
+halt_linked:
+    adr     x2, reason_code
+    dc      civac, x2                   // as the loader wrote it: no later eviction over our store
+    dsb     sy
+    ldr     x3, =_head
+    adr     x2, 1f
+    sub     x2, x2, x3
+    add     x2, x2, x1
+    br      x2
+1:  ldr     x3, ={SCTLR_OFF}
+    mrs     x2, CurrentEL
+    tbz     x2, #3, 2f
+    msr     sctlr_el2, x3
+    b       3f
+2:  msr     sctlr_el1, x3
+3:  isb
+    str     x0, [x1, #(reason_code - _head)]
+    dsb     sy
+4:  wfi
+    b       4b
 
 .ltorg
 

@@ -1,11 +1,14 @@
 //! From firmware to the first line of Rust, and what the loader told us.
 //!
-//! `entry.S` does the work before Rust; this file gives it its constants and receives control.
+//! `entry.S` does the work before Rust; this file gives it its constants and receives control. Where boot ends early, a
+//! sentence on the UART says why; a [`Reason`] is left behind in any case. DDI 0487 D1.2 (exception levels).
 
 use crate::el2;
 use crate::memory::layout;
 use crate::memory::map::{self, Use};
 use address::{Address, PhysAddr, Region};
+use alloc::format;
+use alloc::string::String;
 use controls::Features;
 use core::arch::global_asm;
 use stage2::MapError;
@@ -21,7 +24,6 @@ const fn el2_page(attributes: Attributes) -> u64 {
 
 global_asm!(
     include_str!("entry.S"),
-    NOT_EL2 = const Reason::NotEl2 as u64,
     EXECUTE = const el2_page(attributes::TEXT),
     READ = const el2_page(attributes::RODATA),
     WRITE = const el2_page(attributes::DATA),
@@ -34,16 +36,20 @@ global_asm!(
     SECONDARY = sym crate::smp::STARTING,
 );
 
-/// Why EL2 stopped before it could find a UART: left in x0 and at offset 0x30 of the image.
+/// Why boot ended: left in x0 and at offset 0x30 of the image.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
 pub enum Reason {
-    /// Entered at another exception level than EL2.
+    /// Not entered at EL2, and no device tree that names a UART to say so.
     NotEl2 = 0xce11_0001,
     /// x0 pointed to no device tree.
     NoTree = 0xce11_0002,
-    /// The device tree is malformed.
+    /// The device tree is malformed, or lacks what no board can be without.
     BadTree = 0xce11_0003,
+    /// The UART has said it; if it was silent, the tree names none that EL2 has a driver for.
+    Said = 0xce11_0004,
+    /// EL2 faulted; if the UART was silent, most likely x0 pointed to where there is no memory.
+    Fault = 0xce11_0005,
 }
 
 /// Where the loader put things.
@@ -53,17 +59,33 @@ pub struct Loaded {
     pub tree: PhysAddr,
     /// This image.
     pub image: PhysAddr,
+    /// The exception level it was entered at.
+    pub level: u64,
+}
+
+impl Loaded {
+    /// Checks that we were entered where we can work.
+    pub fn at_el2(self) -> Result<(), String> {
+        match self.level {
+            2 => Ok(()),
+            level => Err(format!(
+                "entered at EL{level}, but Cellwall needs EL2: let the firmware enter it there, on QEMU's virt with \
+                 `-M virt,virtualization=on` and without `secure=on`"
+            )),
+        }
+    }
 }
 
 /// Maps the device tree and returns its bytes.
 pub fn tree(loaded: Loaded) -> Result<&'static [u8], Reason> {
+    let none = if loaded.level == 2 { Reason::NoTree } else { Reason::NotEl2 };
     if !loaded.tree.is_aligned(8) || loaded.tree.get() == 0 {
-        return Err(Reason::NoTree);
+        return Err(none);
     }
-    let header = Region::new(loaded.tree, 40).and_then(|region| bytes(region).ok()).ok_or(Reason::NoTree)?;
-    let size = tree::size_of(header).ok_or(Reason::NoTree)?;
-    let region = Region::new(loaded.tree, size.into()).ok_or(Reason::NoTree)?;
-    bytes(region).map_err(|_| Reason::NoTree)
+    let header = Region::new(loaded.tree, 40).and_then(|region| bytes(region).ok()).ok_or(none)?;
+    let size = tree::size_of(header).ok_or(none)?;
+    let region = Region::new(loaded.tree, size.into()).ok_or(Reason::BadTree)?;
+    bytes(region).map_err(|_| Reason::BadTree)
 }
 
 /// Maps `region`, which the loader filled, and returns its bytes for good: no cell ever gets them.
@@ -74,17 +96,21 @@ pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
     Ok(unsafe { core::slice::from_raw_parts(pointer, layout::bytes(region.size())) })
 }
 
-/// Takes over from `entry.S`, on the boot stack, MMU on.
-extern "C" fn rust_entry(tree: u64, image: u64) -> ! {
-    el2::init_vectors();
-    crate::main(Loaded { tree: PhysAddr::at(tree), image: PhysAddr::at(image) })
+/// Takes over from `entry.S`, on the boot stack, MMU on; `level` is `CurrentEL` as it was at entry.
+extern "C" fn rust_entry(tree: u64, image: u64, level: u64) -> ! {
+    let level = level >> 2;
+    if level != 1 {
+        el2::init_vectors();
+    }
+    crate::main(Loaded { tree: PhysAddr::at(tree), image: PhysAddr::at(image), level })
 }
 
-/// Halts where nothing can be said but a code.
+/// Halts for good and leaves `reason` behind.
 pub fn halt(reason: Reason) -> ! {
     unsafe extern "C" {
-        fn halt_linked(reason: u64) -> !;
+        fn halt_linked(reason: u64, image: u64) -> !;
     }
-    // SAFETY: vectors.S: stores the code in the image's header through its writable alias and never returns.
-    unsafe { halt_linked(reason as u64) }
+    let image = layout::image().map_or(0, |image| image.base().get());
+    // SAFETY: entry.S: turns this CPU's MMU off, stores the code in the image's header and never returns.
+    unsafe { halt_linked(reason as u64, image) }
 }

@@ -3,7 +3,6 @@
 
 use super::load::Images;
 use super::{Cell, State, Vcpu};
-use crate::el2::sysreg::ICH_VTR_EL2;
 use crate::gic::Gic;
 use crate::memory::map::{self, Tables, Use};
 use alloc::boxed::Box;
@@ -55,15 +54,14 @@ fn build(
     reserve_loading(sealed)?;
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
-        let mpidr = board.cpus.get(cpu).ok_or("names a CPU the board lacks")?.mpidr;
-        let redistributor = gic.redistributor(mpidr).ok_or_else(|| format!("CPU {cpu} has no GIC redistributor"))?;
-        let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        vcpus.push(Vcpu { index, cpu, mpidr, redistributor, root, inbox: Inbox::new() });
-    }
-    if let Some(first) = vcpus.first() {
-        for &interrupt in &sealed.interrupts {
-            gic.configure(interrupt, first.mpidr);
+        if !gic.knows(cpu) {
+            return Err(format!("CPU {cpu} has no GIC redistributor"));
         }
+        let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
+        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new() });
+    }
+    for &interrupt in &sealed.interrupts {
+        gic.set_trigger(interrupt);
     }
     Ok(Cell {
         name: sealed.name,
@@ -106,12 +104,12 @@ fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
 }
 
 fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
-    let vtr = ICH_VTR_EL2::get();
+    let (list_registers, priority_bits) = gic.virtual_interface();
     let mut config = Config {
         vcpus: sealed.cpus.len(),
         lines: gic.lines(),
-        priority_bits: u32::from(vtr.to_le_bytes()[3] >> 5).wrapping_add(1),
-        list_registers: ((vtr & 0x1f) as usize).wrapping_add(1),
+        priority_bits,
+        list_registers,
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],

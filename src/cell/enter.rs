@@ -23,8 +23,8 @@ unsafe extern "C" {
 /// `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
-    reset_interface();
     if let Some(mut lines) = seat.cell.lines() {
+        lines.gic.reset_virtual_interface();
         let mut vgic = seat.cell.vgic.lock();
         vgic.vcpu_reset(seat.vcpu.index, &mut lines);
         let kicks = vgic.sync(seat.vcpu.index, &seat.vcpu.inbox, &mut lines);
@@ -85,17 +85,4 @@ fn reset_el1() {
     arch::CNTV_CVAL_EL0.set(0);
     arch::CNTP_CTL_EL0.set(0);
     arch::CNTP_CVAL_EL0.set(0);
-}
-
-/// The virtual CPU interface as after reset, list registers empty.
-fn reset_interface() {
-    reg::ICH_HCR_EL2::set(0);
-    let last = (reg::ICH_VTR_EL2::get() & 0x1f) as usize;
-    for n in 0..=last {
-        reg::set_list_register(n, 0);
-    }
-    reg::ICH_AP0R0_EL2::set(0);
-    reg::ICH_AP1R0_EL2::set(0);
-    reg::ICH_VMCR_EL2::set(0);
-    reg::ICH_HCR_EL2::set(controls::ICH_HCR_EL2.value(Features::NONE));
 }

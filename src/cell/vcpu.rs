@@ -1,7 +1,7 @@
 //! A cell's processor: owns one physical CPU for good.
 
 use super::Cell;
-use crate::gic::{self, Gicr};
+use crate::gic;
 use address::PhysAddr;
 use vgic::Inbox;
 
@@ -11,10 +11,6 @@ pub struct Vcpu {
     pub index: usize,
     /// Number of its physical CPU in the board's tree.
     pub cpu: usize,
-    /// Affinity of its physical CPU.
-    pub mpidr: u64,
-    /// Redistributor of its physical CPU.
-    pub redistributor: Gicr,
     /// Its stage-2 root table.
     pub root: PhysAddr,
     /// SGIs on their way to it.
@@ -31,7 +27,9 @@ impl Vcpu {
     /// Interrupts its CPU, so that it looks at its inbox and its cell's state.
     #[inline]
     pub fn kick(&self) {
-        gic::send(self.mpidr, gic::KICK);
+        if let Some(gic) = gic::get() {
+            gic.send(self.cpu, gic::KICK);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::smp::{self, PerCpu};
 use crate::uart::Uart;
 use board::{Board, Conduit, Interrupt};
 use console::{Event, Input, Mux, PROMPT, Progress, Source};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use spin::Once;
 use spin::mutex::TicketMutex;
 
@@ -34,7 +34,7 @@ pub struct Wiring {
 }
 
 static WIRING: Once<Wiring> = Once::new();
-static SERVICE: AtomicU64 = AtomicU64::new(u64::MAX);
+static SERVICE: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// The service CPU was told, or will look by itself.
 static TOLD: AtomicBool = AtomicBool::new(false);
 /// An unfinished line is on the clock.
@@ -79,6 +79,9 @@ impl Source for Line {
 pub fn wire(board: &Board, poweroff_when_idle: bool) {
     let interrupt =
         board.stdout.and_then(|index| board.devices.get(index)).and_then(|uart| uart.interrupts.first()).copied();
+    if let (Some(interrupt), Some(gic)) = (interrupt, gic::get()) {
+        gic.set_trigger(interrupt);
+    }
     WIRING.call_once(|| Wiring { interrupt, poweroff: board.psci.filter(|_| poweroff_when_idle) });
 }
 
@@ -89,14 +92,12 @@ pub fn interrupt() -> Option<u32> {
 
 /// Makes this CPU the service CPU.
 pub fn open(cpu: &PerCpu) {
-    SERVICE.store(cpu.mpidr, Ordering::Release);
+    SERVICE.store(cpu.index, Ordering::Release);
     if let (Some(gic), Some(wiring)) = (gic::get(), WIRING.get()) {
-        if let Some(redistributor) = gic.redistributor(cpu.mpidr) {
-            redistributor.enable(cpu.alarm);
-        }
+        gic.enable(cpu.index, cpu.alarm);
         if let Some(interrupt) = wiring.interrupt {
-            gic.configure(interrupt, cpu.mpidr);
-            gic.enable(interrupt.intid);
+            gic.route(interrupt.intid, cpu.index);
+            gic.enable(cpu.index, interrupt.intid);
         }
     }
     if let Some(uart) = UART.get() {
@@ -108,9 +109,8 @@ pub fn open(cpu: &PerCpu) {
 #[inline]
 pub fn output_waits(now: bool) {
     if (now || !HELD.load(Ordering::Relaxed)) && !TOLD.swap(true, Ordering::AcqRel) {
-        let service = SERVICE.load(Ordering::Acquire);
-        if service != u64::MAX {
-            gic::send(service, gic::SERVICE);
+        if let Some(gic) = gic::get() {
+            gic.send(SERVICE.load(Ordering::Acquire), gic::SERVICE);
         }
     }
 }

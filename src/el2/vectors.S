@@ -135,12 +135,6 @@ restart_on:
     mov     x30, xzr
     br      x1
 
-// In: x0 = reason code.
-.global halt_linked
-halt_linked:
-1:  wfi
-    b       1b
-
 .section .bss
 .balign 16
     .space  4096

@@ -2,16 +2,21 @@
 //!
 //! Owns distributor, redistributors and each CPU's interface. Gives a cell's virtual GIC its [`vgic::Hardware`] (`lines`).
 
+mod banks;
 pub mod lines;
+mod v2;
 mod v3;
+mod virtual_interface;
 
 use crate::memory::map::{self, Use};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
+use banks::Banks;
 use board::Interrupt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
-use tock_registers::interfaces::{Readable, Writeable};
-pub use v3::{Gicr, acknowledge, deactivate, drop_priority, init_cpu, send};
+use v2::V2;
+use v3::{Gicd, Gicr};
 
 /// SGI: look at your cell: virtual interrupts, requests to stop.
 pub const KICK: u32 = 0;
@@ -19,101 +24,192 @@ pub const KICK: u32 = 0;
 pub const SERVICE: u32 = 1;
 /// Ids from here on are no interrupts (IHI 0069 2.2.1).
 pub const SPECIAL: u32 = 1020;
-/// Priority of every physical interrupt: one level, since EL2 serves them to the end with interrupts masked.
-const PRIORITY: u8 = 0xa0;
 
 /// The board's GIC.
 pub struct Gic {
-    distributor: v3::Gicd,
-    redistributors: Vec<Region<PhysAddr>>,
+    driver: Driver,
     /// Maintenance interrupt.
     pub maintenance: u32,
+    cpus: Vec<Cpu>,
 }
 
-/// The bit of an interrupt in its word of 32.
-#[inline]
-const fn bit(intid: u32) -> u32 {
-    1_u32.wrapping_shl(intid)
+enum Driver {
+    V2(V2),
+    V3 { distributor: Gicd, redistributors: Vec<Region<PhysAddr>> },
+}
+
+/// What the GIC knows of a CPU.
+struct Cpu {
+    mpidr: u64,
+    /// How SGIs and, on `GICv2`, SPIs name it; 0 until known.
+    target: AtomicU64,
+    redistributor: Option<Gicr>,
 }
 
 static GIC: Once<Gic> = Once::new();
 
 /// Returns the GIC; nothing before [`init`].
+#[inline]
 pub fn get() -> Option<&'static Gic> {
     GIC.get()
 }
 
-/// Maps and quiets distributor and redistributors.
-pub fn init(gic: &board::Gic) -> Result<(), &'static str> {
-    let board::Gic::V3 { distributor, redistributors, maintenance, .. } = gic else {
-        return Err("this board has a GICv2; this version of Cellwall drives GICv3 only");
+/// Maps the GIC and makes all its lines quiet.
+pub fn init(board: &board::Board) -> Result<&'static Gic, &'static str> {
+    const SMALL: &str = "a region of the GIC is too small in the device tree, or EL2's pool too small to map it";
+    let (driver, maintenance) = match &board.gic {
+        board::Gic::V2 { distributor, cpu, hypervisor, maintenance, .. } => {
+            (Driver::V2(V2::new(*distributor, *cpu, *hypervisor).ok_or(SMALL)?), *maintenance)
+        }
+        board::Gic::V3 { distributor, redistributors, maintenance, .. } => {
+            for region in redistributors {
+                map::map(*region, Use::Device).map_err(|_| SMALL)?;
+            }
+            let distributor = Gicd::new(*distributor).ok_or(SMALL)?;
+            (Driver::V3 { distributor, redistributors: redistributors.clone() }, *maintenance)
+        }
     };
-    for region in redistributors {
-        map::map(*region, Use::Device).map_err(|_| "EL2's pool is too small to map the redistributors")?;
+    let cpu = |cpu: &board::Cpu| match &driver {
+        Driver::V2(_) => Cpu { mpidr: cpu.mpidr, target: AtomicU64::new(0), redistributor: None },
+        Driver::V3 { redistributors, .. } => Cpu {
+            mpidr: cpu.mpidr,
+            target: AtomicU64::new(v3::target(cpu.mpidr)),
+            redistributor: Gicr::find(redistributors, cpu.mpidr),
+        },
+    };
+    let cpus = board.cpus.iter().map(cpu).collect();
+    Ok(GIC.call_once(|| Gic { driver, maintenance, cpus }))
+}
+
+/// Acknowledges the most urgent pending interrupt; from [`SPECIAL`] on there is none. `GICv2` adds an SGI's sender.
+#[derive(Clone, Copy)]
+pub struct Acknowledged(u32);
+
+impl Acknowledged {
+    /// Its INTID.
+    #[inline]
+    pub fn intid(self) -> u32 {
+        // A GICv2's sender stands above ten bits; a GICv3 board has no more lines than those name.
+        self.0 & 0x3ff
     }
-    let distributor = v3::Gicd::new(*distributor).ok_or("the GIC distributor's region in the tree is too small")?;
-    GIC.call_once(|| Gic { distributor, redistributors: redistributors.clone(), maintenance: *maintenance });
-    Ok(())
 }
 
 impl Gic {
-    /// Finds and wakes the redistributor of the CPU at `mpidr`, and enables EL2's own private lines.
-    pub fn wake_cpu(&self, mpidr: u64) -> Option<Gicr> {
-        let redistributor = Gicr::find(&self.redistributors, mpidr)?;
-        redistributor.wake();
-        for priority in &redistributor.private.IPRIORITYR {
-            priority.set(PRIORITY);
-        }
-        redistributor.private.ISENABLER0.set(bit(KICK) | bit(SERVICE) | bit(self.maintenance));
-        Some(redistributor)
+    /// Tells whether CPU `cpu` can take interrupts.
+    pub fn knows(&self, cpu: usize) -> bool {
+        self.cpus.get(cpu).is_some_and(|cpu| matches!(self.driver, Driver::V2(_)) || cpu.redistributor.is_some())
     }
 
-    /// Finds the redistributor of the CPU at `mpidr`.
-    pub fn redistributor(&self, mpidr: u64) -> Option<Gicr> {
-        Gicr::find(&self.redistributors, mpidr)
+    /// Sets up the calling CPU, which is `cpu`: private lines quiet but EL2's own, interface on.
+    pub fn init_cpu(&self, cpu: usize) {
+        let Some(state) = self.cpus.get(cpu) else { return };
+        match &self.driver {
+            Driver::V2(gic) => state.target.store(gic.init_cpu().into(), Ordering::Release),
+            Driver::V3 { .. } => {
+                if let Some(redistributor) = state.redistributor {
+                    redistributor.wake();
+                }
+                v3::init_cpu();
+            }
+        }
+        for own in [KICK, SERVICE, self.maintenance] {
+            self.enable(cpu, own);
+        }
+    }
+
+    /// Acknowledges an interrupt of the calling CPU.
+    #[inline]
+    pub fn acknowledge(&self) -> Acknowledged {
+        Acknowledged(match &self.driver {
+            Driver::V3 { .. } => v3::acknowledge(),
+            Driver::V2(gic) => gic.acknowledge(),
+        })
+    }
+
+    /// Drops the running priority back; the interrupt stays active.
+    #[inline]
+    pub fn drop_priority(&self, interrupt: Acknowledged) {
+        match &self.driver {
+            Driver::V3 { .. } => v3::drop_priority(interrupt.0),
+            Driver::V2(gic) => gic.drop_priority(interrupt.0),
+        }
+    }
+
+    /// Deactivates an interrupt.
+    #[inline]
+    pub fn deactivate(&self, interrupt: Acknowledged) {
+        match &self.driver {
+            Driver::V3 { .. } => v3::deactivate(interrupt.0),
+            Driver::V2(gic) => gic.deactivate(interrupt.0),
+        }
+    }
+
+    /// Sends SGI `intid` to CPU `cpu`; one that did not come up yet will look by itself.
+    #[inline]
+    pub fn send(&self, cpu: usize, intid: u32) {
+        let Some(cpu) = self.cpus.get(cpu) else { return };
+        let target = cpu.target.load(Ordering::Relaxed);
+        match &self.driver {
+            Driver::V3 { .. } => v3::send(target, intid),
+            Driver::V2(_) if target == 0 => {}
+            Driver::V2(gic) => gic.send(target, intid),
+        }
     }
 
     /// Lines the distributor has, SGIs and PPIs included.
     pub fn lines(&self) -> usize {
-        self.distributor.words().wrapping_mul(32)
+        match &self.driver {
+            Driver::V2(gic) => gic.words(),
+            Driver::V3 { distributor, .. } => distributor.words(),
+        }
+        .wrapping_mul(32)
     }
 
-    /// Sets trigger, priority and route of an SPI, leaving it disabled.
-    pub fn configure(&self, interrupt: Interrupt, mpidr: u64) {
-        let lines = self.distributor.lines;
-        let id = interrupt.intid as usize;
-        if let Some(configuration) = lines.ICFGR.get(id / 16) {
-            let bit = bit(interrupt.intid.wrapping_mul(2) | 1);
-            configuration.set(if interrupt.edge { configuration.get() | bit } else { configuration.get() & !bit });
+    /// The registers that hold a line: of a private one, CPU `cpu`'s (on `GICv2` that must be the calling one).
+    #[inline]
+    fn banks(&self, cpu: usize, intid: u32) -> Option<Banks> {
+        match &self.driver {
+            Driver::V2(gic) => Some(gic.banks),
+            Driver::V3 { distributor, .. } if intid >= 32 => Some(distributor.banks),
+            Driver::V3 { .. } => self.cpus.get(cpu)?.redistributor.map(|redistributor| redistributor.banks),
         }
-        if let Some(priority) = lines.IPRIORITYR.get(id) {
-            priority.set(PRIORITY);
+    }
+
+    /// Enables a line.
+    pub fn enable(&self, cpu: usize, intid: u32) {
+        if let Some(banks) = self.banks(cpu, intid) {
+            banks.set_enable(intid, true);
         }
-        self.route(interrupt.intid, mpidr);
+    }
+
+    /// Sets the trigger of an SPI: before commit, since a register holds those of several cells.
+    pub fn set_trigger(&self, interrupt: Interrupt) {
+        if let Some(banks) = self.banks(0, interrupt.intid) {
+            banks.set_edge(interrupt.intid, interrupt.edge);
+        }
     }
 
     /// Routes an SPI to a CPU.
-    pub fn route(&self, intid: u32, mpidr: u64) {
-        if let Some(router) = self.distributor.lines.IROUTER.get(intid as usize) {
-            router.set(mpidr & 0xff_00ff_ffff);
-        }
-    }
-
-    /// Enables an SPI.
-    pub fn enable(&self, intid: u32) {
-        if let Some(word) = self.distributor.lines.ISENABLER.get(intid as usize / 32) {
-            word.set(bit(intid));
+    pub fn route(&self, intid: u32, cpu: usize) {
+        let Some(cpu) = self.cpus.get(cpu) else { return };
+        match &self.driver {
+            Driver::V2(gic) => {
+                let [target, ..] = cpu.target.load(Ordering::Relaxed).to_le_bytes();
+                gic.banks.set_targets(intid, target);
+            }
+            Driver::V3 { distributor, .. } => distributor.route(intid, cpu.mpidr),
         }
     }
 
     /// Disables an SPI and forgets that it was pending or active.
     pub fn quiet(&self, intid: u32) {
-        let lines = self.distributor.lines;
-        for registers in [&lines.ICENABLER, &lines.ICPENDR, &lines.ICACTIVER] {
-            if let Some(word) = registers.get(intid as usize / 32) {
-                word.set(bit(intid));
+        if let Some(banks) = self.banks(0, intid) {
+            banks.set_enable(intid, false);
+            if let Driver::V3 { distributor, .. } = &self.driver {
+                distributor.wait();
             }
-            self.distributor.wait();
+            banks.set_pending(intid, false);
+            banks.set_active(intid, false);
         }
     }
 }

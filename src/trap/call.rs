@@ -3,7 +3,7 @@
 use super::{Frame, Outcome, apply};
 use crate::cell::{self, Reason, Seat};
 use crate::el2::barrier;
-use crate::gic;
+use crate::gic::{self, Gic};
 use vpsci::Action;
 
 /// Answers the call in x0 to x3, then does `after`: an SMC has yet to be stepped over.
@@ -35,7 +35,7 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
 
 /// Waits for an interrupt, unless a virtual one waits already: that one would not wake EL2.
 fn stand_by() {
-    if gic::lines::all_empty() {
+    if gic::get().is_none_or(Gic::all_lrs_empty) {
         barrier::wait_for_interrupt();
     }
 }

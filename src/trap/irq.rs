@@ -2,6 +2,7 @@
 
 use crate::cell::{self, Seat, State};
 use crate::console;
+use crate::gic::lines::Lines;
 use crate::gic::{self, KICK, SERVICE, SPECIAL};
 use crate::smp;
 
@@ -10,38 +11,35 @@ const BATCH: usize = 32;
 
 /// Serves what is pending on this CPU.
 pub fn service() {
+    let Some(gic) = gic::get() else { return };
     for _ in 0..BATCH {
-        let intid = gic::acknowledge();
+        let interrupt = gic.acknowledge();
+        let intid = interrupt.intid();
         if intid >= SPECIAL {
             return;
         }
-        gic::drop_priority(intid);
+        gic.drop_priority(interrupt);
         let this = smp::this();
-        if intid == KICK {
-            gic::deactivate(intid);
+        if intid == KICK || intid == gic.maintenance {
+            if intid == KICK {
+                gic.deactivate(interrupt);
+            }
             if let Some(Seat { cell, vcpu }) = this.seat() {
                 cell.attend(vcpu);
+            }
+            if intid != KICK {
+                gic.deactivate(interrupt);
             }
         } else if intid == SERVICE || intid == this.alarm || Some(intid) == console::interrupt() {
             console::serve(intid == this.alarm);
-            gic::deactivate(intid);
-        } else if intid == this.maintenance {
-            if let Some(Seat { cell, vcpu }) = this.seat() {
-                cell.attend(vcpu);
-            }
-            gic::deactivate(intid);
+            gic.deactivate(interrupt);
+        } else if let Some(Seat { cell, vcpu }) = this.seat() {
+            // A line of the cell: it stays active until the guest ends it.
+            let kicks = cell.vgic.lock().physical(vcpu.index, intid, &mut Lines { cell, gic });
+            cell.kick(kicks);
         } else {
-            hand_over(intid);
+            gic.deactivate(interrupt);
         }
-    }
-}
-
-/// Hands a line of a cell to its virtual GIC; it stays active until the guest ends it.
-fn hand_over(intid: u32) {
-    let Some(Seat { cell, vcpu }) = smp::this().seat() else { return gic::deactivate(intid) };
-    if let Some(mut lines) = cell.lines() {
-        let kicks = cell.vgic.lock().physical(vcpu.index, intid, &mut lines);
-        cell.kick(kicks);
     }
 }
 

@@ -10,30 +10,34 @@
 //!   stands in another vCPU's list register: drop the lock, send the kicks, `sync` oneself if kicked, call again with the
 //!   same arguments. This ends, since each kicked vCPU answers in its `sync` (or in its `fold` when it stops).
 //! * *Physical interrupt of an owned line* (acknowledged, priority dropped, not deactivated): `physical`.
-//!   Without the lock first: [`Repeat::fire`] on a copy of [`Vgic::repeat`] taken after the vCPU's last operation.
-//! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`].
+//!   Without the lock first: `repeat.ppi` ([`Repeat`]: a copy of `Vgic::repeat` taken after the vCPU's last operation).
+//! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`]. Where guests' SGIs and [`Kicks`] travel as physical
+//!   SGIs of two different INTIDs, the former may try `repeat.sgi` first, without the lock.
 //! * *SGI registers*: [`sgi1r`]/[`sgi0r`], then `Inbox::post` for each target without the lock; kick a target if `post`
 //!   returned true (for the sender itself: `sync` at once).
 //! * *Emulated line*: `set_line` from any CPU under the lock.
 //! * Each returned [`Kicks`] must be carried out after the lock is dropped: a physical SGI to each vCPU named; where the
 //!   caller's own vCPU is named (only `set_line` does that), call `sync`. A kick sent to a vCPU that is off may be dropped:
 //!   `sync` runs when it is turned on.
-//! * *`CPU_OFF`, stop*: `fold` on that CPU. *Start, restart*: `reset` (all vCPUs folded), then `sync` on each vCPU on entry.
+//! * *`CPU_OFF`, stop*: `fold` on that CPU. *Start, restart*: `reset` (all vCPUs folded). *A vCPU's
+//!   entry* (boot, `CPU_ON`): `vcpu_reset`, then `sync`, on its CPU.
 //!
 //! IHI 0069H, chapters 4 (interrupt handling), 6 (virtual interrupts), 12 (registers).
 #![no_std]
 #![forbid(unsafe_code)]
 
-mod deliver;
+mod events;
 mod hardware;
 mod lines;
+mod lists;
 mod masked;
+mod repeat;
 mod sgi;
 mod state;
 mod v3;
 
-pub use deliver::Repeat;
 pub use hardware::{Hardware, ListRegister, Maintenance};
+pub use repeat::Repeat;
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r};
 
 use masked::Masked;

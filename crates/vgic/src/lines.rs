@@ -188,11 +188,11 @@ impl Vgic {
     fn seen<H: Hardware>(&self, by: usize, frame: usize, w: usize, hw: &H) -> (u32, u32) {
         let (me, bank) = (&self.vcpus[by], self.bank(frame, w));
         let slots = bits(if w == 0 && frame != by { 0 } else { me.used });
-        slots.filter(|slot| usize::from(me.slots[*slot].intid) >> 5 == w).fold(
+        slots.filter(|slot| usize::from(me.slots[*slot]) >> 5 == w).fold(
             (bank.pending(), bank.active),
             |(pending, active), slot| {
-                let (lr, n) = (hw.read_lr(slot), bit(me.slots[slot].intid.into()));
-                let told = lr.is_pending() && (me.slots[slot].soft || bank.level() & n == 0);
+                let (lr, n) = (hw.read_lr(slot), bit(me.slots[slot].into()));
+                let told = lr.is_pending() && (me.soft & bit(slot) != 0 || bank.level() & n == 0);
                 (pending | if told { n } else { 0 }, active | if lr.is_active() { n } else { 0 })
             },
         )

@@ -60,16 +60,6 @@ impl Bank {
     }
 }
 
-/// What stands in a list register.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Slot {
-    pub intid: u16,
-    /// A level interrupt that is pending by a register write too.
-    pub soft: bool,
-    /// Asks for a maintenance interrupt at EOI.
-    pub tells: bool,
-}
-
 /// What one vCPU asks of others in whose list registers interrupts stand; each carries it out when it syncs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Ask {
@@ -101,10 +91,15 @@ pub(crate) struct Order {
 pub(crate) struct Vcpu {
     pub bank: Bank,
     pub priority: Masked<u8, 32>,
-    pub slots: Masked<Slot, 16>,
+    /// The INTID in each list register.
+    pub slots: Masked<u16, 16>,
     /// List registers that hold an interrupt, as `resident`.
     pub used: u32,
-    /// The physical PPI that came last, and its list register.
+    /// List registers whose level interrupt is pending by a register write too.
+    pub soft: u32,
+    /// List registers that ask for a maintenance interrupt at EOI.
+    pub tells: u32,
+    /// The physical PPI and the SGI that came last, and their list registers.
     pub repeat: Repeat,
     /// The list register that the last SGI was put into.
     pub sgi_slot: u8,
@@ -141,8 +136,10 @@ impl Vgic {
         let vcpu = Vcpu {
             bank: bank(0, SGIS),
             priority: Masked([0; 32]),
-            slots: Masked([Slot::default(); 16]),
+            slots: Masked([0; 16]),
             used: 0,
+            soft: 0,
+            tells: 0,
             repeat: Repeat::NONE,
             sgi_slot: 0,
             order: Order::default(),

@@ -190,7 +190,10 @@ impl Life {
             }
             // The running priority stays what it was: which parked one an EOI means would be anyone's guess.
             Op::Priority(_) if active => {}
-            Op::Priority(p) => c.prioritise(cpu, intid, p & 0x7f),
+            Op::Priority(p) => {
+                c.prioritise(cpu, intid, p & 0x7f);
+                c.arrive();
+            }
             Op::Route(to) if intid >= 32 => c.route(cpu, intid, to.into()),
             Op::Route(_) => {}
             Op::Groups(g) => {
@@ -234,8 +237,8 @@ impl Life {
     }
 
     fn ack(&mut self, cpu: usize) -> Option<u32> {
-        let in_flight = self.c.kicked & 1 << cpu != 0;
-        let quiet = self.c.kicked == 0;
+        let in_flight = (self.c.kicked | self.c.posted) & 1 << cpu != 0;
+        let quiet = self.c.kicked | self.c.posted == 0;
         let intid = self.c.ack(cpu)?;
         self.show(format_args!("cpu {cpu} took {intid}"));
         let (groups, m) = (self.groups, self.m(cpu, intid));

@@ -44,7 +44,7 @@ fn main(machine: Machine) -> ! {
         }
         if !announced && ticks >= announce {
             announced = true;
-            println!("control: reached {announce} ticks");
+            println!("control: reached {announce} ticks, deadlines={deadlines}");
         }
         if stop != 0 && ticks >= stop {
             println!("control: done ticks={ticks} deadlines={deadlines}");

@@ -115,8 +115,11 @@ pub struct Cell {
     pub vgic: Vgic,
     pub hw: Machine,
     pub inboxes: Vec<Inbox>,
-    /// Physical SGIs on their way.
+    /// Physical SGIs on their way: for kicks, for guests' SGIs.
     pub kicked: u32,
+    pub posted: u32,
+    /// Interrupts delivered without the lock.
+    pub repeated: u32,
     pub vcpus: usize,
     /// Accesses that had to wait for another vCPU.
     pub retries: u32,
@@ -155,7 +158,16 @@ impl Cell {
         let mut hw = Machine { cpu: 0, cpus, lrs, lines };
         let mut vgic = Vgic::new(&config);
         vgic.reset(&mut hw);
-        Self { vgic, hw, inboxes: (0..vcpus).map(|_| Inbox::new()).collect(), kicked: 0, vcpus, retries: 0 }
+        Self {
+            vgic,
+            hw,
+            inboxes: (0..vcpus).map(|_| Inbox::new()).collect(),
+            kicked: 0,
+            posted: 0,
+            repeated: 0,
+            vcpus,
+            retries: 0,
+        }
     }
 
     /// As [`Self::new`], with groups on and every line enabled in group 1, priority 0x80, routed to vCPU 0.
@@ -198,12 +210,28 @@ impl Cell {
     /// All kicks arrive.
     pub fn arrive(&mut self) {
         for _ in 0..100 {
-            if self.kicked == 0 {
+            if self.posted != 0 {
+                self.take_posted(self.posted.trailing_zeros() as usize);
+            } else if self.kicked != 0 {
+                self.sync(self.kicked.trailing_zeros() as usize);
+            } else {
                 return;
             }
-            self.sync(self.kicked.trailing_zeros() as usize);
         }
         panic!("kicks without end");
+    }
+    /// The physical SGI that tells of guests' SGIs arrives.
+    pub fn take_posted(&mut self, cpu: usize) {
+        self.posted &= !(1 << cpu);
+        self.hw.cpu = cpu;
+        if self.vgic.repeat(cpu).sgi(&self.inboxes[cpu], &mut self.hw) {
+            self.repeated += 1;
+            self.check();
+        } else {
+            let kicked = self.kicked;
+            self.sync(cpu);
+            self.kicked |= kicked; // that one is still on its way
+        }
     }
     fn until_done<T>(&mut self, cpu: usize, mut access: impl FnMut(&mut Vgic, &mut Machine) -> Result<T, Retry>) -> T {
         for _ in 0..10 {
@@ -271,11 +299,11 @@ impl Cell {
         let sgi = vgic::sgi1r(value, from, self.vcpus);
         for v in 0..self.vcpus {
             if sgi.targets & 1 << v != 0 && self.inboxes[v].post(sgi.bit) {
-                self.kicked |= 1 << v;
+                self.posted |= 1 << v;
             }
         }
-        if self.kicked & 1 << from != 0 {
-            self.sync(from);
+        if self.posted & 1 << from != 0 {
+            self.take_posted(from);
         }
     }
     /// `cpu` (which may be none of the cell's) drives an emulated line.
@@ -299,14 +327,21 @@ impl Cell {
             let line = self.hw.lines.get_mut(&k).expect("due");
             (line.active, line.latch) = (true, false);
             self.hw.cpu = cpu;
-            let kicks = self.vgic.physical(cpu, k.1, &mut self.hw);
-            assert_eq!(kicks.0 & 1 << cpu, 0);
-            self.send(kicks);
+            if self.vgic.repeat(cpu).ppi(k.1, &mut self.hw) {
+                self.repeated += 1;
+            } else {
+                let kicks = self.vgic.physical(cpu, k.1, &mut self.hw);
+                assert_eq!(kicks.0 & 1 << cpu, 0);
+                self.send(kicks);
+            }
             self.check();
         }
     }
     /// EL2 gets what is due on `cpu`: kicks, physical interrupts, maintenance.
     pub fn exits(&mut self, cpu: usize) {
+        if self.posted & 1 << cpu != 0 {
+            self.take_posted(cpu);
+        }
         if self.kicked & 1 << cpu != 0 {
             self.sync(cpu);
         }

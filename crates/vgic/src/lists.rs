@@ -1,172 +1,22 @@
-//! Delivery: how interrupts get into list registers and home again.
+//! The list registers: how interrupts get into them and home again.
 //!
 //! Owns the list registers of the calling CPU. Promises: a list register's interrupt is marked resident, and only once;
 //! the highest priorities go first; if something waits for room, a maintenance interrupt is on that will call `sync`.
 //! An active interrupt may have to leave its list register for a pending one (*parked*): it goes back in when there is
-//! room, and if the guest ends it before, `EOIcount` tells. IHI 0069H 6.2 (list registers), 12.4.4 (`ICH_HCR_EL2`).
+//! room, and if the guest ends it before, `EOIcount` tells.
+//! Limit: which parked one was meant is known by priority alone; exact for nested handlers (`EOImode` 0), a guess where a
+//! guest with `EOImode` 1 has more active interrupts than list registers and deactivates them out of order.
+//! IHI 0069H 6.2 (list registers), 12.4.4 (`ICH_HCR_EL2`).
 use crate::masked::{bit, bits};
-use crate::state::{Bank, SGIS, Slot, index, intid_at};
-use crate::{Hardware, Inbox, Kicks, ListRegister, Maintenance, Vgic};
+use crate::repeat::{Place, Repeat};
+use crate::state::{Bank, index, intid_at};
+use crate::{Hardware, Kicks, ListRegister, Maintenance, Vgic};
 
 impl Vgic {
-    /// A physical interrupt of an owned line fired on `vcpu`'s CPU: acknowledged and priority-dropped, still active.
-    #[inline]
-    pub fn physical<H: Hardware>(&mut self, vcpu: usize, intid: u32, hw: &mut H) -> Kicks {
-        if self.vcpus[vcpu].repeat.fire(intid, hw) {
-            return Kicks(0);
-        }
-        self.physical_anew(vcpu, intid, hw)
-    }
-
-    fn physical_anew<H: Hardware>(&mut self, vcpu: usize, intid: u32, hw: &mut H) -> Kicks {
-        let (i, n) = (intid as usize & 0x3ff, bit(intid as usize));
-        let w = i >> 5;
-        self.fold_empty(vcpu, hw);
-        let (groups, room) = (self.groups, !self.vcpus[vcpu].used & self.slots);
-        let here = w == 0 || usize::from(self.target[i]) == vcpu;
-        let waiting = self.vcpus[vcpu].kicked || self.vcpus[vcpu].maintenance.0 != 0;
-        let bank = self.bank_mut(vcpu, w);
-        if bank.physical & n == 0 {
-            return Kicks(0);
-        }
-        bank.latch |= n;
-        if bank.ready(groups) & n != 0 && here && room != 0 && !waiting {
-            self.load(vcpu, room.trailing_zeros() as usize, i, hw);
-            return Kicks(0);
-        }
-        self.touch(w);
-        let kicks = self.announce(vcpu, w, n);
-        self.finish(vcpu, kicks, hw)
-    }
-
-    /// Takes the inbox, folds list registers that became empty, refills. On a kick, on a maintenance interrupt, before a
-    /// vCPU's first entry.
-    #[inline]
-    pub fn sync<H: Hardware>(&mut self, vcpu: usize, inbox: &Inbox, hw: &mut H) -> Kicks {
-        let sgis = inbox.take();
-        if sgis & SGIS != 0 && self.one_sgi(vcpu, sgis, hw) {
-            return Kicks(0);
-        }
-        self.sync_all(vcpu, sgis, hw)
-    }
-
-    /// The usual case of `sync`: one SGI, nothing else to do, and the last SGI's list register is free.
-    #[inline]
-    fn one_sgi<H: Hardware>(&mut self, vcpu: usize, n: u32, hw: &mut H) -> bool {
-        let me = &mut self.vcpus[vcpu];
-        let slot = usize::from(me.sgi_slot);
-        let Slot { intid: last, tells, .. } = me.slots[slot];
-        let stale = if me.used & bit(slot) == 0 { 0 } else { bit(last.into()) };
-        let busy = me.bank.latch | me.bank.active | me.bank.resident & !stale;
-        let open = me.bank.enabled & me.bank.group & self.groups[1] & SGIS & !busy;
-        if me.kicked
-            || me.maintenance.0 != 0
-            || !n.is_power_of_two()
-            || n & open == 0
-            || stale != 0 && (last > 15 || tells || me.bank.latch & stale != 0)
-            || hw.empty() & bit(slot) == 0
-        {
-            return false;
-        }
-        let i = n.trailing_zeros() as usize;
-        me.bank.forced &= !stale;
-        me.bank.resident = me.bank.resident & !stale | n;
-        me.used |= bit(slot);
-        me.slots[slot] = Slot { intid: (i as u64 & 0xf) as u16, soft: false, tells: false };
-        hw.write_lr(slot, ListRegister::new(i, me.priority[i]).with(ListRegister::GROUP1 | ListRegister::PENDING));
-        true
-    }
-
-    fn sync_all<H: Hardware>(&mut self, vcpu: usize, sgis: u32, hw: &mut H) -> Kicks {
-        self.fold_empty(vcpu, hw);
-        if sgis != 0 {
-            let bank = &mut self.vcpus[vcpu].bank;
-            let new = sgis & bank.group & SGIS | (sgis >> 16) & !bank.group;
-            bank.latch |= new;
-            let again = new & bank.resident;
-            self.coalesce(vcpu, again, hw);
-        }
-        self.serve(vcpu, hw)
-    }
-
-    /// SGIs that arrived while resident: one that is still pending there is the same one, on an active one it comes on top.
-    fn coalesce<H: Hardware>(&mut self, vcpu: usize, again: u32, hw: &H) {
-        let me = &mut self.vcpus[vcpu];
-        for slot in bits(if again == 0 { 0 } else { me.used }) {
-            let n = again & SGIS & if me.slots[slot].intid < 32 { bit(me.slots[slot].intid.into()) } else { 0 };
-            if n != 0 && hw.read_lr(slot).is_pending() {
-                me.bank.latch &= !n;
-            }
-        }
-        me.review |= me.bank.latch & again != 0;
-    }
-
-    /// Drives an emulated level line of an SPI. The kicks may name the caller's own vCPU: then `sync`.
-    pub fn set_line(&mut self, intid: u32, high: bool) -> Kicks {
-        let (w, n) = (intid as usize >> 5, bit(intid as usize));
-        if w == 0 || w >= self.words || self.shared[w].level() & n == 0 {
-            return Kicks(0);
-        }
-        let bank = &mut self.shared[w];
-        if high {
-            bank.line |= n;
-            let ready = bank.ready(self.groups) & n;
-            self.touch(w);
-            self.kick(self.targets(0, w, ready))
-        } else {
-            bank.line &= !n;
-            self.review(self.homes(0, w, n))
-        }
-    }
-
-    /// Makes an emulated edge line (SPI) pending. As `set_line`.
-    pub fn pulse(&mut self, intid: u32) -> Kicks {
-        let (w, n) = (intid as usize >> 5, bit(intid as usize));
-        if w == 0 || w >= self.words || self.shared[w].emulated & n == 0 {
-            return Kicks(0);
-        }
-        self.shared[w].latch |= n;
-        self.announce(0, w, n)
-    }
-
-    /// Brings all list-register state of `vcpu` home and clears the list registers (`CPU_OFF`, stop), on its CPU. The vCPU
-    /// counts as kicked until it syncs.
-    pub fn fold<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> Kicks {
-        let kicks = self.go_home(vcpu, hw);
-        self.vcpus[vcpu].maintenance = Maintenance::default();
-        hw.maintenance(Maintenance::default());
-        kicks
-    }
-
-    /// Something of `set` became pending or enabled: who must know.
-    pub(crate) fn announce(&mut self, frame: usize, w: usize, set: u32) -> Kicks {
-        let bank = self.bank(frame, w);
-        let (ready, again) = (bank.ready(self.groups) & set, bank.pending() & bank.resident & set & !bank.level());
-        self.touch(w);
-        let Kicks(told) = self.review(self.homes(frame, w, again));
-        Kicks(told | self.kick(self.targets(frame, w, ready)).0)
-    }
-
-    /// Ends an operation of `vcpu`: serves it here if it was among those to be kicked.
-    #[inline]
-    pub(crate) fn finish<H: Hardware>(&mut self, vcpu: usize, kicks: Kicks, hw: &mut H) -> Kicks {
-        let more = if self.vcpus[vcpu].kicked { self.serve(vcpu, hw).0 } else { 0 };
-        Kicks((kicks.0 | more) & !bit(vcpu))
-    }
-
-    #[inline]
-    fn serve<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> Kicks {
-        self.count_ended(vcpu, hw);
-        let kicks = if self.vcpus[vcpu].review { self.go_home(vcpu, hw) } else { Kicks(0) };
-        self.refill(vcpu, hw);
-        self.vcpus[vcpu].kicked = false;
-        kicks
-    }
-
-    /// Forgets list registers whose interrupt the guest has ended, but for that of [`Repeat`].
-    fn fold_empty<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
+    /// Forgets list registers whose interrupt the guest has ended, but for that of the PPI in [`Repeat`].
+    pub(crate) fn fold_empty<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
         let me = &self.vcpus[vcpu];
-        let used = me.used & !me.repeat.mask();
+        let used = me.used & !me.repeat.ppi.mask();
         for slot in bits(if used == 0 { 0 } else { used & hw.empty() }) {
             self.forget(vcpu, slot, hw);
         }
@@ -175,8 +25,7 @@ impl Vgic {
     /// Forgets one list register whose interrupt the guest has ended.
     fn forget<H: Hardware>(&mut self, vcpu: usize, slot: usize, hw: &mut H) {
         self.leave(vcpu, slot);
-        let Slot { intid, tells, .. } = self.vcpus[vcpu].slots[slot];
-        let i = usize::from(intid);
+        let (i, tells) = (usize::from(self.vcpus[vcpu].slots[slot]), self.vcpus[vcpu].tells & bit(slot) != 0);
         let bank = self.bank_mut(vcpu, i >> 5);
         bank.resident &= !bit(i);
         bank.forced &= !bit(i);
@@ -195,19 +44,21 @@ impl Vgic {
     fn leave(&mut self, vcpu: usize, slot: usize) {
         let me = &mut self.vcpus[vcpu];
         me.used &= !bit(slot);
-        if me.repeat.mask() == bit(slot) {
-            me.repeat = Repeat::NONE;
+        for place in [&mut me.repeat.ppi, &mut me.repeat.sgi] {
+            if place.mask() == bit(slot) {
+                *place = Place::NONE;
+            }
         }
     }
 
     /// A list register that holds nothing.
-    fn free<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> Option<usize> {
+    pub(crate) fn free<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> Option<usize> {
         let me = &self.vcpus[vcpu];
         let free = !me.used & self.slots;
         if free != 0 {
             return Some(free.trailing_zeros() as usize);
         }
-        let stale = me.repeat.mask() & hw.empty();
+        let stale = me.repeat.ppi.mask() & hw.empty();
         (stale != 0).then(|| {
             let slot = stale.trailing_zeros() as usize;
             self.forget(vcpu, slot, hw);
@@ -217,8 +68,8 @@ impl Vgic {
 
     /// Brings the interrupt of one list register home.
     fn fold_one<H: Hardware>(&mut self, vcpu: usize, slot: usize, hw: &mut H) {
-        let (lr, Slot { intid, soft, .. }) = (hw.read_lr(slot), self.vcpus[vcpu].slots[slot]);
-        let (i, n) = (usize::from(intid), bit(usize::from(intid)));
+        let (lr, i) = (hw.read_lr(slot), usize::from(self.vcpus[vcpu].slots[slot]));
+        let (n, soft) = (bit(i), self.vcpus[vcpu].soft & bit(slot) != 0);
         hw.write_lr(slot, ListRegister(0));
         self.leave(vcpu, slot);
         let bank = self.bank_mut(vcpu, i >> 5);
@@ -239,7 +90,7 @@ impl Vgic {
         self.count_ended(vcpu, hw);
         self.fold_empty(vcpu, hw);
         for slot in bits(self.vcpus[vcpu].used) {
-            self.fold_one(vcpu, slot, hw); // the one of `Repeat` may be empty
+            self.fold_one(vcpu, slot, hw); // that of the PPI may be empty
         }
         let me = &mut self.vcpus[vcpu];
         (me.kicked, me.review) = (true, false);
@@ -270,7 +121,7 @@ impl Vgic {
     }
 
     /// Ends the parked interrupts that the guest has ended: highest priority first, as priorities drop.
-    fn count_ended<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
+    pub(crate) fn count_ended<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
         if self.vcpus[vcpu].maintenance.0 & Maintenance::NOT_PRESENT == 0 {
             return;
         }
@@ -323,7 +174,7 @@ impl Vgic {
 
     /// Fills the list registers by priority, then sets the maintenance interrupts by what had to stay outside.
     #[inline]
-    fn refill<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
+    pub(crate) fn refill<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
         let mut wanted = 0;
         while let Some((priority, i)) = self.best(vcpu) {
             let Some(slot) = self.room(vcpu, priority, hw) else {
@@ -380,7 +231,7 @@ impl Vgic {
 
     /// Writes list register `slot` from the state of interrupt `i` and marks it resident.
     #[inline]
-    fn load<H: Hardware>(&mut self, vcpu: usize, slot: usize, i: usize, hw: &mut H) {
+    pub(crate) fn load<H: Hardware>(&mut self, vcpu: usize, slot: usize, i: usize, hw: &mut H) {
         let (w, n, groups) = (i >> 5, bit(i), self.groups);
         let priority = self.priority_of(vcpu, i);
         let here = w == 0 || usize::from(self.target[i]) == vcpu;
@@ -416,50 +267,31 @@ impl Vgic {
         }
         let me = &mut self.vcpus[vcpu];
         let lr = ListRegister(lr);
-        let (intid, place) = ((i as u64 & 0x3ff) as u16, (slot as u64 & 0xf) as u8);
-        me.slots[slot] = Slot { intid, soft, tells };
+        let intid = (i as u64 & 0x3ff) as u16;
+        let place = Place { lr, intid, slot: (slot as u64 & 0xf) as u8 };
+        me.slots[slot] = intid;
         me.used |= bit(slot);
+        me.soft = me.soft & !bit(slot) | if soft { bit(slot) } else { 0 };
+        me.tells = me.tells & !bit(slot) | if tells { bit(slot) } else { 0 };
         if i < 16 {
-            me.sgi_slot = place;
-        } else if i < 32 && lr.is_hw() && !active {
-            me.repeat = Repeat { lr, intid, slot: place };
+            me.sgi_slot = place.slot;
+        }
+        if i < 32 && !active {
+            match (lr.is_hw(), lr.is_group1()) {
+                (true, _) => me.repeat.ppi = place,
+                (false, true) if i < 16 => me.repeat.sgi = place,
+                _ => {}
+            }
         }
         hw.write_lr(slot, lr);
     }
 
-    /// What `vcpu`'s CPU may do without the lock when a physical PPI fires; to be asked for after each operation of it.
+    /// What `vcpu`'s CPU may do without the lock; to be asked for after each operation of it.
     #[inline]
     #[must_use]
     pub fn repeat(&self, vcpu: usize) -> Repeat {
-        self.vcpus[vcpu].repeat
-    }
-}
-
-/// A physical PPI that the guest has had and may get again in the same list register, with no other state changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Repeat {
-    lr: ListRegister,
-    /// All ones if none.
-    intid: u16,
-    slot: u8,
-}
-
-impl Repeat {
-    /// None.
-    pub const NONE: Self = Self { intid: u16::MAX, slot: 0, lr: ListRegister(0) };
-
-    /// Delivers the physical interrupt `intid` if it is this one and the guest has ended it; false: ask the [`Vgic`]. What
-    /// another vCPU changed meanwhile takes effect when this one syncs, as for any interrupt already listed.
-    #[inline]
-    pub fn fire<H: Hardware>(&self, intid: u32, hw: &mut H) -> bool {
-        let fits = u32::from(self.intid) == intid && hw.empty() & bit(self.slot.into()) != 0;
-        if fits {
-            hw.write_lr(self.slot.into(), self.lr);
-        }
-        fits
-    }
-    #[inline]
-    fn mask(&self) -> u32 {
-        if self.intid == u16::MAX { 0 } else { bit(self.slot.into()) }
+        // Where others wait for a list register, who is next must be thought over.
+        let me = &self.vcpus[vcpu];
+        if me.maintenance.0 == 0 { me.repeat } else { Repeat::NONE }
     }
 }

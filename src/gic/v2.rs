@@ -1,0 +1,138 @@
+//! `GICv2`: distributor, CPU interface and virtual interface control as EL2 uses them (IHI 0048 4 and 5).
+//!
+//! One security state is driven as group 0 with `GICD_CTLR` = `GICC_CTLR` = 1: what QEMU's boards without security
+//! extensions and firmware that left everything in group 1 both deliver (`IGROUPR` is written 0 where it can be).
+//! Priority drop and deactivation are separate (`EOImodeNS`), as on `GICv3`.
+#![expect(non_snake_case, reason = "register names are the manual's")]
+
+use super::banks::Banks;
+use crate::el2::barrier;
+use crate::memory::mmio::Mmio;
+use address::{PhysAddr, Region};
+use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::register_structs;
+use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
+
+register_structs! {
+    /// The distributor's own; the rest is [`Banks`], whose word 0 is the accessing CPU's.
+    pub Control {
+        (0x000 => CTLR: ReadWrite<u32>),
+        (0x004 => TYPER: ReadOnly<u32>),
+        (0x008 => _more),
+        (0xf00 => SGIR: WriteOnly<u32>),
+        (0xf04 => @END),
+    },
+    /// The CPU interface.
+    pub Interface {
+        (0x0000 => CTLR: ReadWrite<u32>),
+        (0x0004 => PMR: ReadWrite<u32>),
+        (0x0008 => BPR: ReadWrite<u32>),
+        (0x000c => IAR: ReadOnly<u32>),
+        (0x0010 => EOIR: WriteOnly<u32>),
+        (0x0014 => _more),
+        (0x1000 => DIR: WriteOnly<u32>),
+        (0x1004 => @END),
+    },
+    /// The virtual interface control registers of the reading CPU.
+    pub Hypervisor {
+        (0x000 => pub HCR: ReadWrite<u32>),
+        (0x004 => pub VTR: ReadOnly<u32>),
+        (0x008 => pub VMCR: ReadWrite<u32>),
+        (0x00c => _reserved0),
+        (0x010 => pub MISR: ReadOnly<u32>),
+        (0x014 => _reserved1),
+        (0x020 => pub EISR: [ReadOnly<u32>; 2]),
+        (0x028 => _reserved2),
+        (0x030 => pub ELRSR: [ReadOnly<u32>; 2]),
+        (0x038 => _reserved3),
+        (0x0f0 => pub APR: ReadWrite<u32>),
+        (0x0f4 => _reserved4),
+        (0x100 => pub LR: [ReadWrite<u32>; 64]),
+        (0x200 => @END),
+    }
+}
+
+/// The three frames EL2 drives.
+#[derive(Clone, Copy)]
+pub struct V2 {
+    control: Mmio<Control>,
+    /// Lines; private ones are the accessing CPU's.
+    pub banks: Banks,
+    interface: Mmio<Interface>,
+    /// Virtual interface control.
+    pub hypervisor: Mmio<Hypervisor>,
+}
+
+impl V2 {
+    /// Maps the frames and makes every shared line quiet.
+    pub fn new(distributor: Region<PhysAddr>, cpu: Region<PhysAddr>, hypervisor: Region<PhysAddr>) -> Option<Self> {
+        let control: Mmio<Control> = Mmio::map(distributor)?;
+        let banks = Banks(Mmio::at(distributor, 0)?);
+        let gic = Self { control, banks, interface: Mmio::map(cpu)?, hypervisor: Mmio::map(hypervisor)? };
+        control.CTLR.set(0);
+        for word in 1..gic.words() {
+            banks.reset(word, 0);
+        }
+        control.CTLR.set(1);
+        Some(gic)
+    }
+
+    /// Words of 32 lines, SGIs and PPIs included.
+    pub fn words(self) -> usize {
+        ((self.control.TYPER.get() & 0x1f) as usize).wrapping_add(1)
+    }
+
+    /// Sets up this CPU's private lines and interface; returns its bit in target lists.
+    pub fn init_cpu(self) -> u8 {
+        self.banks.reset(0, 0);
+        self.interface.CTLR.set(0);
+        self.interface.PMR.set(0xff);
+        self.interface.BPR.set(0);
+        self.interface.CTLR.set(1 | 1 << 9); // EnableGrp0; EOImode
+        self.banks.own_target()
+    }
+
+    /// Acknowledges the most urgent pending interrupt: for SGIs with the sender, as the other two want it back.
+    #[inline]
+    pub fn acknowledge(self) -> u32 {
+        self.interface.IAR.get()
+    }
+
+    /// Drops the running priority.
+    #[inline]
+    pub fn drop_priority(self, acknowledged: u32) {
+        self.interface.EOIR.set(acknowledged);
+    }
+
+    /// Deactivates.
+    #[inline]
+    pub fn deactivate(self, acknowledged: u32) {
+        self.interface.DIR.set(acknowledged);
+    }
+
+    /// Sends SGI `intid` to the CPUs in `targets`.
+    #[inline]
+    pub fn send(self, targets: u64, intid: u32) {
+        barrier::complete();
+        self.control.SGIR.set(((targets & 0xff) << 16) as u32 | intid & 0xf);
+    }
+}
+
+/// A list register from the form of `ICH_LR<n>_EL2` to that of `GICH_LR<n>` (IHI 0048 5.3.1).
+#[inline]
+pub fn pack(lr: u64) -> u32 {
+    let field = |shift: u32, mask: u64| (lr >> shift & mask) as u32;
+    let (state, hw, group, priority) = (field(62, 3), field(61, 1), field(60, 1), field(51, 0x1f));
+    // HW: the physical id; else the EOI bit above the sender of an SGI.
+    let physical = if hw == 1 { field(32, 0x3ff) } else { field(41, 1) << 9 | field(32, 7) };
+    hw << 31 | group << 30 | state << 28 | priority << 23 | physical << 10 | field(0, 0x3ff)
+}
+
+/// The other way.
+#[inline]
+pub fn unpack(lr: u32) -> u64 {
+    let field = |shift: u32, mask: u32| u64::from(lr >> shift & mask);
+    let (hw, physical) = (field(31, 1), field(10, 0x3ff));
+    let physical = if hw == 1 { physical << 32 } else { (physical >> 9) << 41 | (physical & 7) << 32 };
+    field(28, 3) << 62 | hw << 61 | field(30, 1) << 60 | field(23, 0x1f) << 51 | physical | field(0, 0x3ff)
+}
