@@ -79,9 +79,11 @@ fn find_bundle(
     board: &'static Board<'static>,
     tree: Option<Region<PhysAddr>>,
 ) -> Result<(&'static Bundle<'static>, Footprint), String> {
-    let region = board.initrd.ok_or("no bundle: give the file `cellwall build` made as the initrd")?;
+    let region = board.initrd.ok_or("no bundle: load the file that `cargo cellwall build` made as the initrd")?;
     let bytes = boot::bytes(region).map_err(|error| format!("the bundle at {region} cannot be mapped: {error:?}"))?;
-    let bundle = Bundle::read(bytes).map_err(|error| format!("the bundle at {region} is damaged: {error}"))?;
+    let bundle = Bundle::read(bytes).map_err(|error| {
+        format!("{error} (at {region}): load all of the file that `cargo cellwall build` made, or build it again")
+    })?;
     let image = layout::image().ok_or("the image lies past the end of memory")?;
     let tree = tree.ok_or("the device tree lies past the end of memory")?;
     Ok((Box::leak(Box::new(bundle)), Footprint { image, bundle: region, tree }))

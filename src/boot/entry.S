@@ -117,7 +117,8 @@ wrong_level:
     isb
     eret
 
-// A secondary CPU, started by firmware as the tree says: the same registers, then its own stack.
+// A secondary CPU, started by firmware as the tree says: the same registers, then its own stack. One that comes when
+// nobody waits for it any more is parked.
 // In: EL2, MMU off. Out: smp::rust_entry_secondary(x0 = its PerCpu).
 .global secondary_entry
 secondary_entry:
@@ -127,6 +128,11 @@ secondary_entry:
     bl      enable_mmu
     ldr     x0, ={SECONDARY}
     ldr     x0, [x0]
+    ldr     x1, [x0, #{MPIDR}]
+    mrs     x2, mpidr_el1
+    eor     x1, x1, x2
+    tst     x1, #0xffffff
+    b.ne    park
     ldr     x1, [x0]                    // PerCpu::stack_top
     mov     sp, x1
     mov     x29, xzr
@@ -240,8 +246,9 @@ halt_linked:
 3:  isb
     str     x0, [x1, #(reason_code - _head)]
     dsb     sy
-4:  wfi
-    b       4b
+park:
+    wfi
+    b       park
 
 .ltorg
 

@@ -6,13 +6,16 @@
 use crate::el2;
 use crate::memory::layout;
 use crate::memory::map::{self, Use};
+use aarch64_cpu::registers as arch;
 use address::{Address, PhysAddr, Region};
 use alloc::format;
 use alloc::string::String;
 use controls::Features;
 use core::arch::global_asm;
+use core::mem::offset_of;
 use stage2::MapError;
 use stage2::attributes::{Attributes, el2 as attributes};
+use tock_registers::interfaces::Readable;
 
 /// `SCTLR_EL2.{M, C, I}`: off until the tables stand.
 const SCTLR_MMU_AND_CACHES: u64 = 1 << 0 | 1 << 2 | 1 << 12;
@@ -34,6 +37,7 @@ global_asm!(
     RUST_ENTRY = sym rust_entry,
     RUST_SECONDARY = sym crate::smp::rust_entry_secondary,
     SECONDARY = sym crate::smp::STARTING,
+    MPIDR = const offset_of!(crate::smp::PerCpu, mpidr),
 );
 
 /// Why boot ended: left in x0 and at offset 0x30 of the image.
@@ -98,11 +102,11 @@ pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
 
 /// Takes over from `entry.S`, on the boot stack, MMU on; `level` is `CurrentEL` as it was at entry.
 extern "C" fn rust_entry(tree: u64, image: u64, level: u64) -> ! {
-    let level = level >> 2;
-    if level != 1 {
+    // Where there is no EL2, entry.S set what EL1 needs.
+    if arch::CurrentEL.matches_all(arch::CurrentEL::EL::EL2) {
         el2::init_vectors();
     }
-    crate::main(Loaded { tree: PhysAddr::at(tree), image: PhysAddr::at(image), level })
+    crate::main(Loaded { tree: PhysAddr::at(tree), image: PhysAddr::at(image), level: level >> 2 })
 }
 
 /// Halts for good and leaves `reason` behind.

@@ -4,7 +4,7 @@
 use super::load::Images;
 use super::{Cell, State, Vcpu};
 use crate::gic::Gic;
-use crate::memory::map::{self, Tables, Use};
+use crate::memory::map::{self, Tables};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -96,8 +96,7 @@ fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
 /// Makes the EL2 tables through which its RAM is filled, now or at a restart, so that filling allocates nothing.
 fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
     for run in &sealed.ram {
-        map::map(run.pa, Use::Write)
-            .and_then(|()| map::unmap(run.pa))
+        map::reserve(run.pa)
             .map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error:?})", run.pa))?;
     }
     Ok(())

@@ -4,11 +4,11 @@
 
 use super::Cell;
 use crate::el2::cache::{Hardware, Loading};
+use crate::el2::hash;
 use crate::memory::map::{self, Use};
 use address::{Address, Ipa};
 use alloc::vec::Vec;
 use manifest::ImageEntry;
-use manifest::digest::Software;
 use vpsci::Entry;
 
 /// What goes into a cell's RAM.
@@ -24,10 +24,10 @@ pub struct Images {
 /// Fills the cell's RAM and returns where its first vCPU starts, or why the cell is refused.
 pub fn load(cell: &'static Cell) -> Result<Entry, &'static str> {
     let Images { kernel, initrd, tree } = &cell.images;
-    if !kernel.verify(&Software) {
+    if !kernel.verify(&hash::Cpu) {
         return Err("the kernel's hash does not match the bundle's: build the bundle again");
     }
-    if !initrd.is_none_or(|initrd| initrd.verify(&Software)) {
+    if !initrd.is_none_or(|initrd| initrd.verify(&hash::Cpu)) {
         return Err("the initrd's hash does not match the bundle's: build the bundle again");
     }
     for run in &cell.sealed.ram {

@@ -100,9 +100,8 @@ pub fn open(cpu: &PerCpu) {
             gic.enable(cpu.index, interrupt.intid);
         }
     }
-    if let Some(uart) = UART.get() {
-        uart.listen(false);
-    }
+    // Whoever had something before could not tell anybody.
+    serve(false);
 }
 
 /// Tells the service CPU that a ring has something: at once for a whole line, else unless it looks soon anyway.

@@ -104,12 +104,14 @@ memmove:
     b.hs    memcpy
     add     x3, x0, x2
     add     x1, x1, x2
-1:  subs    x2, x2, #8
+1:  subs    x2, x2, #32
     b.lo    2f
-    ldr     x4, [x1, #-8]!
-    str     x4, [x3, #-8]!
+    ldp     x4, x5, [x1, #-16]!
+    ldp     x6, x7, [x1, #-16]!
+    stp     x4, x5, [x3, #-16]!
+    stp     x6, x7, [x3, #-16]!
     b       1b
-2:  adds    x2, x2, #8
+2:  adds    x2, x2, #32
 3:  b.eq    4f
     ldrb    w4, [x1, #-1]!
     strb    w4, [x3, #-1]!

@@ -3,6 +3,7 @@
 pub mod barrier;
 pub mod cache;
 pub mod fp;
+pub mod hash;
 pub mod smc;
 pub mod sysreg;
 pub mod timer;

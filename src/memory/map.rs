@@ -10,6 +10,9 @@ use spin::mutex::TicketMutex;
 use stage2::attributes::{Attributes, el2 as attributes};
 use stage2::{Maintenance, MapError, Regime, TableMemory};
 
+/// What one entry of a level-2 table maps.
+const BLOCK: u64 = 2 << 20;
+
 /// What EL2 may do with a mapping.
 #[derive(Clone, Copy, Debug)]
 pub enum Use {
@@ -40,12 +43,14 @@ impl TableMemory for Tables {
         pool::frame()
     }
 
+    #[inline(always)]
     fn read(&self, table: PhysAddr, index: usize) -> u64 {
         let Some(entry) = entry(table, index) else { return 0 };
         // SAFETY: `entry` lies in EL2's own image or pool, aligned; hardware walkers only read it.
         unsafe { entry.read_volatile() }
     }
 
+    #[inline(always)]
     fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
         if let Some(entry) = entry(table, index) {
             // SAFETY: as above; the caller is the only writer (`ROOT` or boot's single thread).
@@ -54,6 +59,7 @@ impl TableMemory for Tables {
     }
 }
 
+#[inline(always)]
 /// Returns where a descriptor lies; nothing for what is not EL2's own memory.
 fn entry(table: PhysAddr, index: usize) -> Option<*mut u64> {
     let page = layout::linked(table)?;
@@ -82,6 +88,19 @@ pub fn place(address: VirtAddr, region: Region<PhysAddr>, usage: Use) -> Result<
     Hardware.dsb_ishst();
     Hardware.isb();
     Ok(())
+}
+
+/// Makes the tables that mapping `region` will need: those of its ends that are no whole 2 MiB, and of what lies between.
+pub fn reserve(region: Region<PhysAddr>) -> Result<(), MapError> {
+    let first = region.base().align_up(BLOCK).unwrap_or(region.end()).min(region.end());
+    let last = region.end().align_down(BLOCK).max(first);
+    let page = |at| Region::new(at, PAGE_BYTES);
+    let head = page(region.base()).filter(|_| region.base() < first);
+    let tail = page(last).filter(|_| last < region.end());
+    [head, Region::from_ends(first, last), tail].into_iter().flatten().try_for_each(|piece| {
+        map(piece, Use::Write)?;
+        unmap(piece)
+    })
 }
 
 /// Takes the pages of `region` out of EL2's map on every CPU. The tables stay, so mapping again allocates nothing.
