@@ -1,7 +1,7 @@
 //! Debian's own kernel as a cell.
 
 use crate::small::{cell, ending};
-use crate::{machine, on_both};
+use crate::{machine, on_each};
 use scenes::Scene;
 use scenes::stage::Start;
 
@@ -17,11 +17,11 @@ fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str) -> String {
 
 pub fn scenes() -> Vec<Scene> {
     [
-        on_both(|gic| on_cpus(gic, 1, "[0]")),
-        on_both(|gic| on_cpus(gic, 2, "[1, 0]")),
-        on_both(|gic| on_cpus(gic, 4, "[0, 1, 2, 3]")),
-        on_both(two),
-        on_both(disk),
+        on_each(|gic| on_cpus(gic, 1, "[0]")),
+        on_each(|gic| on_cpus(gic, 2, "[1, 0]")),
+        on_each(|gic| on_cpus(gic, 4, "[0, 1, 2, 3]")),
+        on_each(two),
+        on_each(disk),
     ]
     .into_iter()
     .flatten()
@@ -30,7 +30,7 @@ pub fn scenes() -> Vec<Scene> {
 
 fn on_cpus(gic: u32, count: u32, cpus: &str) -> Scene {
     let cells = [linux("linux", cpus, "\"128M\"", "poweroff")];
-    Scene::new(format!("linux_on_{count}_cpus"), Start::plan(&ending(cells), machine(gic, 4)))
+    Scene::new(format!("linux_on_{count}_cpus"), Start::plan(&ending(&cells), machine(gic, 4)))
         .expect([r"^\[linux\] linux: userspace reached", &format!(r"^\[linux\] linux: nproc={count}$")])
         .ends()
         .limit(180)
@@ -42,7 +42,7 @@ fn two(gic: u32) -> Scene {
         linux("right", "[2]", "\"128M\"", "poweroff"),
         cell("control", "[3]", "stop=2000"),
     ];
-    Scene::new("two_linux_cells_and_control", Start::plan(&ending(cells), machine(gic, 4)))
+    Scene::new("two_linux_cells_and_control", Start::plan(&ending(&cells), machine(gic, 4)))
         .expect([
             r"^\[left\] linux: userspace reached",
             r"^\[left\] linux: nproc=2$",
@@ -55,10 +55,12 @@ fn two(gic: u32) -> Scene {
 }
 
 fn disk(gic: u32) -> Scene {
-    let slots: Vec<_> = (0x18..0x20).map(|slot| format!("\"/virtio_mmio@{:x}\"", 0x0a00_0000 + slot * 0x200)).collect();
+    // The page of the last eight slots, 0x200 apart.
+    let slots: Vec<_> =
+        (0x0a00_3000..0x0a00_4000).step_by(0x200).map(|slot| format!("\"/virtio_mmio@{slot:x}\"")).collect();
     let memory = "[{ size = \"128M\", at = 0x6000_0000, identity = true }]";
     let cell = linux("linux", "[0]", memory, "disk poweroff");
-    let plan = ending([format!("{cell}devices = [{}]\ndma = \"trusted\"\n", slots.join(", "))]);
+    let plan = ending(&[format!("{cell}devices = [{}]\ndma = \"trusted\"\n", slots.join(", "))]);
     Scene::new("linux_reads_its_disk", Start::plan(&plan, machine(gic, 4).with_disk()))
         .expect([r"^\[linux\] linux: disk says: hello from the disk of cell linux$"])
         .ends()

@@ -27,9 +27,21 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-/// Each scene on both interrupt controllers: the name gets `_gicv2` or `_gicv3`.
+/// The interrupt controllers EL2 drives: scenes with cells run on each of them.
+const DRIVEN: &[u32] = &[2, 3];
+
+/// A scene of cells on each interrupt controller EL2 drives: the name gets `_gicv2` or `_gicv3`.
+fn on_each(build: impl Fn(u32) -> Scene) -> Vec<Scene> {
+    on(DRIVEN, build)
+}
+
+/// A scene without EL2, on both.
 fn on_both(build: impl Fn(u32) -> Scene) -> Vec<Scene> {
-    [2, 3].map(|gic| Scene { name: format!("{}_gicv{gic}", build(gic).name), ..build(gic) }).into()
+    on(&[2, 3], build)
+}
+
+fn on(gics: &[u32], build: impl Fn(u32) -> Scene) -> Vec<Scene> {
+    gics.iter().map(|&gic| Scene { name: format!("{}_gicv{gic}", build(gic).name), ..build(gic) }).collect()
 }
 
 /// QEMU's usual options with that GIC and that many CPUs.

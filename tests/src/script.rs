@@ -65,7 +65,7 @@ pub struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { steps: Vec::new(), forbidden: patterns(ALWAYS_FORBIDDEN), limit: Duration::from_secs(60) }
+        Self { steps: Vec::new(), forbidden: patterns(ALWAYS_FORBIDDEN), limit: Duration::from_mins(1) }
     }
 }
 
@@ -145,7 +145,7 @@ impl Script {
             chunks,
             file,
             on_line,
-            end: Instant::now() + self.limit,
+            begin: Instant::now(),
             lines: Vec::new(),
             partial: String::new(),
             seen: 0,
@@ -172,7 +172,7 @@ struct Watcher<'a, F> {
     chunks: Receiver<Vec<u8>>,
     file: File,
     on_line: F,
-    end: Instant,
+    begin: Instant,
     lines: Vec<String>,
     /// The line that has no end yet.
     partial: String,
@@ -231,7 +231,7 @@ impl<F: FnMut(&str)> Watcher<'_, F> {
 
     /// Takes in what comes next; `purpose` is what the caller waits for.
     fn listen(&mut self, purpose: &str) -> Result<Heard, String> {
-        let left = self.end.saturating_duration_since(Instant::now());
+        let left = self.script.limit.saturating_sub(self.begin.elapsed());
         if left.is_zero() {
             return Err(format!("gave up after {} s waiting for {purpose}", self.script.limit.as_secs()));
         }

@@ -2,7 +2,7 @@
 //!
 //! Plans go the user's way: the text is written out as `cells.toml`, built into a bundle and started by the same
 //! code as `cargo cellwall run`. A guest alone goes to plain QEMU at EL1: what it does there is what it must do in
-//! a cell. Cells name their guests by placeholders: `{hello}`, `{control}`, `{attacker}`, `{vmlinuz}`, `{initrd}`.
+//! a cell. `CELLWALL_IMAGE` names another EL2 image than the one in `build/`. Cells name their guests by placeholders: `{hello}`, `{control}`, `{attacker}`, `{vmlinuz}`, `{initrd}`.
 
 use crate::Failure;
 use cellwall_cli::{bundle, plan_file, platform, qemu, verdict};
@@ -69,21 +69,25 @@ impl Machine {
         Self { disk: true, ..self }
     }
 
-    fn options(&self) -> qemu::Options {
+    /// The same as `cargo cellwall run` takes; the disk is a copy, since QEMU locks it.
+    fn options(&self, disk: &Path) -> Result<qemu::Options, Failure> {
+        if self.disk {
+            fs::copy(root().join("build/linux/disk.img"), disk)?;
+        }
         let mut extra = vec!["-no-reboot".to_owned()];
         if !self.icount {
             extra.extend(["-accel".to_owned(), self.accelerator().to_owned()]);
         }
-        qemu::Options {
+        Ok(qemu::Options {
             icount: self.icount,
             gic: Some(self.gic),
             cpu: self.cpu.map(str::to_owned),
             smp: Some(self.cpus),
             memory: self.memory_mib.map(|size| format!("{size}M")),
-            drives: self.disk.then(|| root().join("build/linux/disk.img")).into_iter().collect(),
+            drives: self.disk.then(|| disk.to_path_buf()).into_iter().collect(),
             extra,
             ..qemu::Options::default()
-        }
+        })
     }
 
     fn accelerator(&self) -> &'static str {
@@ -170,7 +174,7 @@ fn plan_command(scene: &str, text: &str, machine: &Machine, tamper: Option<Tampe
     let (plan_path, bundle_path) = (folder.join(format!("{scene}.toml")), folder.join(format!("{scene}.itb")));
     fs::write(&plan_path, fill(text))?;
     let plan = plan_file::load(&plan_path).map_err(Failure::early)?;
-    let options = machine.options();
+    let options = machine.options(&folder.join(format!("{scene}.img")))?;
     let mut bytes = bundle::build(&plan, bundle::Hash::Sha256).map_err(Failure::early)?;
     let target = platform::target(&plan, None, &options).map_err(|error| Failure::early(format!("{error:#}")))?;
     verdict::judge(&plan, &bytes, &target).map_err(|error| Failure::early(format!("{error:#}")))?;
@@ -178,7 +182,7 @@ fn plan_command(scene: &str, text: &str, machine: &Machine, tamper: Option<Tampe
         tamper(&mut bytes);
     }
     fs::write(&bundle_path, bytes)?;
-    let image = root().join("build/cellwall.bin");
+    let image = env::var_os("CELLWALL_IMAGE").map_or_else(|| root().join("build/cellwall.bin"), PathBuf::from);
     qemu::command(&target.platform, &options, &image, &bundle_path)
         .map_err(|error| Failure::early(format!("{error:#}")))
 }

@@ -42,7 +42,7 @@ fn run() -> Result<(), Failure> {
     let start = Start::plan(&plan, machine);
     let patterns: Vec<_> = PARTS.iter().map(|(pattern, _)| *pattern).collect();
     let mut script = Script { steps: vec![Step::expect(&patterns)], ..Script::default() };
-    script.limit = Duration::from_secs(300);
+    script.limit = Duration::from_mins(5);
 
     let mut lines: Vec<(String, String)> = Vec::new();
     let log = stage::log_file("demo")?;

@@ -1,0 +1,14 @@
+//! Audits of the linked EL2 image and of its sources: what reviews and lints cannot promise, read off the machine code.
+//!
+//! [`image`] reads the ELF file, [`decode`] its instructions, [`graph`] makes the call graph, [`reach`] walks it under
+//! the reviewed [`rules`] of `tests/audit.toml`, [`report`] says where a path ends. [`sources`] and [`size`] measure
+//! against `tests/limits.toml`. The binary `audit` is the command line.
+
+pub mod decode;
+pub mod graph;
+pub mod image;
+pub mod reach;
+pub mod report;
+pub mod rules;
+pub mod size;
+pub mod sources;

@@ -1,0 +1,62 @@
+//! `audit panics|alloc ELF [--root NAME]…`: what the image can reach and must not. `audit size ELF`: what it may weigh.
+//! Exit 0 with a line of statistics, 1 with all findings, 2 if it cannot tell. `--root` replaces the rules' roots.
+
+use anyhow::{Result, bail};
+use scenes::audit::{graph::Graph, image::Image, reach::Reach, report, rules::Rules, size};
+use scenes::stage::root;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("audit: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<bool> {
+    let [what, elf, rest @ ..] = arguments else {
+        bail!("usage: audit panics|alloc|size ELF [--root NAME]…");
+    };
+    let root = root();
+    let image = Image::read(Path::new(elf), &root)?;
+    if what == "size" {
+        return size::measure(&image, &root);
+    }
+    let rules = Rules::read(&root.join("tests/audit.toml"))?;
+    let mut question = match what.as_str() {
+        "panics" => rules.panics.clone(),
+        "alloc" => rules.alloc.clone(),
+        other => bail!("there is no audit {other}"),
+    };
+    let mut roots = Vec::new();
+    let mut rest = rest.iter();
+    while let Some(option) = rest.next() {
+        match (option.as_str(), rest.next()) {
+            ("--root", Some(name)) => roots.push(name.clone()),
+            _ => bail!("{option} is no option, or lacks its value"),
+        }
+    }
+    if !roots.is_empty() {
+        question.roots = roots;
+    }
+    let graph = Graph::of(&image);
+    let reach = Reach::of(&image, &graph, &rules, &question)?;
+    let (text, count) = report::write(&image, &reach);
+    print!("{text}");
+    println!(
+        "{what}: {count} sites to mend; {} of {} functions reached from {} roots, {} direct calls, {} functions with \
+         their address taken",
+        reach.reached().len(),
+        image.functions.len(),
+        question.roots.len(),
+        graph.calls,
+        graph.taken.len()
+    );
+    Ok(count == 0)
+}
