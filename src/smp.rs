@@ -48,6 +48,8 @@ pub struct PerCpu {
 /// The CPU being started: read by `entry.S`.
 pub static STARTING: AtomicPtr<PerCpu> = AtomicPtr::new(core::ptr::null_mut());
 static CPUS: Once<&'static [PerCpu]> = Once::new();
+/// Every CPU was started or given up: cells may run.
+static RELEASED: AtomicBool = AtomicBool::new(false);
 /// Cells that have not ended.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
 
@@ -135,7 +137,7 @@ fn stack(index: usize) -> Option<VirtAddr> {
 pub fn run(board: &'static Board<'static>) -> ! {
     let entry = layout::physical(layout::secondary());
     let boot = arch::MPIDR_EL1.get() & AFFINITY;
-    let mut mine = None;
+    let (mut mine, mut console_lost) = (None, false);
     for cpu in all() {
         if cpu.mpidr == boot {
             mine = Some(cpu);
@@ -149,11 +151,22 @@ pub fn run(board: &'static Board<'static>) -> ! {
             _ => -1,
         };
         if result != 0 || !wait_for(cpu) {
-            log::error!("CPU {} (MPIDR {:#x}) did not come up: firmware answered {result}", cpu.index, cpu.mpidr);
+            let (index, mpidr) = (cpu.index, cpu.mpidr);
+            log::error!(
+                "CPU {index} (MPIDR {mpidr:#x}) did not come up: the firmware's answer was {result}; take it out of the plan"
+            );
+            console_lost |= cpu.service;
+            if let Some(Seat { cell, .. }) = cpu.seat {
+                refuse(cell, "one of its CPUs did not come up");
+            }
         }
     }
+    RELEASED.store(true, Ordering::Release);
+    if let Some(gic) = gic::get() {
+        all().iter().for_each(|cpu| gic.send(cpu.index, gic::KICK));
+    }
     match mine {
-        Some(cpu) => adopt(cpu),
+        Some(cpu) => adopt(cpu, cpu.service || console_lost),
         None => crate::panic::halt("the boot CPU is not in the device tree's /cpus: correct its reg property"),
     }
 }
@@ -172,18 +185,18 @@ fn wait_for(cpu: &PerCpu) -> bool {
 
 /// Takes over from `entry.S` on a secondary CPU, on its own stack, MMU on.
 pub extern "C" fn rust_entry_secondary(cpu: &'static PerCpu) -> ! {
-    adopt(cpu)
+    adopt(cpu, cpu.service)
 }
 
-/// Makes this CPU `cpu` for good.
-fn adopt(cpu: &'static PerCpu) -> ! {
+/// Makes this CPU `cpu` for good; `serve`: it is the service CPU.
+fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     el2::init_vectors();
     el2::init_cpu();
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
     if let Some(gic) = gic::get() {
         gic.init_cpu(cpu.index);
     }
-    if cpu.service {
+    if serve {
         console::open(cpu);
     }
     cpu.online.store(true, Ordering::Release);
@@ -203,7 +216,9 @@ pub fn idle_again() -> ! {
 extern "C" fn idle() -> ! {
     loop {
         trap::service_interrupts();
-        if let Some(seat) = this().seat() {
+        if let Some(seat) = this().seat()
+            && RELEASED.load(Ordering::Acquire)
+        {
             try_start(seat);
         }
         barrier::wait_for_interrupt();
@@ -223,11 +238,7 @@ fn try_start(seat: Seat) {
                 console::event!("event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
                 cell::run_vcpu(seat, entry);
             }
-            Err(why) => {
-                cell.change(State::Ready, State::Refused);
-                console::event!("event=cell-refused cell={} reason=\"{why}\"", cell.name);
-                note_end();
-            }
+            Err(why) => refuse(cell, why),
         }
     }
     if cell.state() == State::Running
@@ -236,6 +247,14 @@ fn try_start(seat: Seat) {
         cell::run_vcpu(seat, entry);
     }
     cell::retire(cell);
+}
+
+/// Keeps a cell from starting.
+fn refuse(cell: &Cell, why: &str) {
+    if cell.change(State::Ready, State::Refused) {
+        console::event!("event=cell-refused cell={} reason=\"{why}\"", cell.name);
+        note_end();
+    }
 }
 
 /// Sends the cell's SPIs to its first CPU, as after reset.

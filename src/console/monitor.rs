@@ -20,7 +20,7 @@ pub fn execute(command: Command<'_>, focus: usize) -> Option<usize> {
     let result = match command {
         Command::Cells => cell::all().iter().enumerate().try_for_each(|(index, cell)| {
             let mark = if index == focus { '*' } else { ' ' };
-            let on = cell.vcpus.iter().filter(|vcpu| cell.power.is_on(vcpu.index)).count();
+            let on = cell.vcpus.iter().fold(0_u32, |on, vcpu| on.saturating_add(cell.power.is_on(vcpu.index).into()));
             write!(
                 answer,
                 "{mark} {:<16} {:<9} {on}/{} vCPUs on, CPU",

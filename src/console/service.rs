@@ -7,6 +7,7 @@ use crate::el2::timer;
 use crate::gic;
 use crate::smp::{self, PerCpu};
 use crate::uart::Uart;
+use arrayvec::ArrayVec;
 use board::{Board, Conduit, Interrupt};
 use console::{Event, Input, Mux, PROMPT, Progress, Source};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -159,8 +160,10 @@ impl Desk {
     fn send(&mut self, uart: Uart) -> Progress {
         let cells = cell::all().iter().map(Line::Cell);
         let logs = smp::all().iter().map(|cpu| Line::Log(&cpu.log));
-        let sources: arrayvec::ArrayVec<Line, SOURCES> =
-            cells.take(8).chain(logs.take(8)).chain([Line::Monitor]).collect();
+        let mut sources = ArrayVec::<Line, SOURCES>::new();
+        for line in cells.take(8).chain(logs.take(8)).chain([Line::Monitor]) {
+            let _ = sources.try_push(line);
+        }
         for _ in 0..SEND {
             if self.unsent.is_none() {
                 let mut next = None;

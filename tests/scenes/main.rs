@@ -6,6 +6,8 @@ use scenes::stage::Machine;
 use scenes::{Scene, prepare};
 use std::process::ExitCode;
 
+mod boot;
+mod boot_code;
 mod linux;
 mod small;
 mod walls;
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain(boot::trials()).collect()).exit_code()
 }
 
 /// The interrupt controllers EL2 drives: scenes with cells run on each of them.

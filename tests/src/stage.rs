@@ -69,6 +69,12 @@ impl Machine {
         Self { disk: true, ..self }
     }
 
+    /// Deterministic: time is instructions, so that ticks can be judged.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        Self { icount: true, ..self }
+    }
+
     /// The same as `cargo cellwall run` takes; the disk is a copy, since QEMU locks it.
     fn options(&self, disk: &Path) -> Result<qemu::Options, Failure> {
         if self.disk {

@@ -83,15 +83,17 @@ fn nearest(word: &str) -> Option<&'static str> {
 /// Returns how many letters to insert, delete or change to make `b`, at most [`WORD_BYTES`] long, of `a`.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: [usize; WORD_BYTES] = core::array::from_fn(|index| index);
-    for (letters, x) in a.bytes().enumerate() {
+    let mut letters = 0_usize;
+    for x in a.bytes() {
         let (mut corner, mut left) = (letters, letters.saturating_add(1));
         for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
             let edits = corner.saturating_add(usize::from(x != y)).min(left.min(*cell).saturating_add(1));
             corner = core::mem::replace(cell, edits);
             left = edits;
         }
+        letters = letters.saturating_add(1);
         if let Some(first) = row.first_mut() {
-            *first = letters.saturating_add(1);
+            *first = letters;
         }
     }
     row.get(b.len()).copied().unwrap_or(usize::MAX)

@@ -40,11 +40,16 @@ impl Instruction {
     /// Whether what follows in the code need not be what runs next.
     #[must_use]
     pub fn leaves(self) -> bool {
-        match self {
-            Self::Jump(_) | Self::Call(_) | Self::Branch(_) | Self::IndirectCall | Self::IndirectJump(_) => true,
-            Self::Return | Self::Trap => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Jump(_)
+                | Self::Call(_)
+                | Self::Branch(_)
+                | Self::IndirectCall
+                | Self::IndirectJump(_)
+                | Self::Return
+                | Self::Trap
+        )
     }
 }
 

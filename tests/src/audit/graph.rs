@@ -27,6 +27,8 @@ pub struct Graph {
     pub taken: BTreeSet<usize>,
     /// Calls in all.
     pub calls: usize,
+    /// Calls of what no symbol covers: where.
+    pub lost: Vec<u64>,
 }
 
 /// How far back the sum may lie that makes a `BR` a switch.
@@ -40,8 +42,9 @@ impl Graph {
         let addresses = scans.iter().flat_map(|scan| scan.addresses.iter().map(|(_, to)| *to)).collect();
         let mut data = Data { image, addresses, known: HashMap::new() };
         let mut taken = data.all_words();
-        let mut nodes = Vec::new();
-        for Scan { mut node, addresses } in scans {
+        let (mut nodes, mut lost) = (Vec::new(), Vec::new());
+        for Scan { mut node, addresses, lost: more } in scans {
+            lost.extend(more);
             for (at, to) in addresses {
                 let functions = image.function_at(to).map_or_else(|| data.functions_from(to), |index| vec![index]);
                 node.hands.extend(functions.into_iter().map(|function| (at, function)));
@@ -50,7 +53,7 @@ impl Graph {
             nodes.push(node);
         }
         let calls = nodes.iter().map(|node| node.calls.len()).sum();
-        Self { nodes, taken, calls }
+        Self { nodes, taken, calls, lost }
     }
 }
 
@@ -59,11 +62,13 @@ struct Scan {
     node: Node,
     /// Addresses made: where, which.
     addresses: Vec<(u64, u64)>,
+    /// Calls of what no symbol covers.
+    lost: Vec<u64>,
 }
 
 impl Scan {
     fn of(image: &Image, index: usize) -> Self {
-        let mut scan = Self { node: Node::default(), addresses: Vec::new() };
+        let mut scan = Self { node: Node::default(), addresses: Vec::new(), lost: Vec::new() };
         let Some(function) = image.functions.get(index) else { return scan };
         let inside = function.start..function.end;
         let words = inside.clone().step_by(4).filter_map(|at| Some((at, image.instruction(at)?)));
@@ -82,10 +87,8 @@ impl Scan {
                 Instruction::Jump(to) | Instruction::Branch(to) if !inside.contains(&to) => scan.call(image, at, to),
                 Instruction::Call(to) => scan.call(image, at, to),
                 Instruction::IndirectCall => scan.node.indirect.push(at),
-                Instruction::IndirectJump(register) => {
-                    if !is_switch(code.get(place.saturating_sub(SWITCH_REACH)..place).unwrap_or_default(), register) {
-                        scan.node.indirect.push(at);
-                    }
+                Instruction::IndirectJump(register) if !is_switch(before(&code, place), register) => {
+                    scan.node.indirect.push(at);
                 }
                 Instruction::Address(to) => scan.addresses.push((at, to)),
                 Instruction::Literal(from) => scan.addresses.extend(image.word(from).map(|to| (at, to))),
@@ -106,8 +109,16 @@ impl Scan {
 
     /// Notes a call of what lies at `to`.
     fn call(&mut self, image: &Image, at: u64, to: u64) {
-        self.node.calls.extend(image.function_of(to).map(|index| (at, index)));
+        match image.function_of(to) {
+            Some(index) => self.node.calls.push((at, index)),
+            None => self.lost.push(at),
+        }
     }
+}
+
+/// The stretch of `code` that can make a switch of what is at `place`.
+fn before(code: &[(u64, u32, Instruction)], place: usize) -> &[(u64, u32, Instruction)] {
+    code.get(place.saturating_sub(SWITCH_REACH)..place).unwrap_or_default()
 }
 
 /// Whether the last of `code` to touch `register` is the sum of a switch, in the same stretch of code.

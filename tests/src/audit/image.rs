@@ -64,7 +64,8 @@ pub struct Image {
     pub sections: Vec<Section>,
     /// Where data begins and ends among code.
     mapping: BTreeMap<u64, bool>,
-    lines: Loader,
+    /// Debug information.
+    lines: Option<Loader>,
     root: String,
 }
 
@@ -101,8 +102,8 @@ impl Image {
                 continue;
             }
             let in_code = sections.iter().any(|part| part.code && contains(part, at));
-            let is_code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown | SymbolKind::Label);
-            if name.is_empty() || !in_code || !is_code {
+            let callable = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown | SymbolKind::Label);
+            if name.is_empty() || !in_code || !callable {
                 continue;
             }
             let typed = symbol.kind() == SymbolKind::Text && symbol.size() > 0;
@@ -125,7 +126,13 @@ impl Image {
             return Err(anyhow!("{} has no symbols", path.display()));
         }
         let lines = Loader::new(path).map_err(|error| anyhow!("debug information: {error}"))?;
-        Ok(Self { functions, sections, mapping, lines, root: format!("{}/", root.display()) })
+        Ok(Self { functions, sections, mapping, lines: Some(lines), root: format!("{}/", root.display()) })
+    }
+
+    /// An image of these parts, without debug information.
+    #[must_use]
+    pub fn of_parts(functions: Vec<Function>, sections: Vec<Section>) -> Self {
+        Self { functions, sections, mapping: BTreeMap::new(), lines: None, root: String::new() }
     }
 
     /// The eight bytes at `at`, from any section that has them.
@@ -164,7 +171,7 @@ impl Image {
     #[must_use]
     pub fn positions(&self, at: u64) -> Vec<Position> {
         let mut positions = Vec::new();
-        let Ok(mut frames) = self.lines.find_frames(at) else { return positions };
+        let Some(Ok(mut frames)) = self.lines.as_ref().map(|lines| lines.find_frames(at)) else { return positions };
         while let Ok(Some(frame)) = frames.next() {
             let name = frame.function.as_ref().and_then(|name| name.raw_name().ok());
             let name = name.map_or_else(String::new, |name| format!("{:#}", rustc_demangle::demangle(&name)));

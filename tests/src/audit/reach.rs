@@ -20,43 +20,60 @@ pub struct Find {
     pub end: String,
 }
 
+/// How a function was first reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It was not.
+    None,
+    /// It is a root.
+    Root,
+    /// By this function, from there.
+    From(usize, u64),
+}
+
 /// Everything that can be reached.
 pub struct Reach<'a> {
     image: &'a Image,
     graph: &'a Graph,
     rules: &'a Rules,
     question: &'a Question,
-    /// How each function was first reached: by whom, from where. A root by itself.
-    parents: Vec<Option<Option<(usize, u64)>>>,
+    /// How each function was first reached.
+    parents: Vec<Way>,
     queue: VecDeque<usize>,
     /// What code seen so far hands on, and whether anyone calls what is handed.
     handed: BTreeSet<(usize, usize, u64)>,
     handed_is_called: bool,
+    /// Functions whose narrowing names nothing in the image.
+    stale: Vec<String>,
     /// Forbidden calls.
     pub finds: Vec<Find>,
 }
 
 impl<'a> Reach<'a> {
-    /// Walks the graph.
+    /// Walks the graph from the question's roots.
     ///
     /// # Errors
-    /// If a root is not in the image.
+    /// If a root, or all that a narrowing names, is not in the image.
     pub fn of(image: &'a Image, graph: &'a Graph, rules: &'a Rules, question: &'a Question) -> Result<Self> {
-        let parents = vec![None; image.functions.len()];
-        let (queue, handed) = (VecDeque::new(), BTreeSet::new());
+        let parents = vec![Way::None; image.functions.len()];
+        let (queue, handed, stale, finds) = (VecDeque::new(), BTreeSet::new(), Vec::new(), Vec::new());
         let mut reach =
-            Self { image, graph, rules, question, parents, queue, handed, handed_is_called: false, finds: Vec::new() };
+            Self { image, graph, rules, question, parents, queue, handed, handed_is_called: false, stale, finds };
         for root in &question.roots {
             let found: Vec<usize> = reach.named(root);
             if found.is_empty() {
                 bail!("the root {root} is not in the image: correct tests/audit.toml");
             }
-            found.into_iter().for_each(|function| reach.enter(function, None));
+            for function in found {
+                reach.enter(function, None);
+            }
         }
         while let Some(function) = reach.queue.pop_front() {
             reach.visit(function);
         }
-        reach.find_inlined();
+        if let Some(function) = reach.stale.first() {
+            bail!("no function of the image is what {function} is said to call: correct tests/audit.toml");
+        }
         Ok(reach)
     }
 
@@ -76,8 +93,8 @@ impl<'a> Reach<'a> {
             if let Some((caller, at)) = from {
                 self.finds.push(Find { function: caller, at, end: name.to_owned() });
             }
-        } else if let Some(parent) = self.parents.get_mut(function).filter(|parent| parent.is_none()) {
-            *parent = Some(from);
+        } else if let Some(parent) = self.parents.get_mut(function).filter(|way| **way == Way::None) {
+            *parent = from.map_or(Way::Root, |(caller, at)| Way::From(caller, at));
             self.queue.push_back(function);
         }
     }
@@ -104,26 +121,34 @@ impl<'a> Reach<'a> {
             }
             Some(Targets::Named(names)) => {
                 let targets: Vec<usize> = names.iter().flat_map(|name| self.named(name)).collect();
-                targets.into_iter().for_each(|to| self.enter(to, Some((function, at))));
+                if targets.is_empty() {
+                    self.stale.push(self.name(function).to_owned());
+                }
+                for to in targets {
+                    self.enter(to, Some((function, at)));
+                }
             }
             Some(Targets::Handed(_)) if !self.handed_is_called => {
                 self.handed_is_called = true;
                 let handed = self.handed.clone();
-                handed.into_iter().for_each(|(to, by, at)| self.enter(to, Some((by, at))));
+                for (to, by, at) in handed {
+                    self.enter(to, Some((by, at)));
+                }
             }
             Some(Targets::Handed(_)) => {}
         }
     }
 
     /// Ends that the compiler inlined have no symbol to call: their instructions say where they came from.
-    fn find_inlined(&mut self) {
+    pub fn find_inlined(&mut self) {
         for index in self.reached() {
             let Some(function) = self.image.functions.get(index) else { continue };
             let mut last = String::new();
             for at in (function.start..function.end).step_by(4) {
                 let positions = self.image.positions(at);
                 // The outermost position is the function itself.
-                let inlined = positions.iter().rev().skip(1).find(|place| rules::any(&self.question.ends, &place.function));
+                let inlined =
+                    positions.iter().rev().skip(1).find(|place| rules::any(&self.question.ends, &place.function));
                 let Some(end) = inlined.map(|place| place.function.clone()) else { continue };
                 if end != last {
                     self.finds.push(Find { function: index, at, end: end.clone() });
@@ -133,11 +158,19 @@ impl<'a> Reach<'a> {
         }
     }
 
+    /// Every call of `function` by functions reached.
+    #[must_use]
+    pub fn callers(&self, function: usize) -> Vec<(usize, u64)> {
+        let calls = self.reached().into_iter().filter_map(|caller| Some((caller, self.graph.nodes.get(caller)?)));
+        let calls = calls.flat_map(|(caller, node)| node.calls.iter().map(move |(at, to)| (caller, *at, *to)));
+        calls.filter(|(_, _, to)| *to == function).map(|(caller, at, _)| (caller, at)).collect()
+    }
+
     /// Functions reached.
     #[must_use]
     pub fn reached(&self) -> Vec<usize> {
         let parents = self.parents.iter().enumerate();
-        parents.filter(|(_, parent)| parent.is_some()).map(|(index, _)| index).collect()
+        parents.filter(|(_, way)| **way != Way::None).map(|(index, _)| index).collect()
     }
 
     /// From the root to `function`: each caller, and where it called.
@@ -145,7 +178,7 @@ impl<'a> Reach<'a> {
     pub fn path(&self, function: usize) -> Vec<(usize, u64)> {
         let mut path = Vec::new();
         let mut at = function;
-        while let Some(Some(Some((caller, place)))) = self.parents.get(at).copied() {
+        while let Some(Way::From(caller, place)) = self.parents.get(at).copied() {
             path.push((caller, place));
             at = caller;
         }

@@ -40,6 +40,8 @@ pub struct Question {
     pub roots: Vec<String>,
     /// What must not be called.
     pub ends: Vec<String>,
+    /// A function known to reach an end: if it seems not to, the audit is blind.
+    pub control: String,
 }
 
 /// What the indirect calls of a function can call.

@@ -1,8 +1,17 @@
-//! `audit panics|alloc ELF [--root NAME]…`: what the image can reach and must not. `audit size ELF`: what it may weigh.
-//! Exit 0 with a line of statistics, 1 with all findings, 2 if it cannot tell. `--root` replaces the rules' roots.
+//! `audit panics|alloc ELF`: what the image can reach and must not. `audit size ELF`: what it may weigh.
+//!
+//! Exit 0 with a line of statistics, 1 with all findings, 2 if it cannot tell. `--root NAME` (any number) replaces the
+//! roots of `tests/audit.toml`, `--control NAME` the function known to reach what is looked for.
 
 use anyhow::{Result, bail};
-use scenes::audit::{graph::Graph, image::Image, reach::Reach, report, rules::Rules, size};
+use scenes::audit::{
+    graph::Graph,
+    image::Image,
+    reach::Reach,
+    report,
+    rules::{Question, Rules},
+    size,
+};
 use scenes::stage::root;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +30,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<bool> {
     let [what, elf, rest @ ..] = arguments else {
-        bail!("usage: audit panics|alloc|size ELF [--root NAME]…");
+        bail!("usage: audit panics|alloc ELF [--root NAME]… [--control NAME], audit size ELF");
     };
     let root = root();
     let image = Image::read(Path::new(elf), &root)?;
@@ -39,6 +48,7 @@ fn run(arguments: &[String]) -> Result<bool> {
     while let Some(option) = rest.next() {
         match (option.as_str(), rest.next()) {
             ("--root", Some(name)) => roots.push(name.clone()),
+            ("--control", Some(name)) => question.control.clone_from(name),
             _ => bail!("{option} is no option, or lacks its value"),
         }
     }
@@ -46,7 +56,15 @@ fn run(arguments: &[String]) -> Result<bool> {
         question.roots = roots;
     }
     let graph = Graph::of(&image);
-    let reach = Reach::of(&image, &graph, &rules, &question)?;
+    if let Some(at) = graph.lost.first() {
+        bail!("{at:#x} calls what no symbol covers: is the image stripped?");
+    }
+    let control = Question { roots: vec![question.control.clone()], ..question.clone() };
+    if Reach::of(&image, &graph, &rules, &control)?.finds.is_empty() {
+        bail!("{} seems to reach no end, though it is known to: the audit is blind", question.control);
+    }
+    let mut reach = Reach::of(&image, &graph, &rules, &question)?;
+    reach.find_inlined();
     let (text, count) = report::write(&image, &reach);
     print!("{text}");
     println!(
