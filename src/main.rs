@@ -23,7 +23,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use board::Board;
-use boot::{Loaded, Reason};
+use boot::Loaded;
 use manifest::Bundle;
 use memory::{layout, pool};
 use plan::{Footprint, SealedPlan};
@@ -35,9 +35,9 @@ fn main(loaded: Loaded) -> ! {
     let blob = boot::tree(loaded).unwrap_or_else(|reason| boot::halt(reason));
     let board: &'static Board = match Board::parse(blob) {
         Ok(board) => Box::leak(Box::new(board)),
-        Err(_) => boot::halt(Reason::BadTree),
+        Err(error) => boot::no_board(loaded, blob, &error),
     };
-    console::init(board);
+    console::init(board.stdout.and_then(|index| board.devices.get(index)));
     match loaded.at_el2().and_then(|()| divide(board, Region::new(loaded.tree, blob.len() as u64))) {
         Ok(()) => smp::run(board),
         Err(sentence) => panic::halt(sentence),
@@ -47,7 +47,7 @@ fn main(loaded: Loaded) -> ! {
 /// From the board to cells ready to run.
 fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), String> {
     let (cpus, model) = (board.cpus.len(), board.model);
-    log::info!("Cellwall {}: {model}, {cpus} CPUs", env!("CARGO_PKG_VERSION"));
+    log::info!("Cellwall {}: {model}, {}", env!("CARGO_PKG_VERSION"), count(cpus, "CPU"));
     let (bundle, footprint) = find_bundle(board, tree)?;
     let plan: &'static SealedPlan = match plan::seal_sound_cells(board, &bundle.manifest, &footprint) {
         Ok(plan) => Box::leak(Box::new(plan)),
@@ -64,14 +64,19 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     console::wire(board, bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
     log::info!(
-        "{} cells sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
-        cells.len(),
+        "{} sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
+        count(cells.len(), "cell"),
         plan.service_cpu(),
         pool::used() / 1024
     );
     pool::close();
     cell::commit(cells);
     Ok(())
+}
+
+/// A number of things, for people.
+fn count(number: usize, thing: &'static str) -> impl core::fmt::Display {
+    core::fmt::from_fn(move |f| write!(f, "{number} {thing}{}", if number == 1 { "" } else { "s" }))
 }
 
 /// Reads the bundle the loader left where a Linux initrd would be.

@@ -12,6 +12,7 @@ use address::{Address, PAGE_BYTES, Region, VirtAddr};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::{Board, Start};
+use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use spin::Once;
 use tock_registers::interfaces::{Readable, Writeable};
@@ -151,13 +152,16 @@ pub fn run(board: &'static Board<'static>) -> ! {
             _ => -1,
         };
         if result != 0 || !wait_for(cpu) {
-            let (index, mpidr) = (cpu.index, cpu.mpidr);
-            log::error!(
-                "CPU {index} (MPIDR {mpidr:#x}) did not come up: the firmware's answer was {result}; take it out of the plan"
-            );
+            let index = cpu.index;
             console_lost |= cpu.service;
-            if let Some(Seat { cell, .. }) = cpu.seat {
-                refuse(cell, "one of its CPUs did not come up");
+            match cpu.seat {
+                Some(Seat { cell, .. }) => refuse(
+                    cell,
+                    format_args!(
+                        "CPU {index} did not come up, the firmware's answer was {result}: give the cell another"
+                    ),
+                ),
+                None => log::warn!("CPU {index} did not come up, the firmware's answer was {result}"),
             }
         }
     }
@@ -250,10 +254,10 @@ fn try_start(seat: Seat) {
 }
 
 /// Keeps a cell from starting.
-fn refuse(cell: &Cell, why: &str) {
+fn refuse(cell: &'static Cell, why: impl Display) {
     if cell.change(State::Ready, State::Refused) {
-        console::event!("event=cell-refused cell={} reason=\"{why}\"", cell.name);
-        note_end();
+        console::farewell!(cell, "event=cell-refused cell={} reason=\"{why}\"", cell.name);
+        note_end(cell);
     }
 }
 
@@ -267,9 +271,9 @@ fn route(seat: Seat) {
 }
 
 /// Notes that a cell has ended; with the last one the board is idle.
-pub fn note_end() {
+pub fn note_end(cell: &'static Cell) {
     if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
-        console::event!("event=idle reason=\"no cell is running any more\"");
+        console::farewell!(cell, "event=idle reason=\"no cell is running any more\"");
         console::finish();
     }
 }

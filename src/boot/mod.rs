@@ -3,13 +3,14 @@
 //! `entry.S` does the work before Rust; this file gives it its constants and receives control. Where boot ends early, a
 //! sentence on the UART says why; a [`Reason`] is left behind in any case. DDI 0487 D1.2 (exception levels).
 
-use crate::el2;
 use crate::memory::layout;
 use crate::memory::map::{self, Use};
+use crate::{console, el2, panic};
 use aarch64_cpu::registers as arch;
 use address::{Address, PhysAddr, Region};
 use alloc::format;
 use alloc::string::String;
+use board::BoardError;
 use controls::Features;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -19,6 +20,9 @@ use tock_registers::interfaces::Readable;
 
 /// `SCTLR_EL2.{M, C, I}`: off until the tables stand.
 const SCTLR_MMU_AND_CACHES: u64 = 1 << 0 | 1 << 2 | 1 << 12;
+
+/// The most bytes of a device tree. Linux allows 2 MiB, but QEMU doubles its own of 1 MiB once it comes by `-dtb`.
+const MAX_TREE: u64 = 16 << 20;
 
 /// The level-3 descriptor of a page with these attributes, less its address.
 const fn el2_page(attributes: Attributes) -> u64 {
@@ -88,7 +92,7 @@ pub fn tree(loaded: Loaded) -> Result<&'static [u8], Reason> {
     }
     let header = Region::new(loaded.tree, 40).and_then(|region| bytes(region).ok()).ok_or(none)?;
     let size = tree::size_of(header).ok_or(none)?;
-    let region = Region::new(loaded.tree, size.into()).ok_or(Reason::BadTree)?;
+    let region = Region::new(loaded.tree, size.into()).filter(|tree| tree.size() <= MAX_TREE).ok_or(Reason::BadTree)?;
     bytes(region).map_err(|_| Reason::BadTree)
 }
 
@@ -98,6 +102,15 @@ pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
     let pointer = layout::pointer(region.base().get());
     // SAFETY: mapped readable above, and the plan keeps it from every cell (`Footprint`); nobody writes it again.
     Ok(unsafe { core::slice::from_raw_parts(pointer, layout::bytes(region.size())) })
+}
+
+/// Ends boot where the tree describes no board: in a sentence if it tells at least of a UART.
+pub fn no_board(loaded: Loaded, blob: &[u8], error: &BoardError) -> ! {
+    let Some(stdout) = board::stdout(blob) else { halt(Reason::BadTree) };
+    console::init(Some(&stdout));
+    panic::halt(loaded.at_el2().err().unwrap_or_else(|| {
+        format!("{error}: Cellwall cannot run on this board, or the loader gave another board's device tree")
+    }))
 }
 
 /// Takes over from `entry.S`, on the boot stack, MMU on; `level` is `CurrentEL` as it was at entry.

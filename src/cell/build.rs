@@ -3,6 +3,7 @@
 
 use super::load::Images;
 use super::{Cell, State, Vcpu};
+use crate::console::event;
 use crate::gic::Gic;
 use crate::memory::map::{self, Tables};
 use alloc::boxed::Box;
@@ -13,14 +14,15 @@ use board::Board;
 use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 use manifest::Bundle;
-use plan::{SealedCell, SealedPlan};
+use plan::{SealedCell, SealedPlan, VirtualGic};
 use spin::mutex::TicketMutex;
 use stage2::{Kind, Rights, Stage2};
-use vgic::{Config, Inbox, Vgic, WORDS};
+use vgic::{Config, Inbox, Version, Vgic, WORDS};
 use vpsci::Power;
 use vuart::Uart;
 
-/// Builds every cell of the plan.
+/// Builds every cell of the plan; one that cannot be is refused and the others go on.
+#[inline(never)]
 pub fn build_all(
     board: &'static Board<'static>,
     bundle: &'static Bundle<'static>,
@@ -29,19 +31,26 @@ pub fn build_all(
 ) -> Result<&'static [Cell], String> {
     let mut cells = Vec::with_capacity(plan.cells().len());
     for sealed in plan.cells() {
-        let cell = build(board, bundle, plan, sealed, gic).map_err(|error| format!("cell {}: {error}", sealed.name))?;
-        cells.push(cell);
+        if let Err(why) = build(board, bundle, plan, sealed, gic, &mut cells) {
+            event!("event=cell-refused cell={} reason=\"{why}\"", sealed.name);
+        }
+    }
+    if cells.is_empty() {
+        return Err("no cell is left to run".into());
     }
     Ok(Box::leak(cells.into_boxed_slice()))
 }
 
+/// Builds one cell at the end of `cells`: some ten kilobytes that are made where they stay.
+#[inline(never)]
 fn build(
     board: &'static Board<'static>,
     bundle: &'static Bundle<'static>,
     plan: &'static SealedPlan<'static>,
     sealed: &'static SealedCell<'static>,
     gic: &'static Gic,
-) -> Result<Cell, String> {
+    cells: &mut Vec<Cell>,
+) -> Result<(), String> {
     let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
     let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
     let initrd = spec.initrd.map(|initrd| image(initrd.name)).transpose()?;
@@ -55,7 +64,7 @@ fn build(
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
         if !gic.knows(cpu) {
-            return Err(format!("CPU {cpu} has no GIC redistributor"));
+            return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
         }
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
         vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new() });
@@ -63,7 +72,7 @@ fn build(
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
     }
-    Ok(Cell {
+    cells.push(Cell {
         name: sealed.name,
         index: sealed.index,
         sealed,
@@ -74,6 +83,7 @@ fn build(
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: Ring::new(),
+        farewell: Ring::new(),
         input: Ring::new(),
         wants_room: AtomicBool::new(false),
         attention: AtomicU32::new(0),
@@ -82,13 +92,19 @@ fn build(
         active: AtomicUsize::new(0),
         images,
         state: AtomicU8::new(State::Ready as u8),
-    })
+    });
+    Ok(())
 }
 
 /// Builds the tables from nothing but the sealed plan.
 fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
     let ram = sealed.ram.iter().map(|run| (run.ipa, run.pa, Kind::Ram(Rights::RWX)));
-    let devices = sealed.mmio.iter().map(|run| (run.ipa, run.pa, Kind::Device));
+    // On GICv2 the virtual CPU interface stands where the guest looks for the physical one.
+    let interface = match sealed.gic {
+        VirtualGic::V2 { cpu, .. } => Some(cpu),
+        VirtualGic::V3 { .. } => None,
+    };
+    let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, Kind::Device));
     Stage2::build(&mut Tables, sealed.cpus.len(), ram.chain(devices))
         .map_err(|error| format!("its stage-2 tables cannot be built ({error:?}); EL2's pool may be too small"))
 }
@@ -96,8 +112,7 @@ fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
 /// Makes the EL2 tables through which its RAM is filled, now or at a restart, so that filling allocates nothing.
 fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
     for run in &sealed.ram {
-        map::reserve(run.pa)
-            .map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error:?})", run.pa))?;
+        map::reserve(run.pa).map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error:?})", run.pa))?;
     }
     Ok(())
 }
@@ -105,6 +120,10 @@ fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
 fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
     let (list_registers, priority_bits) = gic.virtual_interface();
     let mut config = Config {
+        version: match sealed.gic {
+            VirtualGic::V2 { .. } => Version::V2,
+            VirtualGic::V3 { .. } => Version::V3,
+        },
         vcpus: sealed.cpus.len(),
         lines: gic.lines(),
         priority_bits,

@@ -3,8 +3,8 @@
 //! DDI 0487 D1.3.1 (reset values a kernel may rely on: design.md §3 "At entry"); `controls` says why each bit is what it is.
 
 use super::vcpu::Seat;
-use crate::el2::sysreg as reg;
 use crate::el2::cache::Hardware;
+use crate::el2::sysreg as reg;
 use crate::el2::{barrier, fp, timer};
 use crate::smp;
 use aarch64_cpu::registers as arch;

@@ -15,6 +15,7 @@ pub use load::load;
 pub use stop::{Reason, leave, retire, stop};
 pub use vcpu::{Seat, Vcpu};
 
+use crate::console::LogRing;
 use crate::gic::lines::Lines;
 use address::{Address, Ipa, PhysAddr};
 use alloc::vec::Vec;
@@ -89,6 +90,8 @@ pub struct Cell {
     pub uart: TicketMutex<Uart>,
     /// Bytes for the console: written under `uart`'s lock, read by the service CPU.
     pub output: Ring<OUTPUT_BYTES>,
+    /// Why it ended: shown by the service CPU after all of `output`.
+    pub farewell: LogRing,
     /// Bytes from the console: written by the service CPU, read under `uart`'s lock.
     pub input: Ring<INPUT_BYTES>,
     /// The guest found `output` full and wants to hear of room.

@@ -2,7 +2,7 @@
 
 use super::vcpu::Seat;
 use super::{Cell, State};
-use crate::console::event;
+use crate::console::farewell;
 use crate::el2::timer;
 use crate::smp;
 use core::fmt;
@@ -35,7 +35,8 @@ impl fmt::Display for Reason<'_> {
 pub fn stop(seat: Seat, reason: &Reason) -> ! {
     let Seat { cell, vcpu } = seat;
     if cell.change(State::Running, State::Stopping) {
-        event!(
+        farewell!(
+            cell,
             "event=cell-stopped cell={} reason=\"{reason}\" vcpu={} pc={:#x}",
             cell.name,
             vcpu.index,
@@ -65,7 +66,7 @@ pub fn retire(cell: &'static Cell) {
         return;
     }
     if cell.state() == State::Running && cell.power.all_off() && cell.change(State::Running, State::Stopping) {
-        event!("event=cell-stopped cell={} reason=\"{}\"", cell.name, Reason::AllOff);
+        farewell!(cell, "event=cell-stopped cell={} reason=\"{}\"", cell.name, Reason::AllOff);
     }
     if !cell.change(State::Stopping, State::Stopped) {
         return;
@@ -76,5 +77,5 @@ pub fn retire(cell: &'static Cell) {
             lines.gic.quiet(interrupt.intid);
         }
     }
-    smp::note_end();
+    smp::note_end(cell);
 }

@@ -11,7 +11,7 @@ pub use service::{finish, interrupt, open, output_waits, serve, wire};
 
 use crate::smp;
 use crate::uart::Uart;
-use board::Board;
+use board::Device;
 use console::Ring;
 use core::fmt::{self, Write};
 use spin::Once;
@@ -22,8 +22,8 @@ pub type LogRing = Ring<1024>;
 static UART: Once<Uart> = Once::new();
 
 /// Finds the UART EL2 owns.
-pub fn init(board: &Board) {
-    if let Some(uart) = board.stdout.and_then(|index| board.devices.get(index)).and_then(Uart::probe) {
+pub fn init(stdout: Option<&Device>) {
+    if let Some(uart) = stdout.and_then(Uart::probe) {
         UART.call_once(|| uart);
     }
     let _ = log::set_logger(&Logger);
@@ -36,13 +36,22 @@ macro_rules! event {
 }
 pub(crate) use event;
 
+/// Writes the line that tells a cell's end, behind everything the cell itself has written.
+macro_rules! farewell {
+    ($cell:expr, $($argument:tt)+) => { $crate::console::say_into(&$cell.farewell, format_args!($($argument)+)) };
+}
+pub(crate) use farewell;
+
+/// Leaves a line for the service CPU in a ring of which the caller is the only producer.
+pub fn say_into(ring: &'static LogRing, line: fmt::Arguments<'_>) {
+    let _ = writeln!(Lines(ring), "{line}");
+    output_waits(true);
+}
+
 /// Writes a line of EL2's own.
 pub fn say(line: fmt::Arguments<'_>) {
     match smp::try_this() {
-        Some(cpu) => {
-            let _ = writeln!(Lines(&cpu.log), "{line}");
-            output_waits(true);
-        }
+        Some(cpu) => say_into(&cpu.log, line),
         None => say_now(line),
     }
 }

@@ -20,8 +20,8 @@ const SEND: usize = 128;
 const RECEIVE: usize = 32;
 /// Lines of the monitor's answers wait here.
 static MONITOR: console::Ring<4096> = console::Ring::new();
-/// Cells, CPUs' logs and the monitor.
-const SOURCES: usize = 8 + 8 + 1;
+/// Cells, their ends, CPUs' logs and the monitor.
+const SOURCES: usize = 8 + 8 + 8 + 1;
 /// How long an unfinished line is held back.
 const HOLD_MS: u64 = 10;
 
@@ -55,6 +55,7 @@ struct Desk {
 /// A ring with the name its lines carry.
 enum Line {
     Cell(&'static Cell),
+    Farewell(&'static Cell),
     Log(&'static LogRing),
     Monitor,
 }
@@ -63,13 +64,15 @@ impl Source for Line {
     fn name(&self) -> &str {
         match self {
             Self::Cell(cell) => cell.name,
-            Self::Log(_) | Self::Monitor => "cellwall",
+            Self::Farewell(_) | Self::Log(_) | Self::Monitor => "cellwall",
         }
     }
 
     fn pop(&self) -> Option<u8> {
         match self {
             Self::Cell(cell) => cell.output.pop(),
+            Self::Farewell(cell) if cell.output.is_empty() => cell.farewell.pop(),
+            Self::Farewell(_) => None,
             Self::Log(ring) => ring.pop(),
             Self::Monitor => MONITOR.pop(),
         }
@@ -158,10 +161,11 @@ pub fn serve(tick: bool) {
 impl Desk {
     /// Sends what there is, as far as UART and bound allow.
     fn send(&mut self, uart: Uart) -> Progress {
-        let cells = cell::all().iter().map(Line::Cell);
+        let cells = cell::all().iter().take(8).map(Line::Cell);
+        let ends = cell::all().iter().take(8).map(Line::Farewell);
         let logs = smp::all().iter().map(|cpu| Line::Log(&cpu.log));
         let mut sources = ArrayVec::<Line, SOURCES>::new();
-        for line in cells.take(8).chain(logs.take(8)).chain([Line::Monitor]) {
+        for line in cells.chain(ends).chain(logs.take(8)).chain([Line::Monitor]) {
             let _ = sources.try_push(line);
         }
         for _ in 0..SEND {

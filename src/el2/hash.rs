@@ -14,12 +14,17 @@ unsafe extern "C" {
     fn hash_sha256(state: *mut [u32; 8], blocks: u64, count: u64, constants: *const [u32; 64]);
 }
 
+/// Tells whether this CPU has what the field at `shift` of `ID_AA64ISAR0_EL1` names: SHA2 at 12, CRC32 at 16.
+fn has(shift: u32) -> bool {
+    arch::ID_AA64ISAR0_EL1.get().wrapping_shr(shift) & 0xf != 0
+}
+
 /// The CPU that loads a cell.
 pub struct Cpu;
 
 impl Hasher for Cpu {
     fn crc32(&self, bytes: &[u8]) -> u32 {
-        if arch::ID_AA64ISAR0_EL1.get() >> 16 & 0xf == 0 {
+        if !has(16) {
             return Software.crc32(bytes);
         }
         // SAFETY: hash.S: reads `bytes` and nothing else; the instructions are there.
@@ -27,7 +32,7 @@ impl Hasher for Cpu {
     }
 
     fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        if arch::ID_AA64ISAR0_EL1.get() >> 12 & 0xf == 0 {
+        if !has(12) {
             return Software.sha256(bytes);
         }
         let mut state = FIRST;

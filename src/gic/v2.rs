@@ -114,14 +114,15 @@ impl V2 {
     #[inline]
     pub fn send(self, targets: u64, intid: u32) {
         barrier::complete();
-        self.control.SGIR.set(((targets & 0xff) << 16) as u32 | intid & 0xf);
+        let list = (targets & 0xff) as u32;
+        self.control.SGIR.set(list << 16 | intid & 0xf);
     }
 }
 
 /// A list register from the form of `ICH_LR<n>_EL2` to that of `GICH_LR<n>` (IHI 0048 5.3.1).
 #[inline]
 pub fn pack(lr: u64) -> u32 {
-    let field = |shift: u32, mask: u64| (lr >> shift & mask) as u32;
+    let field = |shift: u32, mask: u64| (lr >> shift & mask & 0xffff_ffff) as u32;
     let (state, hw, group, priority) = (field(62, 3), field(61, 1), field(60, 1), field(51, 0x1f));
     // HW: the physical id; else the EOI bit above the sender of an SGI.
     let physical = if hw == 1 { field(32, 0x3ff) } else { field(41, 1) << 9 | field(32, 7) };

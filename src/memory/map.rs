@@ -43,14 +43,14 @@ impl TableMemory for Tables {
         pool::frame()
     }
 
-    #[inline(always)]
+    #[inline]
     fn read(&self, table: PhysAddr, index: usize) -> u64 {
         let Some(entry) = entry(table, index) else { return 0 };
         // SAFETY: `entry` lies in EL2's own image or pool, aligned; hardware walkers only read it.
         unsafe { entry.read_volatile() }
     }
 
-    #[inline(always)]
+    #[inline]
     fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
         if let Some(entry) = entry(table, index) {
             // SAFETY: as above; the caller is the only writer (`ROOT` or boot's single thread).
@@ -59,8 +59,8 @@ impl TableMemory for Tables {
     }
 }
 
-#[inline(always)]
 /// Returns where a descriptor lies; nothing for what is not EL2's own memory.
+#[inline]
 fn entry(table: PhysAddr, index: usize) -> Option<*mut u64> {
     let page = layout::linked(table)?;
     let offset = ((index & 0x1ff) as u64) << 3;

@@ -52,7 +52,8 @@ unsafe impl GlobalAlloc for Pool {
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let mut free = self.0.lock();
         let start = old.addr();
-        if start.wrapping_add(layout.size()) == free.low && start.checked_add(size).is_some_and(|end| end <= free.high) {
+        if start.wrapping_add(layout.size()) == free.low && start.checked_add(size).is_some_and(|end| end <= free.high)
+        {
             free.low = start.wrapping_add(size);
             return old;
         }

@@ -3,7 +3,7 @@
 use super::Frame;
 use crate::cell::{Cell, Seat};
 use crate::console;
-use crate::trap::irq;
+use crate::trap::{irq, register};
 use address::{Address, Ipa, Region};
 use core::sync::atomic::Ordering;
 use plan::VirtualGic;
@@ -26,13 +26,14 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
         let offset = ipa.get().wrapping_sub(region.base().get());
         (offset < region.size()).then_some(offset)
     };
-    if let VirtualGic::V3 { distributor, redistributors } = cell.sealed.gic {
-        if let Some(offset) = offset(distributor) {
-            return Some(Device::Distributor(offset));
-        }
-        if let Some(offset) = offset(redistributors) {
-            return Some(Device::Redistributor((offset / REDISTRIBUTOR) as usize, offset % REDISTRIBUTOR));
-        }
+    let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = cell.sealed.gic;
+    if let Some(offset) = offset(distributor) {
+        return Some(Device::Distributor(offset));
+    }
+    if let VirtualGic::V3 { redistributors, .. } = cell.sealed.gic
+        && let Some(offset) = offset(redistributors)
+    {
+        return Some(Device::Redistributor((offset / REDISTRIBUTOR) as usize, offset % REDISTRIBUTOR));
     }
     cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart)
 }
@@ -88,6 +89,10 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
 fn store(seat: Seat, device: &Device, size: u32, value: u64) {
     let Seat { cell, vcpu } = seat;
     match *device {
+        Device::Distributor(vgic::SGIR) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
+            let value = (value & 0xffff_ffff) as u32;
+            register::send(seat, vgic::sgir(value, vcpu.index, cell.vcpus.len()));
+        }
         Device::Distributor(offset) => {
             let kicks = persist(seat, || {
                 let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;

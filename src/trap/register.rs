@@ -32,11 +32,11 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
 
 /// Posts an SGI to each of its targets; who had nothing waiting is kicked.
 #[inline]
-fn send(seat: Seat, sgi: Sgi) {
+pub(super) fn send(seat: Seat, sgi: Sgi) {
     let mut kicks = 0;
     for vcpu in &seat.cell.vcpus {
         let bit = vcpu.bit();
-        if sgi.targets & bit != 0 && vcpu.inbox.post(sgi.bit) {
+        if sgi.targets & bit != 0 && vcpu.inbox.post(sgi) {
             kicks |= bit;
         }
     }

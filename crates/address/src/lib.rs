@@ -209,7 +209,7 @@ mod tests {
             let x = Region::new(PhysAddr::at(a), n).ok_or(()).map_err(|()| TestCaseError::fail("region"))?;
             let y = Region::new(PhysAddr::at(b), m).ok_or(()).map_err(|()| TestCaseError::fail("region"))?;
             prop_assert_eq!(x.overlaps(y), x.intersection(y).is_some());
-            prop_assert_eq!(x.overlaps(y), (a..a + n).any(|i| y.contains(PhysAddr::at(i))));
+            prop_assert_eq!(x.overlaps(y), (a..a.saturating_add(n)).any(|i| y.contains(PhysAddr::at(i))));
         }
     }
 }

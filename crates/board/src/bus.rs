@@ -7,7 +7,7 @@ use crate::node::Node;
 use address::{Address, PhysAddr, Region};
 use alloc::string::String;
 use alloc::vec::Vec;
-use tree::{NodeId, cells};
+use tree::{Known, NodeId};
 
 /// How many cells an address and a size of `reg` take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,12 @@ pub(crate) fn entries<const N: usize>(bytes: &[u8], widths: [u32; N]) -> Option<
         return None;
     }
     Some(bytes.chunks_exact(stride).map(move |entry| {
-        let mut words = cells(entry);
-        widths.map(|width| words.by_ref().take(width as usize).fold(0, |sum, word| sum << 32 | u64::from(word)))
+        let mut rest = entry.as_chunks().0;
+        widths.map(|width| {
+            let (words, behind) = rest.split_at_checked(width as usize).unwrap_or_default();
+            rest = behind;
+            words.iter().fold(0, |sum, word| sum << 32 | u64::from(u32::from_be_bytes(*word)))
+        })
     }))
 }
 
@@ -67,9 +71,13 @@ pub(crate) fn translate(buses: &[Bus<'_>], base: u64, size: u64) -> Option<Regio
 /// Reads the `reg` of `node` as regions of the CPU's address space; what is empty or not passed on is left out.
 /// Nothing where it does not come out even.
 pub(crate) fn regions(buses: &[Bus<'_>], node: &Node<'_>) -> Option<Vec<Region<PhysAddr>>> {
-    let Some(reg) = node.reg else {
+    let Some(reg) = node.get(Known::Reg) else {
         return Some(Vec::new());
     };
     let cells = buses.last()?.cells;
-    Some(entries(reg, [cells.address, cells.size])?.filter_map(|[base, size]| translate(buses, base, size)).collect())
+    let mut regions = Vec::new();
+    for [base, size] in entries(reg, [cells.address, cells.size])? {
+        regions.extend(translate(buses, base, size));
+    }
+    Some(regions)
 }

@@ -7,7 +7,7 @@ use crate::node::Node;
 use crate::{BoardError, Cpu, Start, malformed};
 use address::PhysAddr;
 use alloc::vec::Vec;
-use tree::{NodeId, Tree};
+use tree::{Known, NodeId, Tree};
 
 /// More than any GIC routes to by affinity levels 0 and 1 alone.
 const MAX_CPUS: usize = 512;
@@ -23,7 +23,7 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, BoardError> {
         if !node.is_type("cpu") {
             continue;
         }
-        let reg = node.reg.and_then(|reg| entries(reg, [cells.address])?.next());
+        let reg = node.get(Known::Reg).and_then(|reg| entries(reg, [cells.address])?.next());
         let [mpidr] = reg.ok_or_else(|| malformed(tree, id, "reg"))?;
         if cpus.len() >= MAX_CPUS || cpus.iter().any(|cpu| cpu.mpidr == mpidr) {
             return Err(malformed(tree, id, "reg"));

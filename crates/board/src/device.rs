@@ -7,11 +7,11 @@
 use crate::bus::{Bus, Cells, entries, regions, translate};
 use crate::interrupt::Controller;
 use crate::node::Node;
-use crate::{BoardError, Conduit, Device, Gic, Timers, gic, malformed, memory, no_dma};
+use crate::{BoardError, Conduit, Device, Gic, Timers, gic, malformed, memory};
 use address::{PhysAddr, Region};
 use alloc::string::String;
 use alloc::vec::Vec;
-use tree::{NodeId, Tree, cells};
+use tree::{Known, NodeId, Tree, cells};
 
 /// How many buses may stand between the root and a device.
 const MAX_BUSES: usize = 16;
@@ -27,8 +27,9 @@ const UARTS: [&str; 6] =
 #[derive(Default)]
 pub(crate) struct Found<'a> {
     pub(crate) ram: Vec<Region<PhysAddr>>,
-    pub(crate) gic: Option<Gic>,
-    pub(crate) timers: Option<Timers>,
+    /// What is wrong with these two waits for the end of the walk, which finds the UART to say it on.
+    pub(crate) gic: Option<Result<Gic, BoardError>>,
+    pub(crate) timers: Option<Result<Timers, BoardError>>,
     pub(crate) psci: Option<Conduit>,
     pub(crate) devices: Vec<Device<'a>>,
 }
@@ -36,7 +37,7 @@ pub(crate) struct Found<'a> {
 /// Walks the tree.
 pub(crate) fn survey<'a>(tree: &Tree<'a>) -> Result<Found<'a>, BoardError> {
     let controller = gic::find(tree)?;
-    let mut found = Found::default();
+    let mut found = Found { devices: Vec::with_capacity(tree.nodes().len()), ..Found::default() };
     let root = Node::of(tree, NodeId::ROOT);
     let mut buses = Vec::with_capacity(MAX_BUSES);
     buses.push(Bus {
@@ -66,7 +67,7 @@ pub(crate) fn survey<'a>(tree: &Tree<'a>) -> Result<Found<'a>, BoardError> {
 
 /// Returns what the interrupts of `node` and of those below it go to.
 fn resolve(tree: &Tree<'_>, node: &Node<'_>, inherited: Option<NodeId>) -> Option<NodeId> {
-    node.interrupt_parent.map_or(inherited, |phandle| tree.by_phandle(cells(phandle).next()?))
+    node.get(Known::InterruptParent).map_or(inherited, |phandle| tree.by_phandle(cells(phandle).next()?))
 }
 
 impl<'a> Found<'a> {
@@ -82,12 +83,12 @@ impl<'a> Found<'a> {
             return Ok(None);
         };
         let top = buses.len() == 1;
-        if top && NO_DEVICES.contains(&tree.name(id)) {
+        if top && NO_DEVICES.iter().any(|none| *none == tree.name(id)) {
             return Ok(None);
         }
         let node = Node::of(tree, id);
         if id == controller.node {
-            self.gic = Some(gic::gic(tree, controller, &node, buses)?);
+            self.gic = Some(gic::gic(tree, controller, &node, buses));
             return Ok(None);
         }
         if top && node.is_type("memory") {
@@ -95,8 +96,8 @@ impl<'a> Found<'a> {
             return Ok(None);
         }
         let parent = resolve(tree, &node, bus.interrupt_parent);
-        if node.reg.is_none() && gic::is_timer(&node) {
-            self.timers = Some(gic::timers(tree, controller, id, &node, parent)?);
+        if node.get(Known::Reg).is_none() && gic::is_timer(&node) {
+            self.timers = Some(gic::timers(tree, controller, id, &node, parent));
             return Ok(None);
         }
         if top && tree.name(id) == "psci" {
@@ -108,8 +109,8 @@ impl<'a> Found<'a> {
             return Ok(None);
         }
         let pci = node.is_type("pci");
-        let opens = if pci { None } else { node.ranges };
-        if node.reg.is_none() && opens.is_none() {
+        let opens = if pci { None } else { node.get(Known::Ranges) };
+        if node.get(Known::Reg).is_none() && opens.is_none() {
             return Ok(None);
         }
         let path = path_below(bus, tree.name(id));
@@ -117,7 +118,7 @@ impl<'a> Found<'a> {
             self.device(tree, controller, buses, id, &node, path)?;
             return Ok(None);
         };
-        if node.reg.is_some() {
+        if node.get(Known::Reg).is_some() {
             self.device(tree, controller, buses, id, &node, path.clone())?;
         }
         let (cells, parent_address) = (node.cells(), bus.cells.address);
@@ -141,17 +142,15 @@ impl<'a> Found<'a> {
         let inherited = buses.last().and_then(|bus| bus.interrupt_parent);
         let parent = resolve(tree, node, inherited);
         let interrupts = controller.of(tree, node, parent).map_err(|property| malformed(tree, id, property))?;
-        let compatible = node.compatible();
         self.devices.push(Device {
             node: id,
             path,
-            compatible,
+            compatible: node.compatible(),
             regions,
             windows: windows(buses, node).ok_or_else(|| malformed(tree, id, "ranges"))?,
             interrupts,
             disabled: node.disabled(),
-            iommu: node.iommu,
-            no_dma: no_dma::is_reviewed(compatible),
+            iommu: node.iommu(),
         });
         Ok(())
     }
@@ -159,7 +158,7 @@ impl<'a> Found<'a> {
 
 /// Reads the windows of a PCI host bridge: PCI address (space and 64 bits), CPU address, size.
 fn windows(buses: &[Bus<'_>], node: &Node<'_>) -> Option<Vec<Region<PhysAddr>>> {
-    let (Some(ranges), true) = (node.ranges, node.is_type("pci")) else {
+    let (Some(ranges), true) = (node.get(Known::Ranges), node.is_type("pci")) else {
         return Some(Vec::new());
     };
     let (Cells { size, .. }, parent) = (node.cells(), buses.last()?.cells.address);

@@ -6,7 +6,7 @@ use crate::node::{Node, small};
 use crate::{BoardError, Gic, Timers, malformed};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{NodeId, Tree};
+use tree::{Known, NodeId, Tree};
 
 const V2: [&str; 5] = ["arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic", "arm,cortex-a9-gic", "arm,tc11mp-gic"];
 const V3: &str = "arm,gic-v3";
@@ -15,13 +15,16 @@ const TIMER: [&str; 2] = ["arm,armv8-timer", "arm,armv7-timer"];
 /// PPI 9: what the bindings' examples, the SBSA and every board of platforms/ use.
 const MAINTENANCE: u32 = 25;
 
-/// Finds the GIC's node.
+/// Finds the GIC's node; without one the root stands in, to which no interrupt goes.
 pub(crate) fn find(tree: &Tree<'_>) -> Result<Controller, BoardError> {
     let is_gic = |id: &NodeId| {
-        tree.property(*id, "interrupt-controller").is_some()
+        tree.known(*id).any(|(name, _)| name == Known::InterruptController)
             && (tree.is_compatible(*id, &[V3]) || tree.is_compatible(*id, &V2))
     };
-    let node = tree.nodes().find(is_gic).ok_or(BoardError::Missing("GICv2 or GICv3"))?;
+    let node = tree.nodes().find(is_gic);
+    let Some(node) = node else {
+        return Ok(Controller { node: NodeId::ROOT, cells: 3, address_cells: 0 });
+    };
     let cells_of = |name| small(tree.property(node, name), 0);
     let cells = cells_of("#interrupt-cells");
     if cells < 3 {
@@ -40,7 +43,7 @@ pub(crate) fn gic(
     let id = controller.node;
     let bad = |property| move || malformed(tree, id, property);
     let mut frames = regions(buses, node).ok_or_else(bad("reg"))?.into_iter();
-    let lines = node.interrupts.map_or(Some(Vec::new()), |bytes| controller.decode_all(bytes));
+    let lines = node.get(Known::Interrupts).map_or(Some(Vec::new()), |bytes| controller.decode_all(bytes));
     let maintenance = lines.ok_or_else(bad("interrupts"))?.first().map_or(MAINTENANCE, |line| line.intid);
     let mut next = || frames.next().ok_or_else(bad("reg"));
     let distributor = next()?;
@@ -67,7 +70,7 @@ fn children(
     compatible: &str,
 ) -> Result<Vec<Region<PhysAddr>>, BoardError> {
     let mut found = Vec::new();
-    let Some(ranges) = node.ranges else {
+    let Some(ranges) = node.get(Known::Ranges) else {
         return Ok(found);
     };
     let Cells { address, size } = node.cells();
@@ -75,7 +78,8 @@ fn children(
         let child = Node::of(tree, id);
         if child.is_compatible(&[compatible]) && !child.disabled() {
             let bad = || malformed(tree, id, "reg");
-            let entries = crate::bus::entries(child.reg.ok_or_else(bad)?, [address, size]).ok_or_else(bad)?;
+            let entries =
+                crate::bus::entries(child.get(Known::Reg).ok_or_else(bad)?, [address, size]).ok_or_else(bad)?;
             let parent = buses.last().map_or(0, |bus| bus.cells.address);
             found.extend(entries.filter_map(|[base, length]| {
                 let base = crate::bus::step(ranges, [address, parent, size], base, length)?;

@@ -7,7 +7,7 @@
 use crate::Interrupt;
 use crate::node::{Node, small};
 use alloc::vec::Vec;
-use tree::{NodeId, Tree, cells};
+use tree::{Known, NodeId, Tree, cells};
 
 /// The tree's GIC node and how many cells its interrupts take, 3 at least.
 #[derive(Clone, Copy)]
@@ -35,7 +35,11 @@ impl Controller {
         if bytes.len().checked_rem(stride)? != 0 {
             return None;
         }
-        bytes.chunks_exact(stride).map(|one| decode(cells(one))).collect()
+        let mut lines = Vec::with_capacity(bytes.len().checked_div(stride)?);
+        for one in bytes.chunks_exact(stride) {
+            lines.push(decode(cells(one))?);
+        }
+        Some(lines)
     }
 
     /// Reads the interrupts of `node`, whose interrupts go to `parent` unless it says otherwise.
@@ -46,12 +50,12 @@ impl Controller {
         node: &Node<'_>,
         parent: Option<NodeId>,
     ) -> Result<Vec<Interrupt>, &'static str> {
-        let mut found = match (node.interrupts_extended, node.interrupts) {
+        let mut found = match (node.get(Known::InterruptsExtended), node.get(Known::Interrupts)) {
             (Some(extended), _) => self.extended(tree, extended).ok_or("interrupts-extended")?,
             (None, Some(plain)) if parent == Some(self.node) => self.decode_all(plain).ok_or("interrupts")?,
             _ => Vec::new(),
         };
-        if let Some(map) = node.interrupt_map {
+        if let Some(map) = node.get(Known::InterruptMap) {
             self.mapped(tree, node, map, &mut found).ok_or("interrupt-map")?;
         }
         Ok(found)
@@ -76,7 +80,8 @@ impl Controller {
 
     /// Adds what the entries of a bus's `interrupt-map` lead to, each interrupt once.
     fn mapped(self, tree: &Tree<'_>, node: &Node<'_>, map: &[u8], found: &mut Vec<Interrupt>) -> Option<()> {
-        let child = small(node.address_cells, 2).checked_add(small(node.interrupt_cells, 1))? as usize;
+        let child =
+            small(node.get(Known::AddressCells), 2).checked_add(small(node.get(Known::InterruptCells), 1))? as usize;
         let mut words = cells(map);
         while words.len() > 0 {
             words = skip(words, child);

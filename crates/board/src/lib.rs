@@ -177,8 +177,14 @@ pub struct Device<'a> {
     pub disabled: bool,
     /// Behind an IOMMU: it, or the bus it bridges to, has `iommus` or `iommu-map`.
     pub iommu: bool,
-    /// Its first `compatible` is in the reviewed list of devices that master no DMA.
-    pub no_dma: bool,
+}
+
+impl Device<'_> {
+    /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
+    #[must_use]
+    pub fn no_dma(&self) -> bool {
+        no_dma::is_reviewed(self.compatible)
+    }
 }
 
 impl<'a> Board<'a> {
@@ -191,8 +197,8 @@ impl<'a> Board<'a> {
         let cpus = cpu::cpus(&tree)?;
         let reserved = memory::reserved(&tree)?;
         let found = device::survey(&tree)?;
-        let gic = found.gic.ok_or(BoardError::Missing("GIC the CPUs can reach"))?;
-        let timers = found.timers.ok_or(BoardError::Missing("generic timer"))?;
+        let gic = found.gic.ok_or(BoardError::Missing("GICv2 or GICv3"))??;
+        let timers = found.timers.ok_or(BoardError::Missing("generic timer"))??;
         if found.ram.is_empty() {
             return Err(BoardError::Missing("RAM"));
         }
@@ -217,6 +223,15 @@ impl<'a> Board<'a> {
     pub fn device(&self, path: &str) -> Option<usize> {
         device::of_node(&self.devices, self.tree.find(path)?)
     }
+}
+
+/// Finds the UART of a tree that is well-formed but no board, for whoever must say so.
+#[must_use]
+pub fn stdout(blob: &[u8]) -> Option<Device<'_>> {
+    let tree = Tree::parse(blob).ok()?;
+    let mut devices = device::survey(&tree).ok()?.devices;
+    let index = device::stdout(&tree, &devices)?;
+    Some(devices.swap_remove(index))
 }
 
 /// Reads where the loader put the initrd.

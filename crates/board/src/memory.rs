@@ -5,7 +5,7 @@ use crate::node::Node;
 use crate::{BoardError, Reserved, malformed};
 use address::{Address, PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{NodeId, Tree};
+use tree::{Known, NodeId, Tree};
 
 /// Reads the `reg` of `id` in `cells`, empty entries left out.
 fn banks(
@@ -35,7 +35,7 @@ pub(crate) fn ram(
     if node.disabled() {
         return Ok(());
     }
-    banks(tree, id, node.reg.unwrap_or_default(), cells, |bank| {
+    banks(tree, id, node.get(Known::Reg).unwrap_or_default(), cells, |bank| {
         ram.push(bank);
     })
 }
@@ -48,7 +48,7 @@ pub(crate) fn reserved<'a>(tree: &Tree<'a>) -> Result<Vec<Reserved<'a>>, BoardEr
         let cells = Node::of(tree, list).cells();
         for id in tree.children(list) {
             let node = Node::of(tree, id);
-            if let (Some(reg), false) = (node.reg, node.disabled()) {
+            if let (Some(reg), false) = (node.get(Known::Reg), node.disabled()) {
                 banks(tree, id, reg, cells, |region| {
                     reserved.push(Reserved { region, name: tree.name(id) });
                 })?;

@@ -74,6 +74,16 @@ fn what_a_board_cannot_be_without_is_named_when_it_is_missing() {
 }
 
 #[test]
+fn a_tree_that_is_no_board_still_tells_its_uart() {
+    for (from, to) in
+        [("memory\0", "xemory\0"), ("arm,armv8-timer\0", "arm,armv8-tixer\0"), ("arm,gic-v3\0", "arm,gic-v9\0")]
+    {
+        let tree = renamed(TREES[1], from, to);
+        assert_eq!(board::stdout(&tree).map(|uart| uart.compatible), Some("arm,pl011"));
+    }
+}
+
+#[test]
 fn a_malformed_property_is_named_with_its_node() {
     let error = Board::parse(&renamed(TREES[1], "#interrupt-cells", "#interruxt-cells")).unwrap_err();
     assert_eq!(error.to_string(), "the device tree's /intc@8000000 has a malformed `#interrupt-cells`");

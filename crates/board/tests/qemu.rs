@@ -47,7 +47,7 @@ fn both_gics_boards_have_the_same_cpus_ram_timers_and_uart() {
             (uart.regions.as_slice(), uart.interrupts.as_slice()),
             (&[region(0x900_0000, 0x1000)][..], &[level(33)][..])
         );
-        assert!(uart.no_dma && !uart.iommu && !uart.disabled);
+        assert!(uart.no_dma() && !uart.iommu && !uart.disabled);
         assert_eq!(board.device("serial0"), board.stdout);
     }
 }
@@ -97,7 +97,7 @@ fn virtio_slots_are_edge_triggered_and_may_master_dma() {
     let board = Board::parse(GICV3).unwrap();
     let slots = || board.devices.iter().filter(|device| device.compatible == "virtio,mmio");
     assert_eq!(slots().count(), 32);
-    assert!(slots().all(|slot| !slot.no_dma && !slot.iommu));
+    assert!(slots().all(|slot| !slot.no_dma() && !slot.iommu));
     let first = device(&board, "/virtio_mmio@a000000");
     assert_eq!(first.interrupts, [Interrupt { intid: 48, edge: true }]);
     assert_eq!(first.regions, [region(0xa00_0000, 0x200)]);
@@ -115,7 +115,7 @@ fn a_pci_bridge_has_its_configuration_space_windows_and_interrupts() {
     let mut lines = bridge.interrupts.clone();
     lines.sort();
     assert_eq!(lines, [level(35), level(36), level(37), level(38)]);
-    assert!(bridge.iommu && !bridge.no_dma);
+    assert!(bridge.iommu && !bridge.no_dma());
     assert!(!device(&Board::parse(GICV3).unwrap(), "/pcie").iommu);
     let smmu = device(&board, "/smmuv3@9050000");
     assert_eq!(smmu.interrupts.iter().map(|line| line.intid).collect::<Vec<_>>(), [106, 107, 108, 109]);
@@ -137,6 +137,6 @@ fn flash_is_a_device_of_two_regions_that_masters_no_dma() {
     let board = Board::parse(GICV2).unwrap();
     let flash = device(&board, "/flash@0");
     assert_eq!(flash.regions, [region(0, 0x400_0000), region(0x400_0000, 0x400_0000)]);
-    assert!(flash.no_dma && flash.interrupts.is_empty());
-    assert!(!device(&board, "/fw-cfg@9020000").no_dma);
+    assert!(flash.no_dma() && flash.interrupts.is_empty());
+    assert!(!device(&board, "/fw-cfg@9020000").no_dma());
 }

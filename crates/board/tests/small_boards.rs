@@ -231,7 +231,7 @@ fn only_the_most_specific_compatible_vouches_for_no_dma() {
         &nothing,
     );
     let board = Board::parse(&blob).unwrap();
-    let vouched = |path: &str| board.devices[board.device(path).unwrap()].no_dma;
+    let vouched = |path: &str| board.devices[board.device(path).unwrap()].no_dma();
     assert!(vouched("/soc/a@1") && !vouched("/soc/b@2"));
 }
 

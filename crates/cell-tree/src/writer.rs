@@ -89,7 +89,8 @@ impl<'n> Writer<'n> {
 
     /// Opens a property of `length` bytes.
     fn property(&mut self, name: &'n str, length: usize) {
-        let known = self.names.iter().find(|(known, _)| *known == name).map(|(_, offset)| *offset);
+        let known =
+            self.names.iter().find(|(known, _)| known.len() == name.len() && *known == name).map(|(_, offset)| *offset);
         let offset = known.unwrap_or_else(|| {
             let offset = count(self.strings.len());
             self.names.push((name, offset));
@@ -97,9 +98,8 @@ impl<'n> Writer<'n> {
             self.strings.push(0);
             offset
         });
-        for word in [3, count(length), offset] {
-            self.word(word);
-        }
+        let words = [3, count(length), offset].map(u32::to_be_bytes);
+        self.structure.extend_from_slice(words.as_flattened());
     }
 
     fn word(&mut self, word: u32) {
@@ -107,8 +107,8 @@ impl<'n> Writer<'n> {
     }
 
     fn pad(&mut self) {
-        let end = self.structure.len().next_multiple_of(4);
-        self.structure.resize(end, 0);
+        let lacking = self.structure.len().wrapping_neg() & 3;
+        self.structure.extend_from_slice([0; 3].get(..lacking).unwrap_or_default());
     }
 }
 

@@ -3,11 +3,12 @@
 //! Promises that each device has one owner; EL2 keeps the GIC, every SMMU and the console UART. Data comes from
 //! `Board::devices` and the plan's `devices`; it goes to the cells' maps and to the walls.
 
-use address::{PAGE_BYTES, PhysAddr, Region};
+use address::{Address, PAGE_BYTES, PhysAddr, Region};
 use alloc::{format, vec, vec::Vec};
 use board::{Board, Gic};
 use manifest::Manifest;
 
+use crate::sort::sort;
 use crate::{Finding, IPA_END, Key, Owner, dma, page, suggest, wall};
 
 /// What EL2 keeps to itself: whoever programs one of these decides where DMA goes.
@@ -142,6 +143,6 @@ fn spans(board: &Board<'_>) -> Vec<Span> {
     for (index, device) in board.devices.iter().enumerate() {
         device.regions.iter().chain(&device.windows).for_each(|&region| add(region, Some(index)));
     }
-    spans.sort_unstable_by_key(|span| (span.region.base(), span.device));
+    sort(&mut spans, |span| (span.region.base().get(), 0));
     spans
 }

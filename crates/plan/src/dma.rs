@@ -14,7 +14,7 @@ pub(crate) fn check(board: &Board<'_>, manifest: &Manifest<'_>, devices: &Device
     for (index, cell) in manifest.cells.iter().enumerate() {
         let (mut first, mut paths) = (None, Vec::new());
         for device in devices.of(index) {
-            if let Some(found) = board.devices.get(device).filter(|found| !found.no_dma) {
+            if let Some(found) = board.devices.get(device).filter(|found| !found.no_dma()) {
                 first = first.or(Some(device));
                 paths.push(found.path.as_str());
             }

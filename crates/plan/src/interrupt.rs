@@ -7,6 +7,7 @@ use alloc::{format, vec::Vec};
 use board::{Board, Interrupt};
 use manifest::Manifest;
 
+use crate::sort::sort;
 use crate::{Finding, Key, Owner, device::Devices};
 
 /// The first INTID that is no SGI and no PPI.
@@ -21,7 +22,7 @@ pub(crate) fn check(board: &Board<'_>, manifest: &Manifest<'_>, devices: &Device
             lines.extend(spis(&device.interrupts).map(|line| (line.intid, owner, index)));
         }
     }
-    lines.sort_unstable();
+    sort(&mut lines, |(intid, owner, _)| (u64::from(*intid), owner.rank()));
     let cell_name = |cell: usize| manifest.cells.get(cell).map_or("", |cell| cell.name);
     let path = |device: usize| board.devices.get(device).map_or("", |device| device.path.as_str());
     for pair in lines.windows(2) {

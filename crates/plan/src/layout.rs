@@ -11,6 +11,7 @@ use manifest::{Cell, Console, Manifest};
 
 use crate::device::Devices;
 use crate::memory::{BLOCK_BYTES, Bytes};
+use crate::sort::{ends, sort};
 use crate::{Class, Finding, Key, Mapping, Owner, SealedCell, VirtualGic, VirtualUart, cpu, interrupt};
 
 /// The room for a cell's tree.
@@ -53,7 +54,7 @@ fn lay<'a>(
         .filter_map(|&device| board.devices.get(device))
         .flat_map(|device| interrupt::spis(&device.interrupts))
         .collect();
-    interrupts.sort_unstable();
+    sort(&mut interrupts, |line| (line.intid.into(), line.edge.into()));
     interrupts.dedup_by_key(|line| line.intid);
     let gic = gic(&board.gic, cell.cpus.len())?;
     apart((index, cell), ram, &mmio, &gic, uart, out);
@@ -167,7 +168,7 @@ fn apart(
         frames.into_iter().map(|frame| (frame, Thing::Gic)).chain([(uart.map(|uart| uart.page), Thing::Uart)]);
     let all = runs.chain(pages).chain(emulated);
     let mut things: Vec<(Region<Ipa>, Thing)> = all.filter_map(|(region, thing)| Some((region?, thing))).collect();
-    things.sort_unstable();
+    sort(&mut things, |(region, _)| ends(*region));
     // A device on a page EL2 keeps has its finding already.
     let known = out.iter().any(|finding| finding.cell == Some(index) && finding.code == "E0313");
     let mut furthest: Option<(Region<Ipa>, Thing)> = None;

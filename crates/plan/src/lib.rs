@@ -96,6 +96,7 @@ mod memory;
 mod name;
 mod page;
 mod sealed;
+mod sort;
 mod suggest;
 mod wall;
 

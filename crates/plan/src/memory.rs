@@ -10,6 +10,7 @@ use board::{Board, Start};
 use core::fmt;
 use manifest::{Manifest, Memory};
 
+use crate::sort::{ends, sort};
 use crate::{Finding, Footprint, IPA_END, Key, Mapping};
 
 /// What one entry of a level 2 table maps: the largest block worth aligning to.
@@ -53,7 +54,7 @@ pub(crate) fn place(
             judge_fixed(name, (region, cell, index), &banks, &taken, out);
         }
     }
-    fixed.sort_unstable();
+    sort(&mut fixed, |(region, ..)| ends(*region));
     disjoint(manifest, &fixed, out);
     let lowest = banks.first().map_or(0, |bank| bank.base().get());
     let place = |(cell, wanted): (usize, &manifest::Cell<'_>)| {
@@ -123,7 +124,7 @@ pub(crate) fn banks(board: &Board<'_>) -> Vec<Region<PhysAddr>> {
         Region::from_ends(bank.base().align_up(PAGE_BYTES)?, bank.end().align_down(PAGE_BYTES))
     };
     let mut banks: Vec<_> = board.ram.iter().filter_map(whole).collect();
-    banks.sort_unstable();
+    sort(&mut banks, |bank| ends(*bank));
     banks.dedup_by(|next, last| {
         let joined = (next.base() <= last.end()).then(|| Region::from_ends(last.base(), last.end().max(next.end())));
         joined.flatten().map(|joined| *last = joined).is_some()

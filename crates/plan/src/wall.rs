@@ -37,6 +37,17 @@ pub enum Owner {
     Nobody,
 }
 
+impl Owner {
+    /// Cells first, in the manifest's order, then EL2.
+    pub(crate) fn rank(self) -> u64 {
+        match self {
+            Self::Cell(index) => index as u64,
+            Self::El2 => u64::MAX.wrapping_sub(1),
+            Self::Nobody => u64::MAX,
+        }
+    }
+}
+
 /// What an IPA outside a cell's map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outside<'p> {

@@ -174,7 +174,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
             assert!(devices.insert(index), "{} has two owners", device.path);
             assert!(!device.disabled);
             assert!(
-                device.no_dma
+                device.no_dma()
                     || said.dma == Dma::None
                     || said.dma == Dma::Trusted && said.memory.iter().all(|run| run.identity)
             );

@@ -6,8 +6,9 @@
 //! never in a panic and never in half a tree. The board's tree (crate `board`) and the bundle (a FIT, crate `manifest`)
 //! are both read through it.
 //!
-//! The walk is ours, not the `fdt` crate's, which was measured first: its fallible interface overflows on hostile
-//! headers, ends silently at depth 16 and at a cut, and passes every property twice. It stays as the tests' oracle.
+//! The `fdt` crate reads the header and finds the blocks, once their bounds are checked: it adds hostile offsets
+//! unchecked. The walk is ours: its own ends silently at depth 16 and at a cut, passes every property twice, and has no
+//! memory reservation block. It is also the tests' oracle.
 //!
 //! Format: Devicetree Specification v0.4, chapter 5.
 #![no_std]
@@ -16,6 +17,7 @@
 extern crate alloc;
 
 mod error;
+mod known;
 mod lookup;
 mod parse;
 mod value;
@@ -23,6 +25,7 @@ mod value;
 use alloc::vec::Vec;
 
 pub use error::TreeError;
+pub use known::Known;
 pub use parse::{MAX_DEPTH, size_of};
 pub use value::{any_string, cells, number, strings};
 
@@ -48,6 +51,8 @@ pub struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     /// Of all nodes, in the nodes' order.
     properties: Vec<Property<'a>>,
+    /// The strings block.
+    strings: &'a str,
     /// Who says which `phandle`, in tree order.
     phandles: Vec<(u32, NodeId)>,
     /// Address and size, as the memory reservation block has them.
@@ -68,7 +73,19 @@ struct Node<'a> {
 }
 
 /// A property: its name and its value.
-type Property<'a> = (&'a str, &'a [u8]);
+#[derive(Clone, Copy, Debug)]
+struct Property<'a> {
+    name: Name,
+    value: &'a [u8],
+}
+
+/// A name: where it stands in the strings block, and whether it is a known one.
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    offset: u32,
+    length: u16,
+    known: Option<Known>,
+}
 
 impl<'a> Tree<'a> {
     /// Returns the root.
@@ -84,7 +101,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Walks all nodes in pre-order, the root first.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
         (0..self.count()).map(NodeId)
     }
 
@@ -138,16 +155,31 @@ impl<'a> Tree<'a> {
 
     /// Walks the properties of `id` in tree order.
     pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
+        self.list(id).iter().map(|property| (self.text(property.name), property.value))
+    }
+
+    /// Walks those properties of `id` whose names are [`Known`], without comparing strings.
+    pub fn known(&self, id: NodeId) -> impl Iterator<Item = (Known, &'a [u8])> + '_ {
+        self.list(id).iter().filter_map(|property| Some((property.name.known?, property.value)))
+    }
+
+    fn list(&self, id: NodeId) -> &[Property<'a>] {
         let first = |index: u16| self.nodes.get(usize::from(index)).map(|node| usize::from(node.properties));
         let from = first(id.0).unwrap_or(self.properties.len());
         let to = first(id.0.saturating_add(1)).unwrap_or(self.properties.len());
-        self.properties.get(from..to).unwrap_or_default().iter().copied()
+        self.properties.get(from..to).unwrap_or_default()
     }
 
     /// Returns the value of property `name` of `id`.
     #[must_use]
     pub fn property(&self, id: NodeId, name: &str) -> Option<&'a [u8]> {
-        self.properties(id).find(|(key, _)| *key == name).map(|(_, value)| value)
+        let named = |it: &&Property<'a>| usize::from(it.name.length) == name.len() && self.text(it.name) == name;
+        self.list(id).iter().find(named).map(|property| property.value)
+    }
+
+    fn text(&self, name: Name) -> &'a str {
+        let start = name.offset as usize;
+        self.strings.get(start..start.saturating_add(name.length.into())).unwrap_or_default()
     }
 
     fn node(&self, id: NodeId) -> Option<&Node<'a>> {

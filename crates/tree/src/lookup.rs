@@ -27,8 +27,9 @@ impl Tree<'_> {
     #[must_use]
     pub fn child(&self, id: NodeId, name: &str) -> Option<NodeId> {
         let named = |child: &NodeId| {
-            let rest = self.name(*child).strip_prefix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@') && !name.contains('@'))
+            let whole = self.name(*child);
+            let end = whole.as_bytes().get(name.len()).copied().unwrap_or(b'@');
+            end == b'@' && whole.starts_with(name) && (whole.len() == name.len() || !name.contains('@'))
         };
         self.children(id).find(named)
     }

@@ -4,8 +4,9 @@
 //! Promises to read each byte of the structure block at most once and none behind it; what it has read is in the
 //! vectors of [`Tree`]. Every offset and length in the blob is an allegation and is bounded before it is used.
 
-use crate::{Node, NodeId, Tree, TreeError, cells};
+use crate::{Known, Name, Node, NodeId, Property, Tree, TreeError, cells};
 use alloc::vec::Vec;
+use fdt::Fdt;
 
 /// How deep nodes may nest.
 pub const MAX_DEPTH: usize = 64;
@@ -36,21 +37,25 @@ impl<'a> Tree<'a> {
         let blob = blob.get(..total as usize).ok_or(TreeError::Cut)?;
         let header = blob.get(..HEADER).ok_or(TreeError::Cut)?;
         let field = |index| cells(header).nth(index).unwrap_or(0);
-        let (structure, strings, reserved) = (field(2), field(3), field(4));
         if field(5) < 17 || field(6) > 17 {
             return Err(TreeError::Version { oldest: field(6) });
         }
-        let strings = blob.get(strings as usize..end(strings, field(8), blob)?).ok_or(TreeError::Cut)?;
-        let block = blob.get(structure as usize..end(structure, field(9), blob)?).ok_or(TreeError::Cut)?;
-        // QEMU's trees have a property in every 26 bytes and a node in every 120: room that seldom has to grow.
+        // The crate adds and slices unchecked.
+        inside(field(2), field(9), blob)?;
+        inside(field(3), field(8), blob)?;
+        let blocks = Fdt::new_unaligned_fallible(blob).map_err(|_| TreeError::Cut)?;
+        let reserved = blocks.header().memory_reserve_map_offset;
+        // QEMU's trees have a property in every 30 bytes and a node in every 120: room that seldom has to grow.
         let room = |shift: u32| (field(9) >> shift).min(u32::from(u16::MAX)) as usize;
+        let mut names = Names::new(blocks.strings_block())?;
         let mut tree = Tree {
-            nodes: Vec::with_capacity(room(6)),
-            properties: Vec::with_capacity(room(4)),
-            phandles: Vec::new(),
             reservations: reservations(blob.get(reserved as usize..).ok_or(TreeError::Cut)?)?,
+            strings: names.block,
+            phandles: Vec::with_capacity(4),
+            nodes: Vec::with_capacity(room(6)),
+            properties: Vec::with_capacity(room(5)),
         };
-        tree.fill(block.as_chunks().0, &mut Names::new(strings)?)?;
+        tree.fill(blocks.structs_block().as_chunks().0, &mut names)?;
         Ok(tree)
     }
 
@@ -67,10 +72,10 @@ impl<'a> Tree<'a> {
                 {
                     let (value, rest) = take(rest, u32::from_be_bytes(*length) as usize)?;
                     let name = names.at(u32::from_be_bytes(*name))?;
-                    if name == "phandle" || name == "linux,phandle" {
+                    if let Some(Known::Phandle | Known::LinuxPhandle) = name.known {
                         self.phandles.extend(cells(value).next().map(|phandle| (phandle, current)));
                     }
-                    self.properties.push((name, value));
+                    self.properties.push(Property { name, value });
                     block = rest;
                 }
                 (BEGIN_NODE, rest) => {
@@ -126,30 +131,31 @@ fn take(block: &[Word], length: usize) -> Result<(&[u8], &[Word]), TreeError> {
 /// The strings block, with the names last read from it: few names serve many properties.
 struct Names<'a> {
     block: &'a str,
-    recent: [(u32, &'a str); 64],
+    recent: [Name; 128],
 }
 
 impl<'a> Names<'a> {
     fn new(block: &'a [u8]) -> Result<Self, TreeError> {
         let block = core::str::from_utf8(block).map_err(|_| TreeError::Text)?;
-        Ok(Self { block, recent: [(u32::MAX, ""); 64] })
+        Ok(Self { block, recent: [Name { offset: u32::MAX, length: 0, known: None }; 128] })
     }
 
-    fn at(&mut self, offset: u32) -> Result<&'a str, TreeError> {
-        let slot = self.recent.get_mut((offset ^ offset >> 6) as usize & 63).ok_or(TreeError::Text)?;
-        if slot.0 != offset || slot.1.is_empty() {
+    fn at(&mut self, offset: u32) -> Result<Name, TreeError> {
+        let slot = self.recent.get_mut((offset >> 2 ^ offset >> 9) as usize & 127).ok_or(TreeError::Text)?;
+        if slot.offset != offset {
             let rest = self.block.get(offset as usize..).ok_or(TreeError::Text)?;
             let length = rest.bytes().position(|byte| byte == 0).ok_or(TreeError::Text)?;
-            *slot = (offset, rest.get(..length).ok_or(TreeError::Text)?);
+            let known = Known::of(rest.get(..length).ok_or(TreeError::Text)?);
+            *slot = Name { offset, length: u16::try_from(length).map_err(|_| TreeError::Text)?, known };
         }
-        Ok(slot.1)
+        Ok(*slot)
     }
 }
 
-/// Returns the end of the block of `size` bytes at `offset` if it lies inside `blob`.
-fn end(offset: u32, size: u32, blob: &[u8]) -> Result<usize, TreeError> {
+/// Checks that the block of `size` bytes at `offset` lies inside `blob`.
+fn inside(offset: u32, size: u32, blob: &[u8]) -> Result<(), TreeError> {
     let end = offset.checked_add(size).ok_or(TreeError::Cut)? as usize;
-    if end > blob.len() { Err(TreeError::Cut) } else { Ok(end) }
+    if end > blob.len() { Err(TreeError::Cut) } else { Ok(()) }
 }
 
 /// Reads the memory reservation block: pairs of 64 bits, ended by a pair of zeros.

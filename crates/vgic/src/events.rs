@@ -6,7 +6,7 @@
 use crate::masked::{bit, bits};
 use crate::repeat::Place;
 use crate::state::SGIS;
-use crate::{Hardware, Inbox, Kicks, ListRegister, Maintenance, Vgic};
+use crate::{Hardware, Inbox, Kicks, ListRegister, Maintenance, Version, Vgic};
 
 impl Vgic {
     /// A physical interrupt of an owned line fired on `vcpu`'s CPU: acknowledged and priority-dropped, still active.
@@ -47,7 +47,7 @@ impl Vgic {
         if sgis & SGIS != 0 && self.one_sgi(vcpu, sgis, hw) {
             return Kicks(0);
         }
-        self.sync_all(vcpu, sgis, hw)
+        self.sync_all(vcpu, sgis, inbox, hw)
     }
 
     /// The usual case of `sync`: one SGI, nothing else to do, and the last SGI's list register is free.
@@ -81,9 +81,11 @@ impl Vgic {
         true
     }
 
-    fn sync_all<H: Hardware>(&mut self, vcpu: usize, sgis: u32, hw: &mut H) -> Kicks {
+    fn sync_all<H: Hardware>(&mut self, vcpu: usize, sgis: u32, inbox: &Inbox, hw: &mut H) -> Kicks {
         self.fold_empty(vcpu, hw);
-        if sgis != 0 {
+        if sgis != 0 && self.version == Version::V2 {
+            self.receive(vcpu, sgis >> 16, inbox);
+        } else if sgis != 0 {
             let bank = &mut self.vcpus[vcpu].bank;
             let new = sgis & bank.group & SGIS | (sgis >> 16) & !bank.group;
             bank.latch |= new;

@@ -1,4 +1,4 @@
-//! The virtual GIC of one cell: a pure state machine. No hardware access, no allocation, no panic.
+//! The virtual GIC of one cell, `GICv2` or `GICv3`: a pure state machine. No hardware access, no allocation, no panic.
 //!
 //! Owns: every guest-visible bit of the distributor, the redistributors and the content of the list registers of one
 //! cell. Promises: an interrupt that is pending and enabled reaches a list register of its vCPU; none is delivered while
@@ -13,7 +13,7 @@
 //!   Without the lock first: `repeat.ppi` ([`Repeat`]: a copy of `Vgic::repeat` taken after the vCPU's last operation).
 //! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`]. Where guests' SGIs and [`Kicks`] travel as physical
 //!   SGIs of two different INTIDs, the former may try `repeat.sgi` first, without the lock.
-//! * *SGI registers*: [`sgi1r`]/[`sgi0r`], then `Inbox::post` for each target without the lock; kick a target if `post`
+//! * *SGI registers*: [`sgi1r`]/[`sgi0r`], or [`sgir`] for a write at [`SGIR`], then `Inbox::post` for each target without the lock; kick a target if `post`
 //!   returned true (for the sender itself: `sync` at once).
 //! * *Emulated line*: `set_line` from any CPU under the lock.
 //! * Each returned [`Kicks`] must be carried out after the lock is dropped: a physical SGI to each vCPU named; where the
@@ -22,6 +22,8 @@
 //! * *`CPU_OFF`, stop*: `fold` on that CPU. *Start, restart*: `reset` (all vCPUs folded). *A vCPU's
 //!   entry* (boot, `CPU_ON`): `vcpu_reset`, then `sync`, on its CPU.
 //!
+//! `GICv2` has the same list registers and events. What differs: the distributor holds the private interrupts of the vCPU
+//! that accesses, SGIs have senders, no wait for RWP. IHI 0048B, chapters 3 to 5;
 //! IHI 0069H, chapters 4 (interrupt handling), 6 (virtual interrupts), 12 (registers).
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,14 +33,17 @@ mod hardware;
 mod lines;
 mod lists;
 mod masked;
+mod registers;
 mod repeat;
 mod sgi;
 mod state;
+mod v2;
 mod v3;
 
 pub use hardware::{Hardware, ListRegister, Maintenance};
 pub use repeat::Repeat;
-pub use sgi::{Inbox, Sgi, sgi0r, sgi1r};
+pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};
+pub use v2::SGIR;
 
 use masked::Masked;
 use state::{Bank, Vcpu};
@@ -48,10 +53,21 @@ pub const VCPUS: usize = 8;
 /// The words of 32 interrupts each; word 0 (SGIs and PPIs) is banked.
 pub const WORDS: usize = 32;
 
+/// The architecture that a cell sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// `GICv2`.
+    V2,
+    /// `GICv3`, with affinity routing and one security state.
+    V3,
+}
+
 /// What a cell's virtual GIC is built from. In the bitmaps bit `n` of word `w` is INTID `32 * w + n`; word 0 is every vCPU's.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// vCPUs, 1 to 8; vCPU `n` has affinity 0.0.0.`n`.
+    /// What the cell sees: what the board has, since the virtual CPU interface is the hardware's.
+    pub version: Version,
+    /// vCPUs, 1 to 8; vCPU `n` has affinity 0.0.0.`n`, on `GICv2` it is CPU interface `n`.
     pub vcpus: usize,
     /// Interrupts in all, SGIs and PPIs included, up to 1020; rounded up to a multiple of 32 as `GICD_TYPER` tells it.
     pub lines: usize,
@@ -79,6 +95,7 @@ pub struct Retry(pub Kicks);
 /// The virtual GIC of one cell.
 #[derive(Debug)]
 pub struct Vgic {
+    version: Version,
     vcpus: Masked<Vcpu, VCPUS>,
     /// Words 1 to 31.
     shared: Masked<Bank, WORDS>,
@@ -86,6 +103,8 @@ pub struct Vgic {
     priority: Masked<u8, 1024>,
     target: Masked<u8, 1024>,
     home: Masked<u8, 1024>,
+    /// `GICD_ITARGETSR` of `GICv2`.
+    masks: Masked<u8, 1024>,
     /// All ones where `GICD_CTLR` enables group 0, group 1.
     groups: [u32; 2],
     /// Words of SPIs that may hold something ready.
@@ -102,4 +121,4 @@ pub struct Vgic {
     priorities: u8,
 }
 
-const _: () = assert!(size_of::<Vgic>() <= 6 * 1024);
+const _: () = assert!(size_of::<Vgic>() <= 15 * 512);

@@ -10,7 +10,7 @@
 use crate::masked::{bit, bits};
 use crate::repeat::{Place, Repeat};
 use crate::state::{Bank, index, intid_at};
-use crate::{Hardware, Kicks, ListRegister, Maintenance, Vgic};
+use crate::{Hardware, Kicks, ListRegister, Maintenance, Version, Vgic};
 
 impl Vgic {
     /// Forgets list registers whose interrupt the guest has ended, but for that of the PPI in [`Repeat`].
@@ -72,6 +72,9 @@ impl Vgic {
         let (n, soft) = (bit(i), self.vcpus[vcpu].soft & bit(slot) != 0);
         hw.write_lr(slot, ListRegister(0));
         self.leave(vcpu, slot);
+        if i < 16 && self.version == Version::V2 && lr.is_pending() {
+            self.vcpus[vcpu].senders[i] |= lr.sender_bit();
+        }
         let bank = self.bank_mut(vcpu, i >> 5);
         bank.resident &= !n;
         if lr.is_pending() && (soft || bank.level() & n == 0) {
@@ -233,13 +236,15 @@ impl Vgic {
     #[inline]
     pub(crate) fn load<H: Hardware>(&mut self, vcpu: usize, slot: usize, i: usize, hw: &mut H) {
         let (w, n, groups) = (i >> 5, bit(i), self.groups);
+        let sent = i < 16 && self.version == Version::V2;
         let priority = self.priority_of(vcpu, i);
         let here = w == 0 || usize::from(self.target[i]) == vcpu;
         let bank = self.bank_mut(vcpu, w);
         let (level, active) = (bank.level() & n != 0, bank.active & n != 0);
-        // Pending on top of active: for edges only; HW = 1 forbids it and a level is looked at again after the EOI.
+        // Pending on top of active: for edges only; HW = 1 forbids it, a level is looked at again after the EOI, and an SGI's
+        // next sender is another one.
         let signalled = bank.signalled(groups) & n != 0 && here;
-        let pending = signalled && (!active || bank.emulated & bank.wired_edge & n != 0);
+        let pending = signalled && (!active || bank.emulated & bank.wired_edge & n != 0 && !sent);
         let soft = pending && bank.latch & n != 0;
         let ListRegister(mut lr) = ListRegister::new(i, priority);
         if bank.group & n != 0 {
@@ -249,8 +254,12 @@ impl Vgic {
             lr |= ListRegister::PENDING;
             bank.latch &= !n;
         }
-        // What is pending behind an active one has to be looked at when that one ends.
-        let behind = active && bank.latch & n != 0;
+        if sent {
+            lr |= self.vcpus[vcpu].next_sender(i, pending);
+        }
+        let bank = self.bank_mut(vcpu, w);
+        // What is pending behind an active one, or from another sender, has to be looked at when that one ends.
+        let behind = (active || sent) && bank.latch & n != 0;
         let tells = level || behind;
         if tells {
             lr |= ListRegister::EOI;

@@ -4,7 +4,7 @@
 //! which interrupts are deliverable. Truth about an interrupt *resident* in a list register is that register; about any
 //! other it is here: `active` and `latch` of a resident one say only what came on top. IHI 0069H 4.1.2 (states).
 use crate::masked::{Masked, bit, bits};
-use crate::{Config, Hardware, Kicks, Maintenance, Repeat, VCPUS, Vgic, WORDS};
+use crate::{Config, Hardware, Kicks, Maintenance, Repeat, VCPUS, Version, Vgic, WORDS};
 
 /// 32 interrupts, one bit each.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,9 +54,9 @@ impl Bank {
     pub(crate) const fn ready(&self, groups: [u32; 2]) -> u32 {
         self.signalled(groups) & !self.active & !self.resident
     }
-    fn reset(&mut self, sgis: u32) {
+    fn reset(&mut self, sgis: u32, enabled: u32) {
         let Self { physical, emulated, wired_edge, .. } = *self;
-        *self = Self { physical, emulated, wired_edge, edge: wired_edge | sgis, ..Self::default() };
+        *self = Self { physical, emulated, wired_edge, enabled, edge: wired_edge | sgis, ..Self::default() };
     }
 }
 
@@ -91,6 +91,10 @@ pub(crate) struct Order {
 pub(crate) struct Vcpu {
     pub bank: Bank,
     pub priority: Masked<u8, 32>,
+    /// `GICv2`: from whom each SGI is pending outside list registers; its latch says whether from anyone.
+    pub senders: Masked<u8, 16>,
+    /// `GICv2`: the number of the sender that each SGI went into a list register with last.
+    pub sender: Masked<u8, 16>,
     /// The INTID in each list register.
     pub slots: Masked<u16, 16>,
     /// List registers that hold an interrupt, as `resident`.
@@ -117,6 +121,13 @@ pub(crate) const SGIS: u32 = 0xffff;
 /// No such vCPU: an IROUTER that names an affinity outside the cell and wider than 8 bits.
 pub(crate) const NOBODY: u8 = 0xff;
 
+impl Version {
+    /// What of these SGIs is enabled at reset.
+    const fn enabled(self, sgis: u32) -> u32 {
+        if matches!(self, Self::V2) { sgis } else { 0 }
+    }
+}
+
 impl Vgic {
     /// Builds the virtual GIC in its reset state. Touches no hardware.
     #[must_use]
@@ -130,12 +141,14 @@ impl Vgic {
                 wired_edge: word(&config.edge) | sgis,
                 ..Bank::default()
             };
-            bank.reset(sgis);
+            bank.reset(sgis, config.version.enabled(sgis));
             bank
         };
         let vcpu = Vcpu {
             bank: bank(0, SGIS),
             priority: Masked([0; 32]),
+            senders: Masked([0; 16]),
+            sender: Masked([0; 16]),
             slots: Masked([0; 16]),
             used: 0,
             soft: 0,
@@ -148,12 +161,14 @@ impl Vgic {
             parked: false,
             maintenance: Maintenance::default(),
         };
-        Self {
+        let mut vgic = Self {
+            version: config.version,
             vcpus: Masked(core::array::from_fn(|_| vcpu.clone())),
             shared: Masked(core::array::from_fn(|w| if w == 0 { Bank::default() } else { bank(w, 0) })),
             priority: Masked([0; 1024]),
             target: Masked([0; 1024]),
             home: Masked([0; 1024]),
+            masks: Masked([0; 1024]),
             groups: [0; 2],
             hot: 0,
             settling: 0,
@@ -162,14 +177,16 @@ impl Vgic {
             words,
             slots: bit(config.list_registers.clamp(1, 16)).wrapping_sub(1),
             priorities: 0xff_u8.unbounded_shl(8_u32.saturating_sub(config.priority_bits.clamp(4, 8))),
-        }
+        };
+        vgic.target = Masked([vgic.first_target(); 1024]);
+        vgic
     }
 
     /// Puts the private interrupts of `vcpu` (folded) into reset state, in hardware too.
     pub fn vcpu_reset<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
-        let me = &mut self.vcpus[vcpu];
-        me.bank.reset(SGIS);
-        me.priority = Masked([0; 32]);
+        let (version, me) = (self.version, &mut self.vcpus[vcpu]);
+        me.bank.reset(SGIS, version.enabled(SGIS));
+        (me.priority, me.senders) = (Masked([0; 32]), Masked([0; 16]));
         me.order = Order::default();
         (me.parked, me.kicked, me.review) = (false, false, false);
         silence(hw, vcpu, 0, me.bank.physical);
@@ -184,11 +201,12 @@ impl Vgic {
         }
         for w in 1..self.words {
             let bank = &mut self.shared[w];
-            bank.reset(0);
+            bank.reset(0, 0);
             silence(hw, 0, w, bank.physical);
             bits(bank.physical).for_each(|n| hw.route(intid_at(w, n), 0));
         }
-        (self.priority, self.target) = (Masked([0; 1024]), Masked([0; 1024]));
+        (self.priority, self.masks) = (Masked([0; 1024]), Masked([0; 1024]));
+        self.target = Masked([self.first_target(); 1024]);
         (self.groups, self.hot, self.settling) = ([0; 2], 0, 0);
     }
 

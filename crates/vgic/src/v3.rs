@@ -2,12 +2,11 @@
 //!
 //! Owns the decode only. What is reserved, absent, or of a wrong size or alignment reads as zero and ignores writes: of what
 //! IHI 0069H 12.1.3 allows, that which stops no guest. IHI 0069H 12.8, 12.9 to 12.11 (registers), 4.8 (DS = 1).
-use crate::masked::{bit, bits};
-use crate::state::{Ask, NOBODY};
+use crate::masked::bit;
+use crate::registers::{IIDR, word_of};
+use crate::state::NOBODY;
 use crate::{Hardware, Kicks, Retry, Vgic};
 
-/// `GICD_IIDR`, `GICR_IIDR`: JEP106 code of Arm, a product of our own.
-const IIDR: u32 = 0x4300_043b;
 /// `GICD_PIDR2`, `GICR_PIDR2`: `ArchRev` 3.
 const PIDR2: u32 = 0x3b;
 /// `GICD_CTLR`: DS and ARE.
@@ -17,19 +16,14 @@ const TYPER: u32 = 1 << 25 | 9 << 19;
 const SGI_FRAME: usize = 0x1_0000;
 
 impl Vgic {
-    /// A guest's read of the distributor: `size` in bytes (1, 2, 4, 8). What is reserved, absent or of a wrong size reads 0.
-    ///
-    /// # Errors
-    /// [`Retry`]: send the kicks without the lock and call again.
     #[inline]
-    pub fn distributor_read<H: Hardware>(
+    pub(crate) fn distributor_read_v3<H: Hardware>(
         &mut self,
         vcpu: usize,
-        offset: u64,
+        offset: usize,
         size: u32,
         hw: &mut H,
     ) -> Result<u64, Retry> {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let value = match (offset, size) {
             (0x0000, 4) => {
                 u32::from(self.settling != 0) << 31 | ONE_SECURITY_STATE | self.groups[0] & 1 | self.groups[1] & 2
@@ -45,22 +39,17 @@ impl Vgic {
         Ok(value.into())
     }
 
-    /// A guest's write of the distributor. What is reserved, absent or of a wrong size is ignored.
-    ///
-    /// # Errors
-    /// [`Retry`]: send the kicks without the lock and call again.
     #[inline]
-    pub fn distributor_write<H: Hardware>(
+    pub(crate) fn distributor_write_v3<H: Hardware>(
         &mut self,
         vcpu: usize,
-        offset: u64,
+        offset: usize,
         size: u32,
         value: u64,
         hw: &mut H,
     ) -> Result<Kicks, Retry> {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let word = (value & 0xffff_ffff) as u32;
-        let kicks = match (offset, size) {
+        Ok(match (offset, size) {
             (0x0000, 4) => self.set_groups(word),
             (0x0080..0x0400 | 0x0c00..0x0d00, 4) if word_of(offset) != 0 => {
                 self.word_write(vcpu, vcpu, offset, word, hw)?
@@ -71,9 +60,8 @@ impl Vgic {
                 let target = if outside { NOBODY } else { (value & 0xff) as u8 };
                 self.route(offset.wrapping_sub(0x6000) >> 3, target, hw)
             }
-            _ => return Ok(Kicks(0)),
-        };
-        Ok(self.finish(vcpu, kicks, hw))
+            _ => Kicks(0),
+        })
     }
 
     /// A guest's read by `vcpu` in the redistributor (RD and SGI frame, offset 0 to 0x1ffff) of vCPU `frame`.
@@ -149,107 +137,9 @@ impl Vgic {
         Ok(self.finish(vcpu, kicks, hw))
     }
 
-    /// Reads one of the registers with a bit or two an interrupt, at its GICD offset.
-    #[inline]
-    fn word_read<H: Hardware>(&mut self, by: usize, frame: usize, offset: usize, hw: &mut H) -> Result<u32, Retry> {
-        let w = word_of(offset);
-        let exists = self.existing(w);
-        if offset & 3 != 0 || exists == 0 {
-            return Ok(0);
-        }
-        let bank = self.bank(frame, w);
-        Ok(exists
-            & match offset >> 7 {
-                1 => bank.group,
-                2 | 3 => bank.enabled,
-                4 | 5 => {
-                    let (pending, _) = self.look(by, frame, w, hw)?;
-                    pending
-                }
-                6 | 7 => {
-                    let (_, active) = self.look(by, frame, w, hw)?;
-                    active
-                }
-                _ => return Ok(spread(bank.edge >> half(offset))),
-            })
-    }
-
-    #[inline]
-    fn word_write<H: Hardware>(
-        &mut self,
-        by: usize,
-        frame: usize,
-        offset: usize,
-        value: u32,
-        hw: &mut H,
-    ) -> Result<Kicks, Retry> {
-        let w = word_of(offset);
-        let set = value & self.existing(w);
-        if offset & 3 != 0 {
-            return Ok(Kicks(0));
-        }
-        Ok(match offset >> 7 {
-            1 => self.regroup(frame, w, set),
-            2 => self.enable(frame, w, set, hw),
-            3 => self.disable(frame, w, set, hw),
-            4 => self.set_pending(by, frame, w, set, hw)?,
-            5 => self.change(by, Ask::ClearPending, frame, w, set, hw)?,
-            6 => self.change(by, Ask::SetActive, frame, w, set, hw)?,
-            7 => self.change(by, Ask::ClearActive, frame, w, set, hw)?,
-            _ => {
-                // Shadow only; the SGIs' half is read-only.
-                let mask = if (w, half(offset)) == (0, 0) { 0 } else { 0xffff << half(offset) } & self.existing(w);
-                let bank = self.bank_mut(frame, w);
-                bank.edge = bank.edge & !mask | gather(value) << half(offset) & mask;
-                Kicks(0)
-            }
-        })
-    }
-
-    #[inline]
-    fn priorities_read(&self, frame: usize, offset: usize, size: u32) -> u32 {
-        if size == 4 && offset & 3 != 0 {
-            return 0;
-        }
-        (0..size).rev().fold(0, |value, byte| {
-            value << 8 | u32::from(self.priority_of(frame, (offset & 0x3ff).wrapping_add(byte as usize)))
-        })
-    }
-
-    fn priorities_write(&mut self, frame: usize, offset: usize, size: u32, value: u32) -> Kicks {
-        if size == 4 && offset & 3 != 0 {
-            return Kicks(0);
-        }
-        let bytes = value.to_le_bytes();
-        let intids = (offset & 0x3ff..).zip(bytes.iter().take(size as usize));
-        Kicks(intids.fold(0, |kicks, (intid, byte)| kicks | self.set_priority(frame, intid, *byte).0))
-    }
-
     fn router_read(&self, offset: usize, size: u32) -> u64 {
         let intid = offset.wrapping_sub(0x6000) >> 3;
         let exists = self.existing(intid >> 5) & bit(intid) != 0;
         if exists && offset.is_multiple_of(8) && (size == 4 || size == 8) { self.target[intid].into() } else { 0 }
     }
-}
-
-/// The word of 32 interrupts that a register is about: one bit each below 0x400, two bits each in `GICD_ICFGR`.
-#[inline]
-const fn word_of(offset: usize) -> usize {
-    if offset < 0xc00 { offset >> 2 & 31 } else { offset >> 3 & 31 }
-}
-
-/// The first interrupt of a `GICD_ICFGR` in its word.
-#[inline]
-const fn half(offset: usize) -> u32 {
-    if offset & 4 == 0 { 0 } else { 16 }
-}
-
-/// Bit n of the low half to bit 2n + 1.
-fn spread(word: u32) -> u32 {
-    bits(word & 0xffff).fold(0, |m, n| m | bit(n.wrapping_mul(2).wrapping_add(1)))
-}
-
-/// Bit 2n + 1 to bit n.
-fn gather(word: u32) -> u32 {
-    bits(word & 0xaaaa_aaaa).fold(0, |m, n| m | bit(n >> 1))
 }

@@ -33,8 +33,8 @@ fn sgi_of_the_other_group_is_dropped() {
     c.sgi(0, 4 << 24 | 0b10);
     assert!(c.drain(1).is_empty());
     let sgi = vgic::sgi0r(4 << 24 | 0b10, 0, 2);
-    assert!(c.inboxes[1].post(sgi.bit));
-    assert!(!c.inboxes[1].post(sgi.bit), "one kick is enough");
+    assert!(c.inboxes[1].post(sgi));
+    assert!(!c.inboxes[1].post(sgi), "one kick is enough");
     c.sync(1);
     assert_eq!(c.drain(1), [4]);
 }

@@ -13,7 +13,8 @@
 mod fake;
 use fake::{Cell, DOORBELL, EDGE, LEVEL, TIMER, UART};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use vgic::Version;
 
 const LINES: [u32; 12] = [0, 1, 2, 3, TIMER, UART, EDGE, LEVEL, DOORBELL, 71, 72, 73];
 
@@ -94,8 +95,8 @@ fn is_physical(intid: u32) -> bool {
 }
 
 impl Life {
-    fn new(vcpus: usize, lrs: usize) -> Self {
-        let c = Cell::running(vcpus, lrs);
+    fn new(version: Version, vcpus: usize, lrs: usize) -> Self {
+        let c = Cell::running_of(version, vcpus, lrs);
         let mut model = BTreeMap::new();
         for cpu in 0..vcpus {
             for intid in LINES {
@@ -129,7 +130,7 @@ impl Life {
         match op {
             Op::Fire => match intid {
                 0..16 => {
-                    c.sgi(cpu ^ 1, u64::from(intid) << 24 | 1 << cpu);
+                    c.sgi(c.partner(cpu), u64::from(intid) << 24 | 1 << cpu);
                     self.m(cpu, intid).pending = true;
                 }
                 UART => {
@@ -162,7 +163,8 @@ impl Life {
                 c.poke(cpu, 0x180, intid);
                 // The guest waits for RWP.
                 self.settle(cpu);
-                self.m(cpu, intid).enabled = false;
+                // GICv2's SGIs cannot be disabled.
+                self.m(cpu, intid).enabled = self.c.version == Version::V2 && intid < 16;
             }
             Op::SetPending if is_level(intid) => {}
             Op::SetPending => {
@@ -230,6 +232,9 @@ impl Life {
     }
 
     fn settle(&mut self, cpu: usize) {
+        if self.c.version == Version::V2 {
+            return self.c.arrive(); // it cannot ask
+        }
         if self.c.read(cpu, 0) >> 31 != 0 {
             self.c.arrive();
             assert_eq!(self.c.read(cpu, 0) >> 31, 0, "RWP for ever");
@@ -278,7 +283,7 @@ impl Life {
         self.apply(0, 0, Op::Groups(1));
         for (cpu, intid) in self.model.keys().copied().collect::<Vec<_>>() {
             self.apply(cpu, intid, Op::ClearActive);
-            if usize::from(self.c.read(cpu, 0x6000 + 8 * u64::from(intid)) as u8) >= vcpus {
+            if intid >= 32 && self.c.target(intid) >= vcpus {
                 self.apply(cpu, intid, Op::Route(0));
             }
             self.apply(cpu, intid, Op::Enable);
@@ -315,8 +320,8 @@ impl Life {
     }
 }
 
-fn live(vcpus: usize, lrs: usize, ops: &[(u8, u8, Op)]) {
-    let mut life = Life::new(vcpus, lrs);
+fn live(version: Version, vcpus: usize, lrs: usize, ops: &[(u8, u8, Op)]) {
+    let mut life = Life::new(version, vcpus, lrs);
     life.trace = std::env::var_os("VGIC_TRACE").is_some();
     for (cpu, line, op) in ops {
         life.apply(usize::from(*cpu) % vcpus, LINES[usize::from(*line) % LINES.len()], *op);
@@ -333,14 +338,96 @@ proptest! {
         lrs in 1..=4_usize,
         ops in prop::collection::vec((any::<u8>(), any::<u8>(), op()), 0..150),
     ) {
-        live(vcpus, lrs, &ops);
+        live(Version::V3, vcpus, lrs, &ops);
+    }
+
+    #[test]
+    fn no_interrupt_is_lost_or_invented_on_gicv2(
+        vcpus in 1..=4_usize,
+        lrs in 1..=4_usize,
+        ops in prop::collection::vec((any::<u8>(), any::<u8>(), op()), 0..150),
+    ) {
+        live(Version::V2, vcpus, lrs, &ops);
+    }
+
+    /// IHI 0048B 3.2.2: one that is pending from several CPUs is taken once from each.
+    #[test]
+    fn each_sender_of_an_sgi_is_heard_once(
+        lrs in 1..=4_usize,
+        steps in prop::collection::vec((0..4_usize, 0..4_usize, 0..3_u32, 0..8_u8), 0..200),
+    ) {
+        let mut c = Cell::running_of(Version::V2, 4, lrs);
+        let (mut pending, mut on_the_way) = (BTreeSet::new(), BTreeSet::new());
+        let mut active = vec![vec![]; 4];
+        let take = |c: &mut Cell, cpu: usize, active: &mut Vec<Vec<u32>>, pending: &mut BTreeSet<_>| {
+            let Some(iar) = c.iar(cpu) else { return false };
+            assert!(pending.remove(&(cpu, iar & 0x3ff, iar as usize >> 10)), "{iar:#x} came without cause on {cpu}");
+            active[cpu].push(iar & 0x3ff);
+            true
+        };
+        for (cpu, from, intid, step) in steps {
+            match step {
+                0..3 => {
+                    c.sgir(from, 1 << (16 + cpu) | intid);
+                    pending.insert((cpu, intid, from));
+                    on_the_way.insert((cpu, intid, from));
+                    on_the_way.retain(|(to, ..)| *to != from); // the sender's own is taken at once
+                }
+                3 => {
+                    c.exits(cpu);
+                    on_the_way.retain(|(to, ..)| *to != cpu);
+                }
+                4 if active[cpu].contains(&intid) => {} // as above
+                4 => {
+                    c.prioritise(cpu, intid, (from as u8) << 4);
+                    c.arrive();
+                    on_the_way.clear();
+                }
+                5 => {
+                    c.write_sized(cpu, 0xf10 + u64::from(intid), 1, 1 << from);
+                    // One in the inbox still comes.
+                    if !on_the_way.contains(&(cpu, intid, from)) {
+                        pending.remove(&(cpu, intid, from));
+                    }
+                }
+                6 => {
+                    if on_the_way.iter().all(|(to, ..)| *to != cpu) {
+                        let seen = c.read_sized(cpu, 0xf20 + u64::from(intid), 1);
+                        for from in 0..4 {
+                            assert_eq!(seen >> from & 1 != 0, pending.contains(&(cpu, intid, from)), "{intid} from {from} on {cpu}");
+                        }
+                        if active[cpu].len() < 3 {
+                            take(&mut c, cpu, &mut active, &mut pending);
+                        }
+                    }
+                }
+                _ => {
+                    if let Some(intid) = active[cpu].pop() {
+                        c.eoi(cpu, intid);
+                        c.exits(cpu);
+                        on_the_way.retain(|(to, ..)| *to != cpu);
+                    }
+                }
+            }
+        }
+        for cpu in 0..4 {
+            loop {
+                c.exits(cpu);
+                take(&mut c, cpu, &mut active, &mut pending);
+                let Some(intid) = active[cpu].pop() else { break };
+                c.eoi(cpu, intid);
+                c.exits(cpu);
+            }
+        }
+        assert!(pending.is_empty(), "lost: {pending:?}");
     }
 
     #[test]
     fn any_access_ends_and_keeps_the_list_registers_sound(
+        version in prop_oneof![Just(Version::V2), Just(Version::V3)],
         accesses in prop::collection::vec((0..4_usize, any::<bool>(), 0..0x2000_u64, 0..4_u32, any::<u64>(), any::<bool>()), 0..200),
     ) {
-        let mut c = Cell::running(4, 2);
+        let mut c = Cell::running_of(version, 4, 2);
         for (n, (cpu, distributor, offset, size, value, write)) in accesses.into_iter().enumerate() {
             let size = 1 << size;
             match (distributor, write) {

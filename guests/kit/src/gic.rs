@@ -16,8 +16,11 @@ const GICD_TYPER: usize = 0x004;
 const IGROUPR: usize = 0x080;
 const ISENABLER: usize = 0x100;
 const ICENABLER: usize = 0x180;
+const ISPENDR: usize = 0x200;
 const IPRIORITYR: usize = 0x400;
 const ITARGETSR: usize = 0x800;
+const ICFGR: usize = 0xc00;
+const IROUTER: usize = 0x6000;
 const GICD_SGIR: usize = 0xf00;
 const GICC_CTLR: usize = 0x00;
 const GICC_PMR: usize = 0x04;
@@ -39,7 +42,21 @@ pub(crate) fn use_v3(distributor: usize, redistributors: usize) {
     REDISTRIBUTORS.store(redistributors, Relaxed);
 }
 
-fn is_v2() -> bool {
+/// The distributor's base.
+#[must_use]
+pub fn distributor() -> usize {
+    DISTRIBUTOR.load(Relaxed)
+}
+
+/// The first redistributor's base; 0 with a GICv2.
+#[must_use]
+pub fn redistributors() -> usize {
+    REDISTRIBUTORS.load(Relaxed)
+}
+
+/// Whether the controller is a GICv2.
+#[must_use]
+pub fn is_v2() -> bool {
     CPU_INTERFACE.load(Relaxed) != 0
 }
 
@@ -124,12 +141,49 @@ pub fn enable(intid: u32) {
             set(targets, get(targets) & !(0xff << shift) | mine << shift);
         } else {
             let affinity = cpu::affinity();
-            let router = distributor + 0x6000 + 8 * intid as usize;
+            let router = distributor + IROUTER + 8 * intid as usize;
             set(router, low32(affinity & 0xff_ffff));
             set(router + 4, low32(affinity >> 32));
         }
     }
     set(base + ISENABLER + word, bit);
+}
+
+/// What the controller holds about an interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Its priority.
+    pub priority: u8,
+    /// Where it goes: targets (GICv2) or affinity (GICv3); 0 for a private one.
+    pub target: u32,
+    /// Whether it is edge-triggered.
+    pub edge: bool,
+}
+
+/// Reads back what the controller holds about an interrupt; a private one is this CPU's.
+#[must_use]
+pub fn state(intid: u32) -> State {
+    let n = intid as usize;
+    let base = if intid < 32 { private_frame() } else { distributor() };
+    let byte = |bank: usize| get(base + bank + (n & !3)) >> (8 * (intid % 4)) & 0xff;
+    State {
+        enabled: get(base + ISENABLER + 4 * (n / 32)) >> (intid % 32) & 1 != 0,
+        priority: u8::try_from(byte(IPRIORITYR)).unwrap_or(0),
+        target: match (intid < 32, is_v2()) {
+            (true, _) => 0,
+            (_, true) => byte(ITARGETSR),
+            (_, false) => get(base + IROUTER + 8 * n),
+        },
+        edge: get(base + ICFGR + 4 * (n / 16)) >> (2 * (intid % 16) + 1) & 1 != 0,
+    }
+}
+
+/// Makes an interrupt pending by software, as its device would; not for SGIs.
+pub fn set_pending(intid: u32) {
+    let base = if intid < 32 { private_frame() } else { distributor() };
+    set(base + ISPENDR + 4 * (intid as usize / 32), 1 << (intid % 32));
 }
 
 /// Sends a software interrupt to the CPUs of a mask within this CPU's cluster.

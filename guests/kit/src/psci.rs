@@ -5,7 +5,8 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 static SMC: AtomicBool = AtomicBool::new(false);
 
-const SYSTEM_OFF: u64 = 0x8400_0008;
+/// The id of `SYSTEM_OFF`.
+pub const SYSTEM_OFF: u64 = 0x8400_0008;
 const CPU_ON_64: u64 = 0xc400_0003;
 
 unsafe extern "C" {

@@ -1,4 +1,4 @@
-//! What the vectors call: aborts that a probe expects, interrupts, and the end of the guest for all else.
+//! What the vectors call: exceptions that a probe expects, interrupts, and the end of the guest for all else.
 
 use crate::{gic, guest_irq, println, probe, psci, read_sysreg};
 
@@ -13,6 +13,7 @@ struct Frame {
 
 const _: () = assert!(size_of::<Frame>() == 272);
 
+const UNKNOWN: u64 = 0;
 const INSTRUCTION_ABORT: u64 = 0x21;
 const DATA_ABORT: u64 = 0x25;
 
@@ -20,7 +21,7 @@ const DATA_ABORT: u64 = 0x25;
 extern "C" fn kit_sync(frame: &mut Frame) {
     let (esr, far) = (read_sysreg!("esr_el1"), read_sysreg!("far_el1"));
     let class = esr >> 26;
-    if matches!(class, INSTRUCTION_ABORT | DATA_ABORT) && probe::record(esr, far) {
+    if matches!(class, UNKNOWN | INSTRUCTION_ABORT | DATA_ABORT) && probe::record(esr, far, frame.elr) {
         frame.elr = if class == DATA_ABORT { frame.elr.wrapping_add(4) } else { frame.x[30] };
         return;
     }

@@ -12,7 +12,7 @@
     reason = "tests"
 )]
 use std::collections::BTreeMap;
-use vgic::{Config, Hardware, Inbox, Kicks, ListRegister, Maintenance, Retry, Vgic};
+use vgic::{Config, Hardware, Inbox, Kicks, ListRegister, Maintenance, Retry, Sgi, Version, Vgic};
 
 pub const TIMER: u32 = 27;
 /// Physical lines: edge, level.
@@ -123,6 +123,7 @@ pub struct Cell {
     pub vcpus: usize,
     /// Accesses that had to wait for another vCPU.
     pub retries: u32,
+    pub version: Version,
 }
 
 pub const fn word_bit(intids: &[u32]) -> [u32; 32] {
@@ -136,9 +137,15 @@ pub const fn word_bit(intids: &[u32]) -> [u32; 32] {
 }
 
 impl Cell {
-    /// A cell in reset state.
+    /// A `GICv3` cell in reset state.
     pub fn new(vcpus: usize, lrs: usize) -> Self {
+        Self::of(Version::V3, vcpus, lrs)
+    }
+
+    /// A cell in reset state.
+    pub fn of(version: Version, vcpus: usize, lrs: usize) -> Self {
         let config = Config {
+            version,
             vcpus,
             lines: 96,
             priority_bits: 5,
@@ -167,6 +174,7 @@ impl Cell {
             repeated: 0,
             vcpus,
             retries: 0,
+            version,
         }
     }
 
@@ -186,6 +194,29 @@ impl Cell {
             cell.write_r(v, v, 0x10100, u32::MAX);
             for n in (0..32).step_by(4) {
                 cell.write_r(v, v, 0x10400 + n, 0x8080_8080);
+            }
+        }
+        cell
+    }
+
+    /// As [`Self::running`] of either version; on `GICv2` all in group 0.
+    pub fn running_of(version: Version, vcpus: usize, lrs: usize) -> Self {
+        if version == Version::V3 {
+            return Self::running(vcpus, lrs);
+        }
+        let mut cell = Self::of(version, vcpus, lrs);
+        cell.write(0, 0x0, 1);
+        for w in 1..3 {
+            cell.write(0, 0x100 + w * 4, u32::MAX);
+        }
+        for n in (0x20..0x60).step_by(4) {
+            cell.write(0, 0x400 + n, 0x8080_8080);
+            cell.write(0, 0x800 + n, 0x0101_0101);
+        }
+        for v in 0..vcpus {
+            cell.write(v, 0x100, u32::MAX);
+            for n in (0..32).step_by(4) {
+                cell.write(v, 0x400 + n, 0x8080_8080);
             }
         }
         cell
@@ -274,19 +305,39 @@ impl Cell {
     /// Writes one bit of a bit register (`base` as in the distributor) for `intid`, in the frame of `cpu` if private.
     pub fn poke(&mut self, cpu: usize, base: u64, intid: u32) {
         let (offset, value) = (base + u64::from(intid / 32 * 4), 1 << (intid % 32));
-        if intid < 32 { self.write_r(cpu, cpu, 0x10000 + offset, value) } else { self.write(cpu, offset, value) }
+        match (self.version, intid, base) {
+            (Version::V2, 0..16, 0x200) => self.write_sized(cpu, 0xf20 + u64::from(intid), 1, 1 << self.partner(cpu)),
+            (Version::V2, 0..16, 0x280) => self.write_sized(cpu, 0xf10 + u64::from(intid), 1, 0xff),
+            (Version::V3, 0..32, _) => self.write_r(cpu, cpu, 0x10000 + offset, value),
+            _ => self.write(cpu, offset, value),
+        }
     }
     pub fn peek(&mut self, cpu: usize, base: u64, intid: u32) -> bool {
         let offset = base + u64::from(intid / 32 * 4);
-        let word = if intid < 32 { self.read_r(cpu, cpu, 0x10000 + offset) } else { self.read(cpu, offset) };
+        let private = intid < 32 && self.version == Version::V3;
+        let word = if private { self.read_r(cpu, cpu, 0x10000 + offset) } else { self.read(cpu, offset) };
         word >> (intid % 32) & 1 != 0
     }
     pub fn route(&mut self, cpu: usize, intid: u32, to: u64) {
-        self.write_sized(cpu, 0x6000 + 8 * u64::from(intid), 8, to);
+        match self.version {
+            Version::V3 => self.write_sized(cpu, 0x6000 + 8 * u64::from(intid), 8, to),
+            Version::V2 => self.write_sized(cpu, 0x800 + u64::from(intid), 1, 1 << to),
+        }
+    }
+    /// The vCPU that an SPI goes to; any other number if none.
+    pub fn target(&mut self, intid: u32) -> usize {
+        match self.version {
+            Version::V3 => self.read_sized(0, 0x6000 + 8 * u64::from(intid), 8) as usize,
+            Version::V2 => self.read_sized(0, 0x800 + u64::from(intid), 1).trailing_zeros() as usize,
+        }
+    }
+    /// Another vCPU, if there is one.
+    pub fn partner(&self, cpu: usize) -> usize {
+        if cpu ^ 1 < self.vcpus { cpu ^ 1 } else { cpu }
     }
     pub fn prioritise(&mut self, cpu: usize, intid: u32, priority: u8) {
         let at = 0x400 + u64::from(intid);
-        if intid < 32 {
+        if intid < 32 && self.version == Version::V3 {
             let kicks =
                 self.until_done(cpu, |g, hw| g.redistributor_write(cpu, cpu, 0x10000 + at, 1, priority.into(), hw));
             self.send(kicks);
@@ -296,9 +347,19 @@ impl Cell {
     }
 
     pub fn sgi(&mut self, from: usize, value: u64) {
-        let sgi = vgic::sgi1r(value, from, self.vcpus);
+        let sgi = match self.version {
+            Version::V3 => vgic::sgi1r(value, from, self.vcpus),
+            Version::V2 => vgic::sgir(((value & 0xff) << 16 | value >> 24 & 0xf) as u32, from, self.vcpus),
+        };
+        self.post(from, sgi);
+    }
+    /// `GICv2`: `from` writes `GICD_SGIR`.
+    pub fn sgir(&mut self, from: usize, value: u32) {
+        self.post(from, vgic::sgir(value, from, self.vcpus));
+    }
+    fn post(&mut self, from: usize, sgi: Sgi) {
         for v in 0..self.vcpus {
-            if sgi.targets & 1 << v != 0 && self.inboxes[v].post(sgi.bit) {
+            if sgi.targets & 1 << v != 0 && self.inboxes[v].post(sgi) {
                 self.posted |= 1 << v;
             }
         }
@@ -353,6 +414,10 @@ impl Cell {
     }
     /// The guest on `cpu` reads ICC_IAR: None if nothing is signalled above the running priority.
     pub fn ack(&mut self, cpu: usize) -> Option<u32> {
+        self.iar(cpu).map(|iar| iar & 0x3ff)
+    }
+    /// As [`Self::ack`], with the sender of an SGI as `GICV_IAR` has it.
+    pub fn iar(&mut self, cpu: usize) -> Option<u32> {
         let c = &mut self.hw.cpus[cpu];
         let running = c.running.last().copied().unwrap_or(0xff);
         let best = c.lr[..self.hw.lrs]
@@ -365,7 +430,8 @@ impl Cell {
         }
         *best = *best & !ListRegister::PENDING | ListRegister::ACTIVE;
         c.running.push(lr.priority());
-        Some(lr.vintid())
+        let sender = if lr.vintid() < 16 { (lr.0 >> 32 & 7) as u32 } else { 0 };
+        Some(lr.vintid() | sender << 10)
     }
     /// The guest ends `intid` (EOImode 0).
     pub fn eoi(&mut self, cpu: usize, intid: u32) {
@@ -394,6 +460,17 @@ impl Cell {
             self.eoi(cpu, intid);
             self.exits(cpu);
             assert!(seen.len() < 1000, "a storm: {:?}", &seen[..20]);
+        }
+        seen
+    }
+    /// As [`Self::drain`], in pairs of INTID and sender.
+    pub fn drain_senders(&mut self, cpu: usize) -> Vec<(u32, u32)> {
+        let mut seen = vec![];
+        self.exits(cpu);
+        while let Some(iar) = self.iar(cpu) {
+            seen.push((iar & 0x3ff, iar >> 10));
+            self.eoi(cpu, iar & 0x3ff);
+            self.exits(cpu);
         }
         seen
     }
