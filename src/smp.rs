@@ -167,7 +167,9 @@ pub fn run(board: &'static Board<'static>) -> ! {
     }
     RELEASED.store(true, Ordering::Release);
     if let Some(gic) = gic::get() {
-        all().iter().for_each(|cpu| gic.send(cpu.index, gic::KICK));
+        for cpu in all() {
+            gic.send(cpu.index, gic::KICK);
+        }
     }
     match mine {
         Some(cpu) => adopt(cpu, cpu.service || console_lost),

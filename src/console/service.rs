@@ -111,10 +111,11 @@ pub fn open(cpu: &PerCpu) {
 /// Tells the service CPU that a ring has something: at once for a whole line, else unless it looks soon anyway.
 #[inline]
 pub fn output_waits(now: bool) {
-    if (now || !HELD.load(Ordering::Relaxed)) && !TOLD.swap(true, Ordering::AcqRel) {
-        if let Some(gic) = gic::get() {
-            gic.send(SERVICE.load(Ordering::Acquire), gic::SERVICE);
-        }
+    if (now || !HELD.load(Ordering::Relaxed))
+        && !TOLD.swap(true, Ordering::AcqRel)
+        && let Some(gic) = gic::get()
+    {
+        gic.send(SERVICE.load(Ordering::Acquire), gic::SERVICE);
     }
 }
 
