@@ -5,7 +5,7 @@
 use super::Cell;
 use crate::el2::cache::{Hardware, Loading};
 use crate::el2::hash;
-use crate::memory::map::{self, Use};
+use crate::memory::map;
 use address::{Address, Ipa};
 use alloc::vec::Vec;
 use manifest::ImageEntry;
@@ -31,7 +31,7 @@ pub fn load(cell: &'static Cell) -> Result<Entry, &'static str> {
         return Err("the initrd's hash does not match the bundle's: build the bundle again");
     }
     for run in &cell.sealed.ram {
-        map::map(run.pa, Use::Write).map_err(|_| "EL2's map has no room for its RAM")?;
+        map::fill(run.pa).map_err(|_| "EL2's map has no room for its RAM")?;
         // SAFETY: mapped by the line above, from the sealed plan, and the cell does not run.
         let ram = unsafe { Loading::new(run.pa) };
         ram.scrub();

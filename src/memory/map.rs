@@ -59,6 +59,23 @@ impl TableMemory for Tables {
     }
 }
 
+/// The same, less allocation.
+struct Standing(Tables);
+
+impl TableMemory for Standing {
+    fn allocate(&mut self) -> Option<PhysAddr> {
+        None
+    }
+
+    fn read(&self, table: PhysAddr, index: usize) -> u64 {
+        self.0.read(table, index)
+    }
+
+    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
+        self.0.write(table, index, descriptor);
+    }
+}
+
 /// Returns where a descriptor lies; nothing for what is not EL2's own memory.
 #[inline]
 fn entry(table: PhysAddr, index: usize) -> Option<*mut u64> {
@@ -85,6 +102,16 @@ pub fn place(address: VirtAddr, region: Region<PhysAddr>, usage: Use) -> Result<
     let mut tables = MAP.lock();
     stage2::map(&mut *tables, root(), 0, address.get(), region.base(), region.size(), usage.attributes())?;
     // What was invalid is in no TLB: the walkers need only see the entries.
+    Hardware.dsb_ishst();
+    Hardware.isb();
+    Ok(())
+}
+
+/// Maps guest RAM to fill it, through tables that [`reserve`] made: allocates nothing.
+pub fn fill(region: Region<PhysAddr>) -> Result<(), MapError> {
+    let tables = MAP.lock();
+    let attributes = Use::Write.attributes();
+    stage2::map(&mut Standing(*tables), root(), 0, region.base().get(), region.base(), region.size(), attributes)?;
     Hardware.dsb_ishst();
     Hardware.isb();
     Ok(())

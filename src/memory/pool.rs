@@ -1,16 +1,20 @@
 //! The pool: frames for tables and stacks, and the heap of boot. Closed at commit.
 //!
-//! The memory behind the image, the heap growing up from its start, frames down from its end: two pointers, since what
-//! boot takes it keeps. Only the block that was taken last can grow or be given back. After [`close`] nothing allocates
-//! any more (invariant 4); a later attempt gets a null pointer, and `./x check` shows that no exit path makes one.
+//! The memory behind the image. The heap is its first part, one pointer that goes up, since what boot takes it keeps: only
+//! the block taken last can grow or be given back. Frames come from a buddy allocator over the rest. After [`close`]
+//! nothing allocates any more (invariant 4); `./x check` shows that no exit path tries.
 
 use super::layout;
 use address::{Address, PAGE_BYTES, PhysAddr, VirtAddr};
+use buddy_system_allocator::Heap;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use spin::mutex::TicketMutex;
 
-/// What is free: from `low` to `high`, linked addresses.
+/// Bytes at the start of the pool for the heap; the rest are frames.
+const HEAP_BYTES: usize = 384 << 10;
+
+/// What is free of the heap: linked addresses.
 struct Free {
     low: usize,
     high: usize,
@@ -31,6 +35,8 @@ struct Pool(TicketMutex<Free>);
 
 #[global_allocator]
 static POOL: Pool = Pool(TicketMutex::new(Free { low: 0, high: 0 }));
+/// Pages, and runs of them that are powers of two.
+static FRAMES: TicketMutex<Heap<21>> = TicketMutex::new(Heap::empty());
 
 fn pointer(address: Option<usize>) -> *mut u8 {
     address.map_or(null_mut(), |address| layout::pointer(address as u64))
@@ -68,21 +74,24 @@ unsafe impl GlobalAlloc for Pool {
 
 /// Gives the pool its memory.
 pub fn open() {
-    let mut free = POOL.0.lock();
-    free.low = layout::bytes(layout::pool_start().get());
-    free.high = layout::bytes(layout::image_end().get());
+    let start = layout::bytes(layout::pool_start().get());
+    let middle = start.wrapping_add(HEAP_BYTES);
+    *POOL.0.lock() = Free { low: start, high: middle };
+    let frames = layout::bytes(layout::image_end().get()).wrapping_sub(middle);
+    // SAFETY: the linker script keeps this range for the pool alone, and entry.S mapped it writable.
+    unsafe { FRAMES.lock().init(middle, frames) }
 }
 
 /// Ends allocation for good, by leaving nothing free.
 pub fn close() {
     POOL.0.lock().high = 0;
+    *FRAMES.lock() = Heap::empty();
 }
 
 /// Tells how many bytes are taken.
 pub fn used() -> usize {
-    let free = POOL.0.lock();
-    let all = layout::image_end().get().wrapping_sub(layout::pool_start().get());
-    layout::bytes(all).wrapping_sub(free.high.wrapping_sub(free.low))
+    let heap = POOL.0.lock().low.wrapping_sub(layout::bytes(layout::pool_start().get()));
+    heap.wrapping_add(FRAMES.lock().stats_alloc_actual())
 }
 
 /// Takes one zeroed page.
@@ -95,9 +104,8 @@ pub fn frame() -> Option<PhysAddr> {
 
 /// Takes `count` pages in a row, not zeroed.
 pub fn frames(count: usize) -> Option<PhysAddr> {
-    let mut free = POOL.0.lock();
-    let bytes = count.checked_mul(layout::bytes(PAGE_BYTES))?;
-    let start = free.high.checked_sub(bytes).filter(|start| *start >= free.low)?;
-    free.high = start;
-    Some(layout::physical(VirtAddr::new(start as u64)))
+    let page = layout::bytes(PAGE_BYTES);
+    let layout = Layout::from_size_align(count.checked_mul(page)?, page).ok()?;
+    let start = FRAMES.lock().alloc(layout).ok()?;
+    Some(layout::physical(VirtAddr::new(start.addr().get() as u64)))
 }

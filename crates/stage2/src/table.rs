@@ -184,12 +184,25 @@ pub fn unmap<M: TableMemory>(
     }
     let (mut at, mut removed) = (input, 0u64);
     while at < end {
-        let step = lookup(memory, root, start_level, at);
-        if let Entry::Leaf(_) = Entry::decode(step.descriptor, step.level) {
-            memory.write(step.table, index(at, step.level), 0);
-            removed = removed.wrapping_add(span(step.level));
+        let Step { table, level, next, .. } = lookup(memory, root, start_level, at);
+        let span = span(level);
+        // The rest of this table in one go, as `map` does it.
+        let mut next = next;
+        for index in index(at, level)..ENTRIES {
+            match Entry::decode(memory.read(table, index), level) {
+                Entry::Table(_) => break,
+                Entry::Leaf(_) => {
+                    memory.write(table, index, 0);
+                    removed = removed.wrapping_add(span);
+                }
+                Entry::Invalid => {}
+            }
+            at = next;
+            if at >= end {
+                break;
+            }
+            next = next.wrapping_add(span);
         }
-        at = step.next;
     }
     Ok(removed)
 }
