@@ -216,7 +216,12 @@ fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
             Dma::None => fdt.property_string("dma", "none")?,
             Dma::Trusted => fdt.property_string("dma", "trusted")?,
         }
-        fdt.property_string("console", if cell.console == Console::None { "none" } else { "virtual" })?;
+        let console = match cell.console {
+            Console::Virtual => "virtual",
+            Console::Passthrough => "passthrough",
+            Console::None => "none",
+        };
+        fdt.property_string("console", console)?;
         fdt.end_node(node)?;
     }
     Ok(fdt.end_node(node)?)

@@ -43,8 +43,10 @@ pub fn describe(bytes: &[u8]) -> Result<(String, bool)> {
             Dma::None => writeln!(text, "  dma      none")?,
             Dma::Trusted => writeln!(text, "  dma      trusted")?,
         }
-        if cell.console == Console::None {
-            writeln!(text, "  console  none")?;
+        match cell.console {
+            Console::Virtual => {}
+            Console::Passthrough => writeln!(text, "  console  the board's UART")?,
+            Console::None => writeln!(text, "  console  none")?,
         }
     }
     text.push('\n');

@@ -102,8 +102,8 @@ impl Reader {
                     cell.dma = self.choice(name, value, &choices).unwrap_or_default();
                 }
                 "console" => {
-                    let choices =
-                        [("virtual", Some(Console::Virtual)), ("none", Some(Console::None)), ("passthrough", None)];
+                    let own = ("passthrough", Some(Console::Passthrough));
+                    let choices = [("virtual", Some(Console::Virtual)), ("none", Some(Console::None)), own];
                     cell.console = self.choice(name, value, &choices).unwrap_or_default();
                 }
                 "load" | "entry" | "overlay" | "watchdog" => self.later(name, value, None),

@@ -85,7 +85,6 @@ fn each_key_of_a_later_version_is_refused_by_name() {
         "start = \"manual\"",
         "manager = true",
         "dma = \"smmu\"",
-        "console = \"passthrough\"",
         "devices = \"rest\"",
     ] {
         let (message, help) = refusal(cell(line));

@@ -9,9 +9,11 @@ mod service;
 
 pub use service::{finish, interrupt, open, output_waits, serve, wire};
 
+use crate::memory::map;
 use crate::smp;
 use crate::uart::Uart;
-use board::Device;
+use address::PAGE_BYTES;
+use board::{Board, Device};
 use console::Ring;
 use core::fmt::{self, Write};
 use spin::Once;
@@ -19,15 +21,38 @@ use spin::Once;
 /// Lines of one CPU that wait for the service CPU.
 pub type LogRing = Ring<1024>;
 
-static UART: Once<Uart> = Once::new();
+/// The board's console UART, EL2's until the plan is sealed.
+static BOOT: Once<Uart> = Once::new();
+/// The UART the plan leaves to EL2.
+static OWN: Once<Option<Uart>> = Once::new();
+
+/// The UART EL2 may use now.
+fn uart() -> Option<Uart> {
+    OWN.get().copied().unwrap_or_else(|| BOOT.get().copied())
+}
 
 /// Finds the UART EL2 owns.
 pub fn init(stdout: Option<&Device>) {
     if let Some(uart) = stdout.and_then(Uart::probe) {
-        UART.call_once(|| uart);
+        BOOT.call_once(|| uart);
     }
     let _ = log::set_logger(&Logger);
     log::set_max_level(log::LevelFilter::Info);
+}
+
+/// Leaves the board's console UART to its cell where the plan says so, and takes EL2's.
+fn settle(board: &Board, own: Option<usize>) {
+    if own == board.stdout {
+        return;
+    }
+    let device = |index: Option<usize>| index.and_then(|index| board.devices.get(index));
+    let next = device(own).and_then(Uart::probe);
+    let place = device(own).map_or("in rings nobody reads: no other UART is free", |device| device.path.as_str());
+    say_now(format_args!("this UART is a cell's from here on; EL2's lines go on {place}"));
+    OWN.call_once(|| next);
+    if let Some(region) = device(board.stdout).and_then(|device| device.regions.first()?.widen(PAGE_BYTES)) {
+        let _ = map::unmap(region);
+    }
 }
 
 /// Writes one of EL2's machine-readable lines.
@@ -58,7 +83,7 @@ pub fn say(line: fmt::Arguments<'_>) {
 
 /// Writes a line straight to the UART: before there is a service CPU, or when this CPU is lost.
 pub fn say_now(line: fmt::Arguments<'_>) {
-    if let Some(&uart) = UART.get() {
+    if let Some(uart) = uart() {
         let _ = write!(Direct(uart), "[cellwall] {line}\r\n");
     }
 }

@@ -1,6 +1,6 @@
 //! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
 
-use super::{LogRing, UART, monitor};
+use super::{LogRing, monitor, settle, uart};
 use crate::cell::{self, Cell, OUTPUT_BYTES, attention};
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
@@ -80,9 +80,9 @@ impl Source for Line {
 }
 
 /// Notes the board's side of the console; before commit.
-pub fn wire(board: &Board, poweroff_when_idle: bool) {
-    let interrupt =
-        board.stdout.and_then(|index| board.devices.get(index)).and_then(|uart| uart.interrupts.first()).copied();
+pub fn wire(board: &Board, own: Option<usize>, poweroff_when_idle: bool) {
+    settle(board, own);
+    let interrupt = own.and_then(|index| board.devices.get(index)).and_then(|uart| uart.interrupts.first()).copied();
     if let (Some(interrupt), Some(gic)) = (interrupt, gic::get()) {
         gic.set_trigger(interrupt);
     }
@@ -128,7 +128,7 @@ pub fn finish() {
 /// Serves the console once; `tick`: by the alarm.
 pub fn serve(tick: bool) {
     TOLD.store(false, Ordering::Release);
-    let Some(&uart) = UART.get() else { return };
+    let Some(uart) = uart() else { return };
     let mut desk = DESK.lock();
     if tick {
         timer::silence();

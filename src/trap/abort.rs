@@ -33,7 +33,7 @@ pub fn data(seat: Seat, frame: &mut Frame, abort: &DataAbort, esr: u64) {
 
 /// A fetch that stage 2 refused.
 pub fn instruction(seat: Seat, abort: &InstructionAbort) {
-    if abort.ipa.is_none_or(|ipa| judge(seat, ipa, "fetch from")) {
+    if abort.ipa.is_none_or(|ipa| device::is_emulated(seat, ipa) || judge(seat, ipa, "fetch from")) {
         let esr = inject::external_instruction_abort(arch::SPSR_EL2.get());
         external(esr, abort.far.unwrap_or(0));
     }

@@ -46,7 +46,12 @@ pub extern "C" fn sync(frame: &mut Frame) {
         Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
         Exit::InstructionAbort(abort) => abort::instruction(seat, &abort),
         Exit::SystemRegister(access) => register::access(seat, frame, access),
-        Exit::Hvc { .. } | Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
+        Exit::Hvc { .. } => {
+            // Unlike the others it has been stepped over already.
+            arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_sub(4));
+            apply(Outcome::Inject { esr: inject::undefined(), far: None });
+        }
+        Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
             apply(Outcome::Inject { esr: inject::undefined(), far: None });
         }
         Exit::Wfx { .. } => apply(Outcome::Skip),

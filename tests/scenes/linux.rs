@@ -3,7 +3,7 @@
 use crate::small::{cell, ending};
 use crate::{machine, on_each};
 use scenes::Scene;
-use scenes::stage::Start;
+use scenes::stage::{Machine, Start};
 
 const BOOTARGS: &str = "console=ttyAMA0 quiet panic=-1 nokaslr";
 
@@ -13,6 +13,12 @@ fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str) -> String {
         "[[cell]]\nname = \"{name}\"\ncpus = {cpus}\nmemory = {memory}\nkernel = \"{{vmlinuz}}\"\n\
          initrd = \"{{initrd}}\"\nbootargs = \"{BOOTARGS} {bootargs}\"\n"
     )
+}
+
+/// QEMU's GICv2 forgets a timer whose line rises again before its interrupt is ended, as happens when the host stalls a CPU
+/// there. With time counted in instructions no host stalls anything.
+fn steady(gic: u32) -> Machine {
+    if gic == 2 { machine(gic, 4).counted() } else { machine(gic, 4) }
 }
 
 pub fn scenes() -> Vec<Scene> {
@@ -30,7 +36,7 @@ pub fn scenes() -> Vec<Scene> {
 
 fn on_cpus(gic: u32, count: u32, cpus: &str) -> Scene {
     let cells = [linux("linux", cpus, "\"128M\"", "poweroff")];
-    Scene::new(format!("linux_on_{count}_cpus"), Start::plan(&ending(&cells), machine(gic, 4)))
+    Scene::new(format!("linux_on_{count}_cpus"), Start::plan(&ending(&cells), steady(gic)))
         .expect([r"^\[linux\] linux: userspace reached", &format!(r"^\[linux\] linux: nproc={count}$")])
         .ends()
         .limit(180)
@@ -42,7 +48,7 @@ fn two(gic: u32) -> Scene {
         linux("right", "[2]", "\"128M\"", "poweroff"),
         cell("control", "[3]", "stop=2000"),
     ];
-    Scene::new("two_linux_cells_and_control", Start::plan(&ending(&cells), machine(gic, 4)))
+    Scene::new("two_linux_cells_and_control", Start::plan(&ending(&cells), steady(gic)))
         .expect([
             r"^\[left\] linux: userspace reached",
             r"^\[left\] linux: nproc=2$",
@@ -61,7 +67,7 @@ fn disk(gic: u32) -> Scene {
     let memory = "[{ size = \"128M\", at = 0x6000_0000, identity = true }]";
     let cell = linux("linux", "[0]", memory, "disk poweroff");
     let plan = ending(&[format!("{cell}devices = [{}]\ndma = \"trusted\"\n", slots.join(", "))]);
-    Scene::new("linux_reads_its_disk", Start::plan(&plan, machine(gic, 4).with_disk()))
+    Scene::new("linux_reads_its_disk", Start::plan(&plan, steady(gic).with_disk()))
         .expect([r"^\[linux\] linux: disk says: hello from the disk of cell linux$"])
         .ends()
         .limit(180)

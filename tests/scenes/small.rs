@@ -135,6 +135,19 @@ fn as_cells() -> Vec<Scene> {
             .expect([r"^\[right\] abc"])
             .forbid([r"^\[left\] abc"])
     };
+    // The board's one UART is the cell's: no prefixes, and after the hand-over no line of EL2's.
+    let own = |gic| {
+        let cells = [
+            cell("hello", "[0]", "echo") + "console = \"passthrough\"\n",
+            cell("control", "[1]", "") + "console = \"none\"\n",
+        ];
+        Scene::new("passed_uart_is_the_cells_own", Start::plan(&staying(&cells), machine(gic, 4)))
+            .expect([r"^\[cellwall\] this UART is a cell's from here on"])
+            .expect([r"^hello: echoing"])
+            .send("abc\r")
+            .expect([r"^abc"])
+            .forbid([r"event="])
+    };
     let threads = |gic| {
         let machine = Machine { threads: true, ..machine(gic, 4) };
         Scene::new(
@@ -152,6 +165,7 @@ fn as_cells() -> Vec<Scene> {
         on_each(echo),
         on_each(monitor),
         on_each(focus),
+        on_each(own),
         on_each(threads),
     ]
     .concat_all()

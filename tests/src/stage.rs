@@ -167,6 +167,7 @@ fn fill(text: &str) -> String {
         ("{hello}", "guests/hello"),
         ("{control}", "guests/control"),
         ("{attacker}", "guests/attacker"),
+        ("{victim}", "guests/victim"),
         ("{vmlinuz}", "linux/vmlinuz"),
         ("{initrd}", "linux/initrd.cpio.gz"),
     ] {

@@ -158,6 +158,9 @@ pub struct Interrupt {
     pub edge: bool,
 }
 
+/// The UARTs EL2 can drive, by first `compatible`.
+pub const UARTS: [&str; 1] = ["arm,pl011"];
+
 /// An MMIO device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device<'a> {

@@ -58,8 +58,8 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
             "devices" => texts(value).map(|paths| cell.devices = paths),
             "dma" => choice(value, &[("none", Dma::None), ("trusted", Dma::Trusted)]).map(|dma| cell.dma = dma),
             "console" => {
-                let kinds = [("virtual", Console::Virtual), ("none", Console::None)];
-                choice(value, &kinds).map(|kind| cell.console = kind)
+                let (own, none) = (("passthrough", Console::Passthrough), ("none", Console::None));
+                choice(value, &[("virtual", Console::Virtual), own, none]).map(|kind| cell.console = kind)
             }
             _ => return Err(BundleError::unknown(tree, node, key)),
         };

@@ -111,6 +111,8 @@ pub enum Console {
     /// An emulated PL011 on the shared console.
     #[default]
     Virtual,
+    /// The board's own UART.
+    Passthrough,
     /// None.
     None,
 }

@@ -5,8 +5,8 @@
 
 use address::{Address, PAGE_BYTES, PhysAddr, Region};
 use alloc::{format, vec, vec::Vec};
-use board::{Board, Gic};
-use manifest::Manifest;
+use board::{Board, Gic, UARTS};
+use manifest::{Console, Manifest};
 
 use crate::sort::sort;
 use crate::{Finding, IPA_END, Key, Owner, dma, page, suggest, wall};
@@ -18,6 +18,9 @@ const SMMUS: [&str; 6] = ["arm,smmu-v3", "arm,smmu-v2", "arm,smmu-v1", "arm,mmu-
 pub(crate) struct Devices {
     /// For each device of the board its owner, and the index in that cell's `devices`.
     claims: Vec<(Owner, usize)>,
+    /// The UART that EL2 keeps, and the cell that has the board's console UART instead.
+    pub(crate) uart: Option<usize>,
+    pub(crate) console: Option<usize>,
     /// Every piece of device space in whole pages, ascending: the GIC's frames too.
     pub(crate) spans: Vec<Span>,
 }
@@ -50,11 +53,16 @@ impl Devices {
 
 /// Hands out the devices the plan names.
 pub(crate) fn assign(board: &Board<'_>, manifest: &Manifest<'_>, out: &mut Vec<Finding>) -> Devices {
+    let console = passed_console(board, manifest, out);
+    let uart = own_uart(board, manifest, console);
     let mut claims = vec![(Owner::Nobody, 0); board.devices.len()];
     for (index, (claim, device)) in claims.iter_mut().zip(&board.devices).enumerate() {
-        if board.stdout == Some(index) || SMMUS.contains(&device.compatible) {
+        if uart == Some(index) || SMMUS.contains(&device.compatible) {
             claim.0 = Owner::El2;
         }
+    }
+    if let (Some(cell), Some(stdout)) = (console, board.stdout) {
+        claims.get_mut(stdout).into_iter().for_each(|claim| *claim = (Owner::Cell(cell), CONSOLE));
     }
     for (index, cell) in manifest.cells.iter().enumerate() {
         for (entry, &wanted) in cell.devices.iter().enumerate() {
@@ -63,13 +71,44 @@ pub(crate) fn assign(board: &Board<'_>, manifest: &Manifest<'_>, out: &mut Vec<F
             }
         }
     }
-    let devices = Devices { claims, spans: spans(board) };
-    if manifest.cells.iter().any(|cell| !cell.devices.is_empty()) {
+    let devices = Devices { claims, uart, console, spans: spans(board) };
+    if console.is_some() || manifest.cells.iter().any(|cell| !cell.devices.is_empty()) {
         page::share(board, manifest, &devices, out);
         page::reach(board, manifest, &devices, out);
         dma::check(board, manifest, &devices, out);
     }
     devices
+}
+
+/// The index of a claim that `console` makes, not `devices`.
+const CONSOLE: usize = usize::MAX;
+
+/// Finds the cell that has the board's console UART.
+fn passed_console(board: &Board<'_>, manifest: &Manifest<'_>, out: &mut Vec<Finding>) -> Option<usize> {
+    let mut cells = manifest.cells.iter().enumerate().filter(|(_, cell)| cell.console == Console::Passthrough);
+    let (first, owner) = cells.next()?;
+    if own_uart(board, manifest, Some(first)).is_none() {
+        let message = format!("cell {} has the board's only free UART: EL2's lines are shown nowhere", owner.name);
+        let help = "console = \"virtual\" shares it; another UART that no cell names would serve too".into();
+        out.push(Finding::new("E0508", Some(first), Key::Console, message, help).warning());
+    }
+    for (index, cell) in cells {
+        let message = format!("cell {} has console = \"passthrough\", which cell {} has too", cell.name, owner.name);
+        let help = "the board has one console UART: say console = \"virtual\" or \"none\" in one of them".into();
+        out.push(Finding::new("E0506", Some(index), Key::Console, message, help).against(first));
+    }
+    board.stdout.map(|_| first)
+}
+
+/// Chooses EL2's UART: the board's console, or where that is a cell's the next that no cell names.
+fn own_uart(board: &Board<'_>, manifest: &Manifest<'_>, console: Option<usize>) -> Option<usize> {
+    if console.is_none() {
+        return board.stdout;
+    }
+    let named = |path: &str| manifest.cells.iter().any(|cell| cell.devices.contains(&path));
+    board.devices.iter().enumerate().position(|(index, device)| {
+        board.stdout != Some(index) && !device.disabled && UARTS.contains(&device.compatible) && !named(&device.path)
+    })
 }
 
 /// Gives one device to the cell that names it.

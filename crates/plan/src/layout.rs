@@ -46,7 +46,7 @@ fn lay<'a>(
     ram: &[Mapping],
     out: &mut Vec<Finding>,
 ) -> Option<SealedCell<'a>> {
-    let uart = uart(board, (index, cell), out);
+    let uart = uart(board, devices, (index, cell), out);
     let owned: Vec<usize> = devices.of(index).collect();
     let mmio = mmio(devices, index);
     let mut interrupts: Vec<_> = owned
@@ -89,9 +89,29 @@ fn same(region: Region<PhysAddr>) -> Option<Region<Ipa>> {
 }
 
 /// Places the virtual UART at the board's.
-fn uart(board: &Board<'_>, (index, cell): (usize, &Cell<'_>), out: &mut Vec<Finding>) -> Option<VirtualUart> {
-    if cell.console == Console::None {
-        return None;
+fn uart(
+    board: &Board<'_>,
+    devices: &Devices,
+    (index, cell): (usize, &Cell<'_>),
+    out: &mut Vec<Finding>,
+) -> Option<VirtualUart> {
+    let mut refuse = |code, what: &str, help: &str| {
+        let message = format!("cell {} has {what}", cell.name);
+        out.push(Finding::new(code, Some(index), Key::Console, message, help.into()).of_cell());
+    };
+    match cell.console {
+        Console::None => return None,
+        Console::Passthrough if devices.console.is_none() => {
+            refuse("E0501", "the board's UART, but the board has none", "set stdout-path in the tree");
+            return None;
+        }
+        Console::Passthrough => return None,
+        Console::Virtual if devices.uart.is_none() && devices.console.is_some() => {
+            let help = "say console = \"none\" here, or console = \"virtual\" in the cell that has the board's UART";
+            refuse("E0507", "a virtual console, but no UART is left for EL2 to show it on", help);
+            return None;
+        }
+        Console::Virtual => {}
     }
     let found = board.stdout.and_then(|device| board.devices.get(device)).and_then(|device| {
         let base = Ipa::at(device.regions.first()?.base().get()).align_down(PAGE_BYTES);
@@ -99,12 +119,8 @@ fn uart(board: &Board<'_>, (index, cell): (usize, &Cell<'_>), out: &mut Vec<Find
         Some(VirtualUart { page: Region::new(base, PAGE_BYTES)?, intid })
     });
     if found.is_none() {
-        let message = format!(
-            "cell {} has a virtual console, but the board has no UART with an interrupt to stand in for",
-            cell.name
-        );
-        let help = "say console = \"none\", or set stdout-path in the tree".into();
-        out.push(Finding::new("E0501", Some(index), Key::Console, message, help).of_cell());
+        let what = "a virtual console, but the board has no UART with an interrupt to stand in for";
+        refuse("E0501", what, "say console = \"none\", or set stdout-path in the tree");
     }
     found
 }

@@ -69,6 +69,9 @@
 //! | E0503 | P | `service_cpu`: the board has no such CPU |
 //! | E0504 | P | `service_cpu`: the tree disables it |
 //! | E0505 | P | `service_cpu`: the tree does not say how it is started |
+//! | E0506 | P | `console = "passthrough"` in two cells |
+//! | E0507 | C | a virtual console, but no UART is left for EL2 |
+//! | E0508 | W | the console UART is a cell's and no other is free: EL2's lines are shown nowhere |
 //! | E0601 | P | there is no cell |
 //! | E0602 | P | the name is empty, too long or has other characters |
 //! | E0603 | P | the name is EL2's own |
@@ -169,5 +172,5 @@ pub fn seal_sound_cells<'a>(
         return Err(out);
     }
     let walls = wall::build(board, footprint, &devices, &ram);
-    Ok(SealedPlan { cells, service_cpu, walls, findings: out })
+    Ok(SealedPlan { cells, service_cpu, uart: devices.uart, walls, findings: out })
 }

@@ -13,6 +13,7 @@ use crate::{Class, Finding, Outside, Owner, Wall, wall};
 pub struct SealedPlan<'a> {
     pub(crate) cells: Vec<SealedCell<'a>>,
     pub(crate) service_cpu: usize,
+    pub(crate) uart: Option<usize>,
     pub(crate) walls: Vec<Wall<'a>>,
     pub(crate) findings: Vec<Finding>,
 }
@@ -34,6 +35,12 @@ impl<'a> SealedPlan<'a> {
     #[must_use]
     pub fn service_cpu(&self) -> usize {
         self.service_cpu
+    }
+
+    /// Returns the device that is EL2's UART, if one is left for it.
+    #[must_use]
+    pub fn uart(&self) -> Option<usize> {
+        self.uart
     }
 
     /// Returns what a person should know though the plan holds.

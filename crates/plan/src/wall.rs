@@ -19,7 +19,7 @@ pub struct Wall<'a> {
     pub region: Region<PhysAddr>,
     /// Owner.
     pub owner: Owner,
-    /// What it is: a device's path, `GICD`, `GICR`, `GICC`, `GICH`, `GICV`, `ITS`, `RAM` (a cell's), `EL2's image`,
+    /// What it is: a device's path, `GICD`, `GICR`, `GICC`, `GICH`, `GICV`, `GICv2m`, `ITS`, `RAM` (a cell's), `EL2's image`,
     /// `the bundle`, `the board's tree`, a reservation's name or `free RAM`.
     pub what: &'a str,
     /// RAM, else device pages.
@@ -64,23 +64,17 @@ pub enum Outside<'p> {
 
 /// Returns the GIC's frames.
 pub(crate) fn frames(gic: &Gic) -> impl Iterator<Item = (Region<PhysAddr>, &'static str)> {
-    let (single, redistributors, its): (_, &[_], &[_]) = match gic {
-        Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, .. } => (
-            [
-                Some((*distributor, "GICD")),
-                Some((*cpu, "GICC")),
-                Some((*hypervisor, "GICH")),
-                Some((*virtual_cpu, "GICV")),
-            ],
-            &[],
-            &[],
-        ),
+    let (distributor, single, (frames, name), its) = match gic {
+        Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi, .. } => {
+            let rest = [(*cpu, "GICC"), (*hypervisor, "GICH"), (*virtual_cpu, "GICV")].map(Some);
+            (distributor, rest, (msi.as_slice(), "GICv2m"), &[][..])
+        }
         Gic::V3 { distributor, redistributors, its, .. } => {
-            ([Some((*distributor, "GICD")), None, None, None], redistributors, its)
+            (distributor, [None; 3], (redistributors.as_slice(), "GICR"), its.as_slice())
         }
     };
-    let rest = redistributors.iter().map(|&frame| (frame, "GICR")).chain(its.iter().map(|&frame| (frame, "ITS")));
-    single.into_iter().flatten().chain(rest)
+    let rest = frames.iter().map(move |&frame| (frame, name)).chain(its.iter().map(|&frame| (frame, "ITS")));
+    [(*distributor, "GICD")].into_iter().chain(single.into_iter().flatten()).chain(rest)
 }
 
 /// Builds the map: what comes first keeps its pages where two pieces meet.

@@ -34,7 +34,9 @@ pub fn cpu_on(machine: &Machine) -> Result<Verdict, Breach> {
         random | 1 << 16
     });
     for target in listed.chain(random.take(500)) {
-        for (function, conduit) in [(CPU_ON[0], 0), (CPU_ON[1], 0), (CPU_ON[1], 1), (AFFINITY_INFO, 0), (AFFINITY_INFO, 1)] {
+        for (function, conduit) in
+            [(CPU_ON[0], 0), (CPU_ON[1], 0), (CPU_ON[1], 1), (AFFINITY_INFO, 0), (AFFINITY_INFO, 1)]
+        {
             // The 32-bit call sees the low half only: what is left may name its own.
             if function == CPU_ON[0] && target & 0xff_ffff < own {
                 continue;

@@ -97,18 +97,18 @@ pub fn shared_el1_registers(_: &Machine) -> Result<Verdict, Breach> {
     /// Power and lock controls, the auxiliary control, an implementation-defined one of each kind, error records,
     /// trace, and the interface's own enable.
     const REGISTERS: [[u32; 5]; 12] = [
-        [2, 0, 1, 0, 4],   // OSLAR_EL1
-        [2, 0, 1, 3, 4],   // OSDLR_EL1
-        [2, 0, 1, 4, 4],   // DBGPRCR_EL1
-        [3, 0, 1, 0, 1],   // ACTLR_EL1
-        [3, 1, 11, 0, 2],  // L2CTLR_EL1
-        [3, 1, 15, 0, 0],  // CPUACTLR_EL1
-        [3, 1, 15, 2, 1],  // CPUECTLR_EL1
-        [3, 3, 15, 7, 7],  // any
-        [3, 0, 5, 3, 1],   // ERRSELR_EL1
-        [3, 0, 5, 4, 1],   // ERXCTLR_EL1
-        [2, 1, 0, 1, 0],   // TRCPRGCTLR
-        [2, 1, 0, 0, 4],   // TRCOSLAR
+        [2, 0, 1, 0, 4],  // OSLAR_EL1
+        [2, 0, 1, 3, 4],  // OSDLR_EL1
+        [2, 0, 1, 4, 4],  // DBGPRCR_EL1
+        [3, 0, 1, 0, 1],  // ACTLR_EL1
+        [3, 1, 11, 0, 2], // L2CTLR_EL1
+        [3, 1, 15, 0, 0], // CPUACTLR_EL1
+        [3, 1, 15, 2, 1], // CPUECTLR_EL1
+        [3, 3, 15, 7, 7], // any
+        [3, 0, 5, 3, 1],  // ERRSELR_EL1
+        [3, 0, 5, 4, 1],  // ERXCTLR_EL1
+        [2, 1, 0, 1, 0],  // TRCPRGCTLR
+        [2, 1, 0, 0, 4],  // TRCOSLAR
     ];
     let mut undefined = 0;
     for instruction in REGISTERS.iter().flat_map(|&register| [mrs(register), msr(register)]) {

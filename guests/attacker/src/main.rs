@@ -1,8 +1,9 @@
 //! Attempts what its boot arguments name and says how each went. `attempt=NAME,NAME…` names attempts a cell should
 //! survive (see [`attempts`]): `attacker: attempt=NAME verdict=no-effect|refused|aborted|undefined …`, or `BREACH` with
-//! what went through. Any other name labels one access: `address=0x… access=read|write|fetch` (default read); a stop by
-//! the hypervisor ends the attacker in the middle, and whoever survives an access that should have stopped it says so
-//! with STILL RUNNING. `after_ms=N` waits first. The last word is the victim's, not the attacker's.
+//! what went through. Any other name labels one access: `address=0x… access=read|write|fetch|walk` (default read; walk
+//! puts a page table there); a stop by the hypervisor ends the attacker in the middle, and whoever survives an access
+//! that should have stopped it says so with STILL RUNNING. `after_ms=N` waits first.
+//! The last word is the victim's, not the attacker's.
 #![no_std]
 #![no_main]
 

@@ -23,7 +23,9 @@ fn by_distributor(intid: u32) {
         for targets in [0x01, 0x02, 0x04, 0x80, 0xfe, 0xff] {
             for group in 0..2 {
                 // SAFETY: GICD_SGIR of the cell's own controller.
-                unsafe { kit::cpu::write32(gic::distributor() + 0xf00, filter << 24 | targets << 16 | group << 15 | intid) };
+                unsafe {
+                    kit::cpu::write32(gic::distributor() + 0xf00, filter << 24 | targets << 16 | group << 15 | intid)
+                };
             }
         }
     }

@@ -43,28 +43,28 @@ pub fn through(table: usize) -> Result<(), Abort> {
     with(table, || probe::read(UPPER)).map(|_| ())
 }
 
-/// Loads, stores, fetches and translations (AT) through tables in holes and in an emulated device: external aborts.
+/// Loads, stores, fetches and translations (AT) through tables in holes, loads through one in an emulated device:
+/// external aborts.
 pub fn into_holes(_: &Machine) -> Result<Verdict, Breach> {
     /// `at s1e1r, x0`.
     const AT: u32 = probe::msr([1, 0, 7, 8, 0]);
     let (mut count, mut esr) = (0, 0);
-    for table in [0x0a10_0000, 0x6000_0000, gic::distributor()] {
-        let results = with(table, || {
-            [
-                probe::read(UPPER).map(|_| ()),
-                probe::write(UPPER, 0).map(|()| ()),
-                probe::fetch(UPPER).map(|()| ()),
-                probe::execute(AT, UPPER as u64, 0).map(|_| ()),
-            ]
-        });
-        for result in results {
-            match result {
-                Err(abort) if abort.is_external() || abort.is_external_on_walk() => esr = abort.esr,
-                Err(abort) => return Err(Breach("walk into", table as u64, abort.esr)),
-                Ok(()) => return Err(Breach("walk into", table as u64, 0)),
-            }
-            count += 1;
+    let mut judge = |table: usize, result: Result<(), Abort>| {
+        match result {
+            Err(abort) if abort.is_external() || abort.is_external_on_walk() => esr = abort.esr,
+            Err(abort) => return Err(Breach("walk into", table as u64, abort.esr)),
+            Ok(()) => return Err(Breach("walk into", table as u64, 0)),
         }
+        count += 1;
+        Ok(())
+    };
+    for table in [0x0a10_0000, 0x6000_0000] {
+        let results = with(table, || {
+            let translated = probe::execute(AT, UPPER as u64, 0).map(|_| ());
+            [probe::read(UPPER).map(|_| ()), probe::write(UPPER, 0), probe::fetch(UPPER), translated]
+        });
+        results.into_iter().try_for_each(|result| judge(table, result))?;
     }
+    judge(gic::distributor(), through(gic::distributor()))?;
     Ok(Verdict::Aborted(count, esr))
 }

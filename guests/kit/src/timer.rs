@@ -27,6 +27,16 @@ pub fn disarm() {
     write_sysreg!("cntv_ctl_el0", 2);
 }
 
+/// Raises the interrupt anew if its deadline has passed. QEMU's GICv2 looks at a line's level when it changes, not when
+/// a virtual CPU interface ends its interrupt: a deadline that passes between the two would be lost.
+pub(crate) fn renew() {
+    let control = read_sysreg!("cntv_ctl_el0");
+    if control & 5 == 5 {
+        write_sysreg!("cntv_ctl_el0", 0);
+        write_sysreg!("cntv_ctl_el0", control & 3);
+    }
+}
+
 /// Spins for that long.
 pub fn spin_ms(ms: u64) {
     let end = now().saturating_add(frequency().saturating_mul(ms) / 1000);

@@ -1,6 +1,6 @@
 //! What the vectors call: exceptions that a probe expects, interrupts, and the end of the guest for all else.
 
-use crate::{gic, guest_irq, println, probe, psci, read_sysreg};
+use crate::{gic, guest_irq, println, probe, psci, read_sysreg, timer};
 
 /// The frame `vectors.S` builds.
 #[repr(C)]
@@ -34,6 +34,9 @@ extern "C" fn kit_irq() {
     if let Some(token) = gic::acknowledge() {
         guest_irq(token & 0x3ff);
         gic::end(token);
+        if gic::is_v2() {
+            timer::renew();
+        }
     }
 }
 
