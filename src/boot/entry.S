@@ -23,6 +23,7 @@ reason_code:
 
 entry:
     msr     daifset, #0xf
+    msr     spsel, #1
     mov     x20, x0                     // tree
     adrp    x21, _head                  // image
     mrs     x19, CurrentEL              // level
@@ -123,6 +124,7 @@ wrong_level:
 .global secondary_entry
 secondary_entry:
     msr     daifset, #0xf
+    msr     spsel, #1
     adrp    x21, _head
     adrp    x11, boot_table_l0
     bl      enable_mmu

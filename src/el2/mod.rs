@@ -26,6 +26,7 @@ global_asm!(
 /// Points this CPU at EL2's vectors.
 pub fn init_vectors() {
     arch::VBAR_EL2.set(layout::exception_vectors().get());
+    arch::TPIDR_EL2.set(0); // No `PerCpu` yet, whatever firmware kept there.
     barrier::synchronize();
 }
 

@@ -109,6 +109,14 @@ fn as_cells() -> Vec<Scene> {
         .expect([r"^\[control\] control: second=1 ", r"^\[control\] control: done ticks=3000 deadlines=3000$"])
         .ends()
     };
+    let reset = |gic| {
+        Scene::new(
+            "a_reset_stops_the_cell_for_now",
+            Start::plan(&ending(&[cell("hello", "[0, 1]", "reset")]), machine(gic, 2)),
+        )
+        .expect([r#"event=cell-stopped cell=hello reason="reset""#])
+        .ends()
+    };
     let echo = |gic| {
         Scene::new(
             "input_reaches_the_focused_cell",
@@ -162,6 +170,7 @@ fn as_cells() -> Vec<Scene> {
         on_each(four),
         on_each(two),
         on_each(ticks),
+        on_each(reset),
         on_each(echo),
         on_each(monitor),
         on_each(focus),

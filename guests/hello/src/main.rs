@@ -1,4 +1,5 @@
-//! Says hello from every CPU of its machine, then turns it off. With `stay` in the boot arguments it waits for
+//! Says hello from every CPU of its machine, then turns it off. With `reset` in the boot arguments it resets
+//! it instead, with `stay` it waits for
 //! ever instead; with `echo` it sends back what it receives, by interrupt.
 #![no_std]
 #![no_main]
@@ -42,6 +43,9 @@ fn main(machine: Machine) -> ! {
     }
     if machine.has("stay") {
         cpu::park()
+    }
+    if machine.has("reset") {
+        psci::call(psci::SYSTEM_RESET, 0, 0, 0);
     }
     psci::system_off()
 }

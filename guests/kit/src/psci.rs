@@ -7,6 +7,8 @@ static SMC: AtomicBool = AtomicBool::new(false);
 
 /// The id of `SYSTEM_OFF`.
 pub const SYSTEM_OFF: u64 = 0x8400_0008;
+/// The id of `SYSTEM_RESET`.
+pub const SYSTEM_RESET: u64 = 0x8400_0009;
 const CPU_ON_64: u64 = 0xc400_0003;
 
 unsafe extern "C" {
