@@ -72,6 +72,7 @@ fn features() -> Features {
         isar2: sysreg::ID_AA64ISAR2_EL1::get(),
         mmfr0: sysreg::ID_AA64MMFR0_EL1::get(),
         mmfr1: sysreg::ID_AA64MMFR1_EL1::get(),
+        mmfr3: sysreg::ID_AA64MMFR3_EL1::get(),
         dfr0: sysreg::ID_AA64DFR0_EL1::get(),
     })
 }

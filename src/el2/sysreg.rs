@@ -108,6 +108,8 @@ system_registers! {
     ID_AA64MMFR0_EL1 = "id_aa64mmfr0_el1": read;
     /// Memory model features 1.
     ID_AA64MMFR1_EL1 = "id_aa64mmfr1_el1": read;
+    /// Memory model features 3.
+    ID_AA64MMFR3_EL1 = "S3_0_C0_C7_3": read;
     /// Debug features 0.
     ID_AA64DFR0_EL1 = "id_aa64dfr0_el1": read;
     /// Performance monitors control.

@@ -38,6 +38,14 @@ impl Features {
     pub const SPE: Self = Self(1 << 12);
     /// `FEAT_TRF`: trace filtering.
     pub const TRF: Self = Self(1 << 13);
+    /// `FEAT_TCR2`: there is a `TCR2_EL1`.
+    pub const TCR2: Self = Self(1 << 14);
+    /// `FEAT_SCTLR2`: there is an `SCTLR2_EL1`.
+    pub const SCTLR2: Self = Self(1 << 15);
+    /// `FEAT_S1PIE`: permission indirection.
+    pub const S1PIE: Self = Self(1 << 16);
+    /// `FEAT_S1POE`: permission overlays.
+    pub const S1POE: Self = Self(1 << 17);
 
     /// Tells whether all of `other` is present.
     #[must_use]
@@ -70,6 +78,10 @@ impl Features {
             (Self::PMU_V3P5, pmu >= 6 && pmu != 0xf),
             (Self::SPE, field(ids.dfr0, 32) != 0),
             (Self::TRF, field(ids.dfr0, 40) != 0),
+            (Self::TCR2, field(ids.mmfr3, 0) != 0),
+            (Self::SCTLR2, field(ids.mmfr3, 4) != 0),
+            (Self::S1PIE, field(ids.mmfr3, 8) != 0),
+            (Self::S1POE, field(ids.mmfr3, 16) != 0),
         ];
         let (mut rest, mut features): (&[(Self, bool)], _) = (&found, Self::NONE);
         while let [(feature, present), tail @ ..] = rest {
@@ -97,6 +109,8 @@ pub struct IdRegisters {
     pub mmfr0: u64,
     /// `ID_AA64MMFR1_EL1`.
     pub mmfr1: u64,
+    /// `ID_AA64MMFR3_EL1` (`S3_0_C0_C7_3`).
+    pub mmfr3: u64,
     /// `ID_AA64DFR0_EL1`.
     pub dfr0: u64,
 }

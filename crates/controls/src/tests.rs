@@ -42,15 +42,19 @@ const ALL: Features = Features::POINTER_AUTH
     .and(Features::PMU_V3P1)
     .and(Features::PMU_V3P5)
     .and(Features::SPE)
-    .and(Features::TRF);
+    .and(Features::TRF)
+    .and(Features::TCR2)
+    .and(Features::SCTLR2)
+    .and(Features::S1PIE)
+    .and(Features::S1POE);
 
 #[test]
 fn every_register_has_its_golden_value_on_a_plain_and_on_a_full_cpu() {
     // Without any feature, with all of them.
     let golden: [(u64, u64); 17] = [
         (0x0000_0000_8038_003f, 0x0120_0310_8038_003f), // HCR_EL2
-        (0, 0x800),                                     // HCRX_EL2
-        (0, 0x00c0_0000_0000_0000),                     // HFGRTR_EL2, HFGWTR_EL2
+        (0, 0xc800),                                    // HCRX_EL2
+        (0, 0x1ec0_0000_0000_0000),                     // HFGRTR_EL2, HFGWTR_EL2
         (0x0010_33ff, 0x0010_22ff),                     // CPTR_EL2
         (0xf, 0xf),                                     // ZCR_EL2
         (0xc000_000f, 0xc000_000f),                     // SMCR_EL2
@@ -90,8 +94,12 @@ const CONSEQUENCES: &[(&str, &str, &str)] = &[
     ("HCR_EL2", "EnSCXT", "a guest that sees CSV2_2 traps on SCXTNUM"),
     ("HCR_EL2", "ATA", "a guest that sees MTE finds its tags ignored"),
     ("HCRX_EL2", "MSCEn", "userlands die of SIGILL in memcpy"),
+    ("HCRX_EL2", "TCR2En", "a guest that sees TCR2 traps on TCR2_EL1: Linux while it turns its MMU on"),
+    ("HCRX_EL2", "SCTLR2En", "a guest that sees SCTLR2 traps on SCTLR2_EL1"),
     ("HFGXTR_EL2", "nSMPRI_EL1", "a guest that sees SME traps on SMPRI_EL1"),
     ("HFGXTR_EL2", "nTPIDR2_EL0", "a guest that sees SME traps on TPIDR2_EL0"),
+    ("HFGXTR_EL2", "nPIRE0_EL1, nPIR_EL1", "a guest that sees S1PIE traps on PIR_EL1: Linux while it turns its MMU on"),
+    ("HFGXTR_EL2", "nPOR_EL0, nPOR_EL1", "a guest that sees S1POE traps on POR_EL0"),
     ("CPTR_EL2", "RES1", "a reserved bit is written wrongly: a later CPU may give it any meaning"),
     ("CPTR_EL2", "TZ", "a reserved bit is written wrongly"),
     ("CPTR_EL2", "TSM", "a reserved bit is written wrongly"),
@@ -239,6 +247,10 @@ fn features_are_read_where_id_registers_hold_them() {
     assert_eq!(one(IdRegisters { mmfr1: 1 << 40, ..none }), Features::HCX);
     assert_eq!(one(IdRegisters { dfr0: 1 << 32, ..none }), Features::SPE);
     assert_eq!(one(IdRegisters { dfr0: 1 << 40, ..none }), Features::TRF);
+    assert_eq!(one(IdRegisters { mmfr3: 1 << 0, ..none }), Features::TCR2);
+    assert_eq!(one(IdRegisters { mmfr3: 1 << 4, ..none }), Features::SCTLR2);
+    assert_eq!(one(IdRegisters { mmfr3: 1 << 8, ..none }), Features::S1PIE);
+    assert_eq!(one(IdRegisters { mmfr3: 1 << 16, ..none }), Features::S1POE);
     assert_eq!(one(IdRegisters { dfr0: 0xf << 8, ..none }), Features::NONE, "an implementation-defined PMU is none");
     assert_eq!(one(IdRegisters { dfr0: 4 << 8, ..none }), Features::PMU.and(Features::PMU_V3P1));
     let v3p5 = Features::PMU.and(Features::PMU_V3P1).and(Features::PMU_V3P5);

@@ -56,6 +56,8 @@ table! {
     HCRX_EL2
     set {
         "MSCEn" = 1 << 11, with MOPS, "memory copy and set instructions are shown and run: userlands use them";
+        "TCR2En" = 1 << 14, with TCR2, "TCR2_EL1 is shown, and translation is the guest's own";
+        "SCTLR2En" = 1 << 15, with SCTLR2, "SCTLR2_EL1 is shown, and controls this CPU's EL1 only";
     }
     clear {
         "EnAS0, EnALS, EnASR" = 0b111, "64-byte loads and stores go to accelerators no cell owns";
@@ -71,6 +73,8 @@ table! {
     set {
         "nSMPRI_EL1" = 1 << 54, with SME, "streaming priority is shown with SME; SMPRIMAP_EL2 is not in use";
         "nTPIDR2_EL0" = 1 << 55, with SME, "SME's thread register is private to the CPU";
+        "nPIRE0_EL1, nPIR_EL1" = 0b11 << 57, with S1PIE, "permission indirection is shown, and stage 1's business";
+        "nPOR_EL0, nPOR_EL1" = 0b11 << 59, with S1POE, "permission overlays are shown, and stage 1's business";
     }
     clear {}
 }

@@ -58,8 +58,9 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
             "devices" => texts(value).map(|paths| cell.devices = paths),
             "dma" => choice(value, &[("none", Dma::None), ("trusted", Dma::Trusted)]).map(|dma| cell.dma = dma),
             "console" => {
-                let (own, none) = (("passthrough", Console::Passthrough), ("none", Console::None));
-                choice(value, &[("virtual", Console::Virtual), own, none]).map(|kind| cell.console = kind)
+                let boards = ("passthrough", Console::Passthrough);
+                choice(value, &[("virtual", Console::Virtual), boards, ("none", Console::None)])
+                    .map(|kind| cell.console = kind)
             }
             _ => return Err(BundleError::unknown(tree, node, key)),
         };

@@ -100,12 +100,11 @@ fn uart(
         out.push(Finding::new(code, Some(index), Key::Console, message, help.into()).of_cell());
     };
     match cell.console {
-        Console::None => return None,
         Console::Passthrough if devices.console.is_none() => {
             refuse("E0501", "the board's UART, but the board has none", "set stdout-path in the tree");
             return None;
         }
-        Console::Passthrough => return None,
+        Console::Passthrough | Console::None => return None,
         Console::Virtual if devices.uart.is_none() && devices.console.is_some() => {
             let help = "say console = \"none\" here, or console = \"virtual\" in the cell that has the board's UART";
             refuse("E0507", "a virtual console, but no UART is left for EL2 to show it on", help);
