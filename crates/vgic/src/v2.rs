@@ -54,7 +54,7 @@ impl Vgic {
         let value = if matches!(offset, 0x180 | 0x200 | 0x280) { value & !SGIS } else { value };
         let aligned = size == 1 || offset.is_multiple_of(4);
         let bytes = value.to_le_bytes();
-        let each = (offset..offset | 7).zip(bytes.into_iter().take(size as usize));
+        let each = (offset..offset.wrapping_add(8)).zip(bytes.into_iter().take(size as usize));
         Ok(match (offset, size) {
             (0x000, 4) => self.set_groups(value & 1),
             (0x100..0x400 | 0xc00..0xd00, 4) => self.word_write(vcpu, vcpu, offset, value, hw)?,
