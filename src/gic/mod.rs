@@ -8,8 +8,6 @@ mod v2;
 mod v3;
 mod virtual_interface;
 
-use crate::memory::map::{self, Use};
-use address::{PhysAddr, Region};
 use alloc::vec::Vec;
 use banks::Banks;
 use board::Interrupt;
@@ -35,7 +33,7 @@ pub struct Gic {
 
 enum Driver {
     V2(V2),
-    V3 { distributor: Gicd, redistributors: Vec<Region<PhysAddr>> },
+    V3(Gicd),
 }
 
 /// What the GIC knows of a CPU.
@@ -57,28 +55,32 @@ pub fn get() -> Option<&'static Gic> {
 /// Maps the GIC and makes all its lines quiet.
 pub fn init(board: &board::Board) -> Result<&'static Gic, &'static str> {
     const SMALL: &str = "a region of the GIC is too small in the device tree, or EL2's pool too small to map it";
+    let cpu = |cpu: &board::Cpu| Cpu { mpidr: cpu.mpidr, target: AtomicU64::new(0), redistributor: None };
+    let mut cpus: Vec<Cpu> = board.cpus.iter().map(cpu).collect();
     let (driver, maintenance) = match &board.gic {
         board::Gic::V2 { distributor, cpu, hypervisor, maintenance, .. } => {
             (Driver::V2(V2::new(*distributor, *cpu, *hypervisor).ok_or(SMALL)?), *maintenance)
         }
         board::Gic::V3 { distributor, redistributors, maintenance, .. } => {
-            for region in redistributors {
-                map::map(*region, Use::Device).map_err(|_| SMALL)?;
+            for &region in redistributors {
+                Gicr::discover(region, |affinity, redistributor| {
+                    if let Some(cpu) = cpus.iter_mut().find(|cpu| affinity_of(cpu.mpidr) == affinity) {
+                        cpu.redistributor = Some(redistributor);
+                    }
+                });
             }
-            let distributor = Gicd::new(*distributor).ok_or(SMALL)?;
-            (Driver::V3 { distributor, redistributors: redistributors.clone() }, *maintenance)
+            for cpu in &cpus {
+                cpu.target.store(v3::target(cpu.mpidr), Ordering::Relaxed);
+            }
+            (Driver::V3(Gicd::new(*distributor).ok_or(SMALL)?), *maintenance)
         }
     };
-    let cpu = |cpu: &board::Cpu| match &driver {
-        Driver::V2(_) => Cpu { mpidr: cpu.mpidr, target: AtomicU64::new(0), redistributor: None },
-        Driver::V3 { redistributors, .. } => Cpu {
-            mpidr: cpu.mpidr,
-            target: AtomicU64::new(v3::target(cpu.mpidr)),
-            redistributor: Gicr::find(redistributors, cpu.mpidr),
-        },
-    };
-    let cpus = board.cpus.iter().map(cpu).collect();
     Ok(GIC.call_once(|| Gic { driver, maintenance, cpus }))
+}
+
+/// The affinity of an MPIDR as `GICR_TYPER` packs it.
+const fn affinity_of(mpidr: u64) -> u64 {
+    (mpidr & 0xff_ffff) | ((mpidr >> 8) & 0xff00_0000)
 }
 
 /// Acknowledges the most urgent pending interrupt; from [`SPECIAL`] on there is none. `GICv2` adds an SGI's sender.
@@ -105,7 +107,7 @@ impl Gic {
         let Some(state) = self.cpus.get(cpu) else { return };
         match &self.driver {
             Driver::V2(gic) => state.target.store(gic.init_cpu().into(), Ordering::Release),
-            Driver::V3 { .. } => {
+            Driver::V3(_) => {
                 if let Some(redistributor) = state.redistributor {
                     redistributor.wake();
                 }
@@ -121,7 +123,7 @@ impl Gic {
     #[inline]
     pub fn acknowledge(&self) -> Acknowledged {
         Acknowledged(match &self.driver {
-            Driver::V3 { .. } => v3::acknowledge(),
+            Driver::V3(_) => v3::acknowledge(),
             Driver::V2(gic) => gic.acknowledge(),
         })
     }
@@ -130,7 +132,7 @@ impl Gic {
     #[inline]
     pub fn drop_priority(&self, interrupt: Acknowledged) {
         match &self.driver {
-            Driver::V3 { .. } => v3::drop_priority(interrupt.0),
+            Driver::V3(_) => v3::drop_priority(interrupt.0),
             Driver::V2(gic) => gic.drop_priority(interrupt.0),
         }
     }
@@ -139,7 +141,7 @@ impl Gic {
     #[inline]
     pub fn deactivate(&self, interrupt: Acknowledged) {
         match &self.driver {
-            Driver::V3 { .. } => v3::deactivate(interrupt.0),
+            Driver::V3(_) => v3::deactivate(interrupt.0),
             Driver::V2(gic) => gic.deactivate(interrupt.0),
         }
     }
@@ -150,7 +152,7 @@ impl Gic {
         let Some(cpu) = self.cpus.get(cpu) else { return };
         let target = cpu.target.load(Ordering::Relaxed);
         match &self.driver {
-            Driver::V3 { .. } => v3::send(target, intid),
+            Driver::V3(_) => v3::send(target, intid),
             Driver::V2(_) if target == 0 => {}
             Driver::V2(gic) => gic.send(target, intid),
         }
@@ -160,7 +162,7 @@ impl Gic {
     pub fn lines(&self) -> usize {
         match &self.driver {
             Driver::V2(gic) => gic.words(),
-            Driver::V3 { distributor, .. } => distributor.words(),
+            Driver::V3(distributor) => distributor.words(),
         }
         .wrapping_mul(32)
     }
@@ -170,8 +172,8 @@ impl Gic {
     fn banks(&self, cpu: usize, intid: u32) -> Option<Banks> {
         match &self.driver {
             Driver::V2(gic) => Some(gic.banks),
-            Driver::V3 { distributor, .. } if intid >= 32 => Some(distributor.banks),
-            Driver::V3 { .. } => self.cpus.get(cpu)?.redistributor.map(|redistributor| redistributor.banks),
+            Driver::V3(distributor) if intid >= 32 => Some(distributor.banks),
+            Driver::V3(_) => self.cpus.get(cpu)?.redistributor.map(|redistributor| redistributor.banks),
         }
     }
 
@@ -197,7 +199,7 @@ impl Gic {
                 let [target, ..] = cpu.target.load(Ordering::Relaxed).to_le_bytes();
                 gic.banks.set_targets(intid, target);
             }
-            Driver::V3 { distributor, .. } => distributor.route(intid, cpu.mpidr),
+            Driver::V3(distributor) => distributor.route(intid, cpu.mpidr),
         }
     }
 
@@ -205,7 +207,7 @@ impl Gic {
     pub fn quiet(&self, intid: u32) {
         if let Some(banks) = self.banks(0, intid) {
             banks.set_enable(intid, false);
-            if let Driver::V3 { distributor, .. } = &self.driver {
+            if let Driver::V3(distributor) = &self.driver {
                 distributor.wait();
             }
             banks.set_pending(intid, false);

@@ -11,7 +11,7 @@ use crate::el2::sysreg::{
     ICC_SRE_EL2,
 };
 use crate::memory::mmio::Mmio;
-use address::{PhysAddr, Region};
+use address::{Address, PhysAddr, Region};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite};
 use tock_registers::{register_bitfields, register_structs};
@@ -105,22 +105,22 @@ pub struct Gicr {
 }
 
 impl Gicr {
-    /// Finds the redistributor of `mpidr` in the mapped `regions`, by `GICR_TYPER` (a `GICv4` frame set is twice as long).
-    pub fn find(regions: &[Region<PhysAddr>], mpidr: u64) -> Option<Self> {
-        let affinity = (mpidr & 0xff_ffff) | ((mpidr >> 8) & 0xff00_0000);
-        for &region in regions {
-            let mut offset: u64 = 0;
-            while let Some(control) = Mmio::<Redistributor>::at(region, offset) {
-                if control.TYPER.read(TYPER::Affinity) == affinity {
-                    return Some(Self { control, banks: Banks(Mmio::at(region, offset.wrapping_add(FRAMES / 2))?) });
-                }
-                if control.TYPER.is_set(TYPER::Last) {
-                    break;
-                }
-                offset = offset.wrapping_add(if control.TYPER.is_set(TYPER::VLPIS) { 2 * FRAMES } else { FRAMES });
+    /// Maps the redistributors of `region` one by one, up to the last that exists, and calls `each` with its affinity as
+    /// `GICR_TYPER` has it. A `GICv4` frame set is twice as long.
+    pub fn discover(region: Region<PhysAddr>, mut each: impl FnMut(u64, Self)) {
+        let mut offset: u64 = 0;
+        while let Some(frames) = region.base().checked_add(offset).and_then(|base| Region::new(base, FRAMES)) {
+            if !region.encloses(frames) {
+                return;
             }
+            let Some(control) = Mmio::<Redistributor>::map(frames) else { return };
+            let Some(banks) = Mmio::at(frames, FRAMES / 2) else { return };
+            each(control.TYPER.read(TYPER::Affinity), Self { control, banks: Banks(banks) });
+            if control.TYPER.is_set(TYPER::Last) {
+                return;
+            }
+            offset = offset.wrapping_add(if control.TYPER.is_set(TYPER::VLPIS) { 2 * FRAMES } else { FRAMES });
         }
-        None
     }
 
     /// Wakes it and makes every private line quiet, group 1.

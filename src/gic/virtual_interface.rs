@@ -13,7 +13,7 @@ impl Gic {
     pub fn virtual_interface(&self) -> (usize, u32) {
         let vtr = match &self.driver {
             Driver::V2(gic) => gic.hypervisor.VTR.get(),
-            Driver::V3 { .. } => (ICH_VTR_EL2::get() & 0xffff_ffff) as u32,
+            Driver::V3(_) => (ICH_VTR_EL2::get() & 0xffff_ffff) as u32,
         };
         (((vtr & 0x1f) as usize).wrapping_add(1), (vtr >> 29).wrapping_add(1))
     }
@@ -30,7 +30,7 @@ impl Gic {
                 gic.hypervisor.APR.set(0);
                 gic.hypervisor.VMCR.set(0);
             }
-            Driver::V3 { .. } => {
+            Driver::V3(_) => {
                 ICH_AP0R0_EL2::set(0);
                 ICH_AP1R0_EL2::set(0);
                 ICH_VMCR_EL2::set(0);
@@ -43,7 +43,7 @@ impl Gic {
     #[inline]
     pub fn lr(&self, n: usize) -> u64 {
         match &self.driver {
-            Driver::V3 { .. } => list_register(n),
+            Driver::V3(_) => list_register(n),
             Driver::V2(gic) => gic.hypervisor.LR.get(n).map_or(0, |lr| v2::unpack(lr.get())),
         }
     }
@@ -52,7 +52,7 @@ impl Gic {
     #[inline]
     pub fn set_lr(&self, n: usize, value: u64) {
         match &self.driver {
-            Driver::V3 { .. } => set_list_register(n, value),
+            Driver::V3(_) => set_list_register(n, value),
             Driver::V2(gic) => {
                 if let Some(lr) = gic.hypervisor.LR.get(n) {
                     lr.set(v2::pack(value));
@@ -65,7 +65,7 @@ impl Gic {
     #[inline]
     pub fn empty_lrs(&self) -> u32 {
         match &self.driver {
-            Driver::V3 { .. } => (ICH_ELRSR_EL2::get() & 0xffff) as u32,
+            Driver::V3(_) => (ICH_ELRSR_EL2::get() & 0xffff) as u32,
             Driver::V2(gic) => gic.hypervisor.ELRSR.first().map_or(0, Readable::get),
         }
     }
@@ -74,7 +74,7 @@ impl Gic {
     #[inline]
     pub fn ended_lrs(&self) -> u32 {
         match &self.driver {
-            Driver::V3 { .. } => (ICH_EISR_EL2::get() & 0xffff) as u32,
+            Driver::V3(_) => (ICH_EISR_EL2::get() & 0xffff) as u32,
             Driver::V2(gic) => gic.hypervisor.EISR.first().map_or(0, Readable::get),
         }
     }
@@ -83,7 +83,7 @@ impl Gic {
     #[inline]
     pub fn ich_hcr(&self) -> u64 {
         match &self.driver {
-            Driver::V3 { .. } => ICH_HCR_EL2::get(),
+            Driver::V3(_) => ICH_HCR_EL2::get(),
             Driver::V2(gic) => gic.hypervisor.HCR.get().into(),
         }
     }
@@ -92,7 +92,7 @@ impl Gic {
     #[inline]
     pub fn set_ich_hcr(&self, value: u64) {
         match &self.driver {
-            Driver::V3 { .. } => ICH_HCR_EL2::set(value),
+            Driver::V3(_) => ICH_HCR_EL2::set(value),
             Driver::V2(gic) => gic.hypervisor.HCR.set((value & 0xffff_ffff) as u32),
         }
     }
