@@ -13,27 +13,11 @@ mod common;
 
 use address::Address;
 use board::{Interrupt, Reserved, Start};
-use common::{MIB, RAM, cell, codes, footprint, gicv2, gicv3, identity, refusals, region, run, run_at, smmu, two};
-use manifest::{Console, Dma, Image, Manifest};
-use plan::{Class, Finding, Key, seal, seal_sound_cells};
-
-/// Changes the good plan on the GICv3 board and returns the one finding that refuses it.
-fn only(change: impl FnOnce(&mut board::Board<'static>, &mut Manifest<'static>)) -> Finding {
-    let (mut board, mut plan) = (gicv3(), two());
-    assert_eq!(codes(&board, &plan), Vec::<&str>::new(), "the plan is good before the change");
-    change(&mut board, &mut plan);
-    let mut found = refusals(&board, &plan);
-    assert_eq!(found.len(), 1, "{found:#?}");
-    let finding = found.remove(0);
-    println!("{finding}");
-    finding
-}
-
-/// Asserts code, key, cell and the other owner.
-#[track_caller]
-fn blames(found: &Finding, code: &str, key: Key, cell: Option<usize>, other: Option<usize>) {
-    assert_eq!((found.code, found.key, found.cell, found.other), (code, key, cell, other), "{found}");
-}
+use common::{
+    MIB, RAM, blames, cell, codes, footprint, gicv2, gicv3, identity, only, refusals, region, run, run_at, smmu, two,
+};
+use manifest::{Dma, Image, Manifest};
+use plan::{Class, Key, seal, seal_sound_cells};
 
 const RTC: &str = "/pl031@9010000";
 const GPIO: &str = "/pl061@9030000";
@@ -378,48 +362,6 @@ fn reviewed_devices_need_no_word() {
     let mut plan = two();
     plan.cells[0].devices = vec![RTC, GPIO, FLASH];
     assert_eq!(codes(&gicv3(), &plan), Vec::<&str>::new());
-}
-
-#[test]
-fn a_virtual_console_needs_a_uart_to_stand_in_for() {
-    let found = only(|board, plan| {
-        board.stdout = None;
-        plan.cells[1].console = Console::None;
-    });
-    blames(&found, "E0501", Key::Console, Some(0), None);
-}
-
-#[test]
-fn the_boards_uart_goes_to_one_cell() {
-    let both = only(|_, plan| plan.cells.iter_mut().for_each(|cell| cell.console = Console::Passthrough));
-    blames(&both, "E0506", Key::Console, Some(1), Some(0));
-    let other_virtual = only(|_, plan| plan.cells[0].console = Console::Passthrough);
-    blames(&other_virtual, "E0507", Key::Console, Some(1), None);
-    let named_too = only(|board, plan| {
-        plan.cells[0].console = Console::Passthrough;
-        plan.cells[1].console = Console::None;
-        plan.cells[1].devices = vec![Box::leak(board.devices[board.stdout.unwrap()].path.clone().into_boxed_str())];
-    });
-    blames(&named_too, "E0305", Key::Devices(0), Some(1), Some(0));
-    let no_uart = only(|board, plan| {
-        board.stdout = None;
-        plan.cells[0].console = Console::Passthrough;
-        plan.cells[1].console = Console::None;
-    });
-    blames(&no_uart, "E0501", Key::Console, Some(0), None);
-}
-
-#[test]
-fn a_passed_uart_is_the_cells_and_el2_takes_the_next_or_warns() {
-    let board = gicv3();
-    let mut plan = two();
-    plan.cells[0].console = Console::Passthrough;
-    plan.cells[1].console = Console::None;
-    let sealed = plan::seal(&board, &plan, &footprint()).unwrap();
-    let stdout = board.stdout.unwrap();
-    assert!(sealed.cells()[0].devices.contains(&stdout) && sealed.cells()[0].uart.is_none());
-    assert_eq!(sealed.uart(), None);
-    assert_eq!(sealed.warnings().map(|finding| finding.code).collect::<Vec<_>>(), ["E0508"]);
 }
 
 #[test]

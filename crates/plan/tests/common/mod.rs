@@ -4,7 +4,7 @@
 use address::{PhysAddr, Region};
 use board::Board;
 use manifest::{Cell, Image, Kernel, Manifest, Memory};
-use plan::{Class, Finding, Footprint, seal};
+use plan::{Class, Finding, Footprint, Key, seal};
 
 /// The RAM base of QEMU's virt board.
 pub const RAM: u64 = 0x4000_0000;
@@ -85,4 +85,22 @@ pub fn refusals(board: &Board<'static>, manifest: &Manifest<'static>) -> Vec<Fin
 /// The codes of what refuses the plan.
 pub fn codes(board: &Board<'static>, manifest: &Manifest<'static>) -> Vec<&'static str> {
     refusals(board, manifest).iter().map(|finding| finding.code).collect()
+}
+
+/// Changes the good plan on the GICv3 board and returns the one finding that refuses it.
+pub fn only(change: impl FnOnce(&mut Board<'static>, &mut Manifest<'static>)) -> Finding {
+    let (mut board, mut plan) = (gicv3(), two());
+    assert_eq!(codes(&board, &plan), Vec::<&str>::new(), "the plan is good before the change");
+    change(&mut board, &mut plan);
+    let mut found = refusals(&board, &plan);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let finding = found.remove(0);
+    println!("{finding}");
+    finding
+}
+
+/// Asserts code, key, cell and the other owner.
+#[track_caller]
+pub fn blames(found: &Finding, code: &str, key: Key, cell: Option<usize>, other: Option<usize>) {
+    assert_eq!((found.code, found.key, found.cell, found.other), (code, key, cell, other), "{found}");
 }
