@@ -18,15 +18,20 @@
 //! ```
 
 pub mod bundle;
+pub mod dom;
 pub mod el2;
 pub mod flatten;
 pub mod inspect;
 pub mod kernel;
+pub mod needs;
+pub mod offer;
+mod offer_text;
 pub mod plan_file;
 pub mod platform;
 pub mod qemu;
 pub mod report;
 mod schema;
 pub mod size;
+pub mod starter;
 pub mod suggest;
 pub mod verdict;

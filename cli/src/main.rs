@@ -1,4 +1,4 @@
-//! `cellwall`: check, build, run and inspect partition plans.
+//! `cellwall`: from a board's tree to a plan, its proof, its bundle and its run.
 //!
 //! Owns the command line and the exit codes: 0 done, 1 the plan or an input is at fault (the message says what to
 //! change), 2 usage. What the commands do is the library's.
@@ -8,7 +8,7 @@ use cellwall_cli::bundle::{self, Hash};
 use cellwall_cli::plan_file::{self, PlanFile};
 use cellwall_cli::platform::Target;
 use cellwall_cli::report::{Problem, Report};
-use cellwall_cli::{el2, flatten, inspect, platform, qemu, size, verdict};
+use cellwall_cli::{el2, flatten, inspect, offer, platform, qemu, size, starter, verdict};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use std::io::{IsTerminal as _, Write as _};
@@ -37,6 +37,8 @@ A plan is a cells.toml: it says which cell gets which CPUs, memory and devices o
   kernel = \"Image\"
 
 Examples:
+  cargo cellwall board qemu-virt                    What is there to divide?
+  cargo cellwall init --board qemu-virt             A first plan, with comments
   cargo cellwall check cells.toml                   Does it hold on the board?
   cargo cellwall build cells.toml -o cells.itb      One file for the boot loader, in place of an initrd
   cargo cellwall run cells.toml                     Start it in QEMU; Ctrl-A x leaves
@@ -90,6 +92,34 @@ enum Task {
         /// The bundle
         bundle: PathBuf,
     },
+    /// Lists what a board offers to a plan: CPUs, RAM, devices, who can have them
+    #[command(after_help = "Devices with + can go to a cell by devices = [\"PATH\"], those with = together \
+        with others,\nthose with - to none; each says why.\n\nExamples:\n  cargo cellwall board qemu-virt --gic 2\n  cargo cellwall board bcm2711-rpi-4-b.dtb\n  \
+        cargo cellwall board my-board.dts --format json")]
+    Board {
+        /// A folder of platforms/, or the tree of a board: F.dtb, F.dts
+        board: String,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+        #[command(flatten)]
+        options: qemu::Options,
+    },
+    /// Writes a starter plan for a board, with comments
+    #[command(after_help = "The plan gives two CPUs to two cells that say hello; change it from there.\n\n\
+        Examples:\n  cargo cellwall init --board qemu-virt\n  \
+        cargo cellwall init --board my-board.dtb --kernel vmlinuz -o my-board.toml")]
+    Init {
+        /// A folder of platforms/, or the tree of a board: F.dtb, F.dts
+        #[arg(long)]
+        board: String,
+        /// The plan to write; a file that is there is kept
+        #[arg(short, long, value_name = "PLAN", default_value = "cells.toml")]
+        output: PathBuf,
+        /// The cells' kernel, instead of the guest that says hello
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+    },
     /// Makes a flat binary of an ELF file's segments
     Flatten {
         /// The ELF file
@@ -134,6 +164,8 @@ fn main() -> ExitCode {
         }
         Task::Run(arguments) => run(arguments),
         Task::Inspect { bundle } => show(&bundle),
+        Task::Board { board, format, options } => offer(&board, format, &options),
+        Task::Init { board, output, kernel } => init(&board, &output, kernel.as_deref()),
         Task::Flatten { elf, output } => flat(&elf, &output),
     };
     done.unwrap_or_else(|error| {
@@ -160,6 +192,30 @@ fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> 
     let report = report.unwrap_or_else(|error| Report::new(path, "", vec![Problem::new(format!("{error:#}"))]));
     say(&format!("{:#}", report.json()))?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn offer(board: &str, format: Format, options: &qemu::Options) -> Result<ExitCode> {
+    let offer = offer::list(&platform::named(board, options)?.tree).with_context(|| board.to_owned())?;
+    match format {
+        Format::Text => say(offer.to_string().trim_end()),
+        Format::Json => say(&serde_json::to_string_pretty(&offer)?),
+    }
+}
+
+fn init(board: &str, output: &Path, kernel: Option<&Path>) -> Result<ExitCode> {
+    let target = platform::named(board, &qemu::Options::default())?;
+    starter::write(board, &target, output, kernel)?;
+    let kernel = plan_file::load(output)?;
+    let missing = kernel.cells.iter().map(|cell| kernel.resolve(&cell.kernel)).find(|file| !file.exists());
+    if let Some(file) = missing {
+        return say(&format!(
+            "wrote {}; its kernel {} is not there yet: ./x build makes it",
+            output.display(),
+            file.display()
+        ));
+    }
+    say(&format!("wrote {}", output.display()))?;
+    check(output, None, Format::Text)
 }
 
 fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {

@@ -7,10 +7,12 @@ use crate::plan_file::PlanFile;
 use crate::report::Problem;
 use crate::{qemu, size, suggest};
 use address::{Address as _, PhysAddr, Region};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use plan::Footprint;
 use serde::{Deserialize, Deserializer, de};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// One `platform.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -152,26 +154,66 @@ pub struct Target {
 /// # Errors
 /// A [`Report`](crate::report::Report) where the plan names no board there is; else why there is no tree.
 pub fn target(plan: &PlanFile, tree: Option<&Path>, options: &qemu::Options) -> Result<Target> {
-    let wrong = |message: String| plan.report(vec![Problem::new(message).at(plan.span(None, "board"))]);
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let extension = Path::new(&plan.board).extension().unwrap_or_default();
-    if extension == "dts" {
-        return Err(wrong("the board is a tree's source: compile it with dtc and name the .dtb".into()).into());
-    }
-    if extension == "dtb" {
-        let own = plan.resolve(&plan.board);
+    let wrong = |error: anyhow::Error| {
+        let problem = Problem::new(format!("{error:#}"));
+        anyhow::Error::from(plan.report(vec![problem.at(plan.span(None, "board"))]))
+    };
+    if is_tree(&plan.board) {
+        let platform = Platform::default();
         let tree = match tree {
-            Some(path) => read(path)?,
-            None => read(&own).map_err(|error| wrong(format!("{error:#}")))?,
+            Some(path) => read_tree(path)?,
+            None => read_tree(&plan.resolve(&plan.board)).map_err(wrong)?,
         };
-        return Ok(Target { platform: Platform::default(), tree });
+        return Ok(Target { platform, tree });
     }
-    let platform = Platform::load(&root()?, &plan.board).map_err(|error| wrong(format!("{error:#}")))?;
+    let platform = Platform::load(&root()?, &plan.board).map_err(wrong)?;
     let tree = match tree {
-        Some(path) => read(path)?,
+        Some(path) => read_tree(path)?,
         None => qemu::dump_tree(&platform, options)?,
     };
     Ok(Target { platform, tree })
+}
+
+/// Finds the board that a person names: a tree's file, or a folder of `platforms/`.
+///
+/// # Errors
+/// Where it is neither, or has no tree.
+pub fn named(board: &str, options: &qemu::Options) -> Result<Target> {
+    if is_tree(board) || Path::new(board).is_file() {
+        return Ok(Target { platform: Platform::default(), tree: read_tree(Path::new(board))? });
+    }
+    let platform = Platform::load(&root()?, board)?;
+    let tree = qemu::dump_tree(&platform, options)?;
+    Ok(Target { platform, tree })
+}
+
+/// Tells whether a board's name is that of a tree's file.
+#[must_use]
+pub fn is_tree(board: &str) -> bool {
+    Path::new(board).extension().is_some_and(|extension| extension == "dtb" || extension == "dts")
+}
+
+/// Reads a tree, compiled by `dtc` where it is a `.dts`.
+fn read_tree(path: &Path) -> Result<Vec<u8>> {
+    if path.extension().is_none_or(|extension| extension != "dts") {
+        return std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    }
+    // With -@ the labels stay, and a plan can name devices by them.
+    let mut dtc = Command::new("dtc");
+    dtc.args(["-q", "-@", "-I", "dts", "-O", "dtb"]).arg(path).stdin(Stdio::null());
+    let output = match dtc.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!(
+                "{} is a tree's source and dtc is missing: install device-tree-compiler, or name a .dtb",
+                path.display()
+            )
+        }
+        output => output.context("cannot start dtc")?,
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let advice = "a source with #include lines goes through the C preprocessor first; its .dtb is the easier way";
+    ensure!(output.status.success(), "dtc refuses {} ({advice}): {}", path.display(), said.trim());
+    Ok(output.stdout)
 }
 
 /// Returns the project's folder: the one with `platforms/`, above this package, the program or where we stand.

@@ -122,7 +122,9 @@ impl<'a> Found<'a> {
             self.device(tree, controller, buses, id, &node, path.clone())?;
         }
         let (cells, parent_address) = (node.cells(), bus.cells.address);
-        Ok(Some(Bus { end: tree.after(id), path, cells, parent_address, ranges, interrupt_parent: parent }))
+        // A bus that counts interrupt cells of its own translates what is below it; that much is not followed.
+        let interrupt_parent = node.get(Known::InterruptCells).map_or(parent, |_| Some(id));
+        Ok(Some(Bus { end: tree.after(id), path, cells, parent_address, ranges, interrupt_parent }))
     }
 
     /// Adds the device `node` is, if the CPUs can reach any of it.

@@ -244,3 +244,23 @@ fn two_cpus_of_one_affinity_make_no_board() {
     let error = Board::parse(&blob).unwrap_err();
     assert_eq!(error.to_string(), "the device tree's /cpus/cpu@10000100 has a malformed `reg`");
 }
+
+#[test]
+fn interrupts_behind_a_bus_that_translates_them_are_not_taken_for_the_gics() {
+    let blob = blob(&[], &nothing, &|writer| {
+        let map = [0, 0, 5, 1, 0, 37, 4];
+        let cells: &[(&str, &[u32])] = &[
+            ("#address-cells", &[2]),
+            ("#size-cells", &[1]),
+            ("ranges", &[]),
+            ("#interrupt-cells", &[1]),
+            ("interrupt-map", &map),
+        ];
+        node(writer, "motherboard", cells, &[], &|writer| {
+            node(writer, "lan@200000000", &[("reg", &[2, 0, 0x1000]), ("interrupts", &[5])], &[], &nothing);
+        });
+    });
+    let board = Board::parse(&blob).unwrap();
+    let lan = &board.devices[board.device("/motherboard/lan@200000000").unwrap()];
+    assert_eq!(lan.interrupts, []);
+}
