@@ -5,10 +5,11 @@ use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
 use crate::el2::{self, barrier, timer};
 use crate::gic::{self, Gic};
+use crate::memory::mmio::Mmio;
 use crate::memory::{layout, map, pool};
 use crate::trap;
 use aarch64_cpu::registers as arch;
-use address::{Address, PAGE_BYTES, Region, VirtAddr};
+use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::{Board, Start};
@@ -16,6 +17,7 @@ use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use spin::Once;
 use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::registers::ReadWrite;
 
 /// Pages of a CPU's stack; below each lies one that is not mapped.
 const STACK_PAGES: usize = 4;
@@ -99,6 +101,9 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
     let boot = arch::MPIDR_EL1.get() & AFFINITY;
     let mut cpus = Vec::with_capacity(board.cpus.len());
     for (index, cpu) in board.cpus.iter().enumerate() {
+        if let Some(word) = release_word(cpu) {
+            Mmio::<ReadWrite<u64>>::map(word)?;
+        }
         let seat = cells
             .iter()
             .find_map(|cell| cell.vcpus.iter().find(|vcpu| vcpu.cpu == index).map(|vcpu| Seat { cell, vcpu }));
@@ -149,7 +154,7 @@ pub fn run(board: &'static Board<'static>) -> ! {
         let how = board.cpus.get(cpu.index).map(|cpu| cpu.start);
         let result = match (how, board.psci) {
             (Some(Start::Psci), Some(conduit)) => smc::call(conduit, Function::CpuOn, [cpu.mpidr, entry.get(), 0]),
-            _ => -1,
+            _ => release(board.cpus.get(cpu.index)),
         };
         if result != 0 || !wait_for(cpu) {
             let index = cpu.index;
@@ -165,6 +170,13 @@ pub fn run(board: &'static Board<'static>) -> ! {
             }
         }
     }
+    if let Some(cpu) = mine {
+        STARTING.store(core::ptr::from_ref(cpu).cast_mut(), Ordering::Release);
+    }
+    // Those nobody wants leave firmware's busy loop too, and are parked.
+    board.cpus.iter().filter(|cpu| !all().iter().any(|own| own.mpidr == cpu.mpidr)).for_each(|cpu| {
+        release(Some(cpu));
+    });
     RELEASED.store(true, Ordering::Release);
     if let Some(gic) = gic::get() {
         for cpu in all() {
@@ -175,6 +187,22 @@ pub fn run(board: &'static Board<'static>) -> ! {
         Some(cpu) => adopt(cpu, cpu.service || console_lost),
         None => crate::panic::halt("the boot CPU is not in the device tree's /cpus: correct its reg property"),
     }
+}
+
+/// The word that a CPU waiting in a spin table polls.
+fn release_word(cpu: &board::Cpu) -> Option<Region<PhysAddr>> {
+    match cpu.start {
+        Start::SpinTable(word) if !cpu.disabled => Region::new(word, 8),
+        _ => None,
+    }
+}
+
+/// Releases a CPU from its spin table to our entry; -1 where it is in none. Its caches are off: so is ours for the word.
+fn release(cpu: Option<&board::Cpu>) -> i64 {
+    let Some(word) = cpu.and_then(release_word).and_then(|word| Mmio::<ReadWrite<u64>>::at(word, 0)) else { return -1 };
+    word.set(layout::physical(layout::secondary()).get());
+    barrier::send_event();
+    0
 }
 
 /// Waits until `cpu` reports, a second at most.

@@ -13,6 +13,12 @@ pub fn complete() {
     dsb(SY);
 }
 
+/// Wakes the CPUs that wait for an event, once what this CPU wrote is there to be read.
+pub fn send_event() {
+    dsb(SY);
+    aarch64_cpu::asm::sev();
+}
+
 /// Makes system-register writes take effect.
 pub fn synchronize() {
     isb(SY);

@@ -68,7 +68,10 @@ impl V2 {
     pub fn new(distributor: Region<PhysAddr>, cpu: Region<PhysAddr>, hypervisor: Region<PhysAddr>) -> Option<Self> {
         let control: Mmio<Control> = Mmio::map(distributor)?;
         let banks = Banks(Mmio::at(distributor, 0)?);
-        let gic = Self { control, banks, interface: Mmio::map(cpu)?, hypervisor: Mmio::map(hypervisor)? };
+        // In 128 KiB each of its two pages fills 64: the end of the first and the start of the second are neighbours.
+        let offset = if cpu.size() == 128 << 10 { 0xf000 } else { 0 };
+        let interface = Mmio::<Interface>::map(cpu).and(Mmio::at(cpu, offset))?;
+        let gic = Self { control, banks, interface, hypervisor: Mmio::map(hypervisor)? };
         control.CTLR.set(0);
         for word in 1..gic.words() {
             banks.reset(word, 0);

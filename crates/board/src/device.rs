@@ -7,7 +7,7 @@
 use crate::bus::{Bus, Cells, entries, regions, translate};
 use crate::interrupt::Controller;
 use crate::node::Node;
-use crate::{BoardError, Conduit, Device, Gic, Timers, gic, malformed, memory};
+use crate::{BoardError, Conduit, Device, Gic, Timers, UARTS, gic, malformed, memory};
 use address::{PhysAddr, Region};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,10 +18,6 @@ const MAX_BUSES: usize = 16;
 
 /// Children of the root that describe no device although some have `reg`.
 const NO_DEVICES: [&str; 7] = ["cpus", "reserved-memory", "chosen", "aliases", "firmware", "options", "__symbols__"];
-
-/// UARTs taken for stdout where `/chosen` names none.
-const UARTS: [&str; 6] =
-    ["arm,pl011", "arm,sbsa-uart", "brcm,bcm2835-aux-uart", "ns16550a", "snps,dw-apb-uart", "cdns,uart-r1p8"];
 
 /// What the walk found.
 #[derive(Default)]
@@ -176,7 +172,7 @@ pub(crate) fn of_node(devices: &[Device<'_>], id: NodeId) -> Option<usize> {
     devices.binary_search_by_key(&id, |device| device.node).ok()
 }
 
-/// Finds the device `stdout-path` names, else the first UART that is not disabled.
+/// Finds the device `stdout-path` names, else the first UART that EL2 drives and that is not disabled.
 pub(crate) fn stdout(tree: &Tree<'_>, devices: &[Device<'_>]) -> Option<usize> {
     let chosen = tree.child(NodeId::ROOT, "chosen");
     let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));

@@ -159,7 +159,7 @@ pub struct Interrupt {
 }
 
 /// The UARTs EL2 can drive, by first `compatible`.
-pub const UARTS: [&str; 1] = ["arm,pl011"];
+pub const UARTS: [&str; 4] = ["arm,pl011", "brcm,bcm2835-aux-uart", "xlnx,zynqmp-uart", "cdns,uart-r1p12"];
 
 /// An MMIO device.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,8 @@ const REVIEWED: &[&str] = &[
     "ns16550a",              // UART, registers only
     "snps,dw-apb-uart",      // UART; handshakes with a separate DMA controller
     "cdns,uart-r1p8",        // UART, registers only
+    "cdns,uart-r1p12",       // a later one
+    "xlnx,zynqmp-uart",      // the same Cadence UART
     "xlnx,xuartps",          // the same Cadence UART
     "brcm,bcm2835-aux-uart", // the mini UART, registers only (BCM2711 peripherals, 2.2)
     "brcm,bcm2835-aux",      // enables of the auxiliary peripherals (BCM2711 peripherals, 2.1)
