@@ -8,6 +8,7 @@
 //! [`script`] matches. The harness `scenes.rs` runs all scenes, the binary `demo` is the watcher of `./x demo`.
 
 pub mod audit;
+pub mod bench;
 pub mod script;
 pub mod stage;
 

@@ -54,6 +54,12 @@ pub fn redistributors() -> usize {
     REDISTRIBUTORS.load(Relaxed)
 }
 
+/// The CPU interface's base; 0 with a GICv3.
+#[must_use]
+pub fn cpu_interface() -> usize {
+    CPU_INTERFACE.load(Relaxed)
+}
+
 /// Whether the controller is a GICv2.
 #[must_use]
 pub fn is_v2() -> bool {
@@ -188,17 +194,43 @@ pub fn set_pending(intid: u32) {
 
 /// Sends a software interrupt to the CPUs of a mask within this CPU's cluster.
 pub fn send_sgi(intid: u32, targets: u16) {
-    if is_v2() {
-        set(DISTRIBUTOR.load(Relaxed) + GICD_SGIR, u32::from(targets & 0xff) << 16 | intid);
-    } else {
+    Sgi::new(intid, targets).send();
+}
+
+/// A software interrupt made ready, so that sending it is one write.
+#[derive(Clone, Copy, Debug)]
+pub struct Sgi {
+    value: u64,
+    /// `GICD_SGIR`; 0 where it is a system register.
+    register: usize,
+}
+
+impl Sgi {
+    /// For the CPUs of a mask within this CPU's cluster.
+    #[must_use]
+    pub fn new(intid: u32, targets: u16) -> Self {
+        if is_v2() {
+            let value = u64::from(targets & 0xff) << 16 | u64::from(intid);
+            return Self { value, register: DISTRIBUTOR.load(Relaxed) + GICD_SGIR };
+        }
         let affinity = cpu::affinity();
         let cluster = (affinity >> 8 & 0xff) << 16 | (affinity >> 16 & 0xff) << 32 | (affinity >> 32) << 48;
-        write_sysreg!("icc_sgi1r_el1", cluster | u64::from(intid) << 24 | u64::from(targets));
+        Self { value: cluster | u64::from(intid) << 24 | u64::from(targets), register: 0 }
+    }
+
+    /// Sends it.
+    #[inline]
+    pub fn send(self) {
+        match self.register {
+            0 => write_sysreg!("icc_sgi1r_el1", self.value),
+            register => set(register, low32(self.value)),
+        }
     }
 }
 
 /// Takes the pending interrupt, if there is one: its INTID in the low 10 bits.
 #[must_use]
+#[inline]
 pub fn acknowledge() -> Option<u32> {
     let token = if is_v2() {
         get(CPU_INTERFACE.load(Relaxed) + GICC_IAR)
@@ -209,6 +241,7 @@ pub fn acknowledge() -> Option<u32> {
 }
 
 /// Ends the interrupt.
+#[inline]
 pub fn end(token: u32) {
     if is_v2() {
         set(CPU_INTERFACE.load(Relaxed) + GICC_EOIR, token);

@@ -18,6 +18,8 @@ pub struct Machine {
     /// The affinities of the CPUs, in the tree's order.
     cpus: [u64; MAX_CPUS],
     count: usize,
+    /// The console's UART.
+    pub uart: Option<usize>,
     /// The UART's interrupt.
     pub uart_intid: Option<u32>,
     /// The virtual timer's interrupt.
@@ -36,13 +38,15 @@ impl Machine {
             memory: (0, 0),
             cpus: [0; MAX_CPUS],
             count: 0,
+            uart: None,
             uart_intid: None,
             timer_intid: 27,
             gic_version: 0,
         };
         let uart = machine.stdout();
         machine.uart_intid = uart.and_then(|node| node.interrupt(0));
-        console::init(uart.and_then(|node| node.reg(0)).map_or(0, |(base, _)| address(base)));
+        machine.uart = uart.and_then(|node| node.reg(0)).map(|(base, _)| address(base));
+        console::init(machine.uart.unwrap_or(0));
         for node in tree.nodes() {
             machine.note(&node);
         }
