@@ -47,6 +47,8 @@ Examples:
 
 Exit codes: 0 done, 1 the plan or an input is at fault, 2 wrong usage.";
 
+const SCHEMA: &str = include_str!("../../docs/cells.schema.json");
+
 #[derive(Subcommand)]
 enum Task {
     /// Proves a plan against its board, as EL2 will at boot
@@ -120,6 +122,11 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         kernel: Option<PathBuf>,
     },
+    /// Prints a JSON Schema of cells.toml, by which editors complete and check it
+    #[command(after_help = "Example, for Taplo and the editors that use it:\n  \
+        cargo cellwall schema > cells.schema.json\n  \
+        and in the plan's first line:  #:schema cells.schema.json")]
+    Schema,
     /// Makes a flat binary of an ELF file's segments
     Flatten {
         /// The ELF file
@@ -166,6 +173,7 @@ fn main() -> ExitCode {
         Task::Inspect { bundle } => show(&bundle),
         Task::Board { board, format, options } => offer(&board, format, &options),
         Task::Init { board, output, kernel } => init(&board, &output, kernel.as_deref()),
+        Task::Schema => say(SCHEMA.trim_end()),
         Task::Flatten { elf, output } => flat(&elf, &output),
     };
     done.unwrap_or_else(|error| {
