@@ -150,6 +150,10 @@ proptest! {
             devices: devices.iter().map(String::as_str).collect(),
             dma: [Dma::Unsaid, Dma::None, Dma::Trusted][usize::from(*dma)],
             console: if *silent { Console::None } else { Console::Virtual },
+            restarts: cpus[0] & 0xf,
+            within_ms: *cpus.last().unwrap(),
+            forgiving: *initrd,
+            manual: *silent,
         };
         // Leaked: the strategy's values must outlive the closure above.
         let cells: &'static Vec<(String, Said)> = Box::leak(Box::new(cells));

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 mod attacks;
 mod boot;
 mod boot_code;
+mod lifecycle;
 mod linux;
 mod matrix;
 mod small;
@@ -24,7 +25,12 @@ fn main() -> ExitCode {
         eprintln!("{failure}");
         return ExitCode::FAILURE;
     }
-    let scenes = small::scenes().into_iter().chain(walls::scenes()).chain(attacks::scenes()).chain(linux::scenes());
+    let scenes = small::scenes()
+        .into_iter()
+        .chain(walls::scenes())
+        .chain(attacks::scenes())
+        .chain(lifecycle::scenes())
+        .chain(linux::scenes());
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });

@@ -62,6 +62,13 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
                 choice(value, &[("virtual", Console::Virtual), boards, ("none", Console::None)])
                     .map(|kind| cell.console = kind)
             }
+            "on-fault" => words(value).and_then(|words| {
+                (cell.restarts, cell.within_ms) =
+                    words.try_into().ok().map(|[count, within]: [u32; 2]| (count, within))?;
+                Some(())
+            }),
+            "on-violation" => choice(value, &[("stop", false), ("inject", true)]).map(|kind| cell.forgiving = kind),
+            "start" => choice(value, &[("boot", false), ("manual", true)]).map(|kind| cell.manual = kind),
             _ => return Err(BundleError::unknown(tree, node, key)),
         };
         understood.ok_or_else(|| BundleError::value(tree, node, key))?;
