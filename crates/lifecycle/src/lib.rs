@@ -178,7 +178,9 @@ impl Life {
             return None;
         }
         if (cause, next) == (Cause::Fault, State::Leaving) {
-            time.into_iter().for_each(|time| time.store(now, Ordering::Relaxed));
+            if let Some(time) = time {
+                time.store(now, Ordering::Relaxed);
+            }
             self.faults.store(faults.saturating_add(1), Ordering::Relaxed);
         }
         next.after()
