@@ -1,7 +1,7 @@
 //! The map as a browser lays it out: no label lies on another or leaves its box. Needs Chromium; `./x test --full`.
 //!
 //! Boxes are the browser's own (`getBBox`); the screenshots stay in the target folder for people to look at.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, reason = "tests")]
 
 mod common;
 
