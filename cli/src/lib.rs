@@ -23,6 +23,7 @@ pub mod el2;
 pub mod flatten;
 pub mod inspect;
 pub mod kernel;
+pub mod map;
 pub mod needs;
 pub mod offer;
 mod offer_text;

@@ -3,8 +3,9 @@
 //! Owns the command line and the exit codes: 0 done, 1 the plan or an input is at fault (the message says what to
 //! change), 2 usage. What the commands do is the library's.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use cellwall_cli::bundle::{self, Hash};
+use cellwall_cli::map::{self, Map};
 use cellwall_cli::plan_file::{self, PlanFile};
 use cellwall_cli::platform::Target;
 use cellwall_cli::report::{Problem, Report};
@@ -40,6 +41,7 @@ Examples:
   cargo cellwall board qemu-virt                    What is there to divide?
   cargo cellwall init --board qemu-virt             A first plan, with comments
   cargo cellwall check cells.toml                   Does it hold on the board?
+  cargo cellwall map cells.toml -o map.html         Draw it
   cargo cellwall build cells.toml -o cells.itb      One file for the boot loader, in place of an initrd
   cargo cellwall run cells.toml                     Start it in QEMU; Ctrl-A x leaves
   cargo cellwall run cells.toml --seconds 5 --icount --gic 2 > log
@@ -122,6 +124,24 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         kernel: Option<PathBuf>,
     },
+    /// Draws who owns which CPU, address and interrupt, and who may write what
+    #[command(
+        after_help = "The ending chooses the form: .svg is the drawing, .html one page with the drawing and the \
+        same as tables.\nHovering over a piece tells its rights, writers and the line of the plan.\n\n\
+        Example:\n  cargo cellwall map cells.toml -o map.html"
+    )]
+    Map {
+        /// The plan, a cells.toml
+        plan: PathBuf,
+        /// The drawing to write: .svg or .html
+        #[arg(short, long, value_name = "MAP", default_value = "map.html")]
+        output: PathBuf,
+        /// The board's tree, instead of the one QEMU gives
+        #[arg(long, value_name = "F.dtb")]
+        board: Option<PathBuf>,
+        #[command(flatten)]
+        options: qemu::Options,
+    },
     /// Prints a JSON Schema of cells.toml, by which editors complete and check it
     #[command(after_help = "Example, for Taplo and the editors that use it:\n  \
         cargo cellwall schema > cells.schema.json\n  \
@@ -173,6 +193,7 @@ fn main() -> ExitCode {
         Task::Inspect { bundle } => show(&bundle),
         Task::Board { board, format, options } => offer(&board, format, &options),
         Task::Init { board, output, kernel } => init(&board, &output, kernel.as_deref()),
+        Task::Map { plan, output, board, options } => draw(&plan, &output, board.as_deref(), &options),
         Task::Schema => say(SCHEMA.trim_end()),
         Task::Flatten { elf, output } => flat(&elf, &output),
     };
@@ -224,6 +245,23 @@ fn init(board: &str, output: &Path, kernel: Option<&Path>) -> Result<ExitCode> {
     }
     say(&format!("wrote {}", output.display()))?;
     check(output, None, Format::Text)
+}
+
+fn draw(path: &Path, output: &Path, board: Option<&Path>, options: &qemu::Options) -> Result<ExitCode> {
+    let form = match output.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => map::svg::draw,
+        Some("html" | "htm") => map::html::page,
+        _ => bail!("{}: a map is a .svg or a .html", output.display()),
+    };
+    let plan = plan_file::load(path)?;
+    let bytes = bundle::build(&plan, Hash::Crc32)?;
+    let target = platform::target(&plan, board, options)?;
+    let (report, map) = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
+        Ok(Map::new(&plan, board, manifest, sealed))
+    })?;
+    warn(&report);
+    write(output, form(&map).as_bytes())?;
+    say(&format!("wrote {}", output.display()))
 }
 
 fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {

@@ -9,7 +9,7 @@ use crate::report::{Problem, Report};
 use crate::size;
 use anyhow::{Context as _, Result, anyhow};
 use board::{Board, Gic};
-use manifest::Bundle;
+use manifest::{Bundle, Manifest};
 use plan::{Class, Finding, Key, SealedPlan};
 use std::fmt::Write as _;
 
@@ -27,6 +27,20 @@ pub struct Verdict {
 /// # Errors
 /// A [`Report`] of all findings where the plan does not hold; else why it cannot be judged.
 pub fn judge(plan: &PlanFile, bundle: &[u8], target: &Target) -> Result<Verdict> {
+    let (report, summary) = sealed(plan, bundle, target, |board, _, sealed| Ok(summary(plan, board, sealed)))?;
+    Ok(Verdict { report, summary: summary.context("no text")? })
+}
+
+/// Judges likewise, and lets `then` use the proof; beside what that makes, warnings.
+///
+/// # Errors
+/// A [`Report`] of all findings where the plan does not hold; else why it cannot be judged, or what `then` says.
+pub fn sealed<T>(
+    plan: &PlanFile,
+    bundle: &[u8],
+    target: &Target,
+    then: impl FnOnce(&Board<'_>, &Manifest<'_>, &SealedPlan<'_>) -> Result<T>,
+) -> Result<(Report, T)> {
     let board = Board::parse(&target.tree).map_err(|error| anyhow!("the board's tree cannot be used: {error}"))?;
     let read = Bundle::read(bundle)?;
     let tree_bytes = Bundle::total_size(&target.tree).unwrap_or(0);
@@ -36,10 +50,10 @@ pub fn judge(plan: &PlanFile, bundle: &[u8], target: &Target) -> Result<Verdict>
     })?;
     let problems = |findings: &[Finding]| findings.iter().map(|finding| problem(plan, finding)).collect();
     match plan::seal(&board, &read.manifest, &footprint) {
-        Ok(sealed) => Ok(Verdict {
-            report: plan.report(problems(sealed.findings())),
-            summary: summary(plan, &board, &sealed).context("no text")?,
-        }),
+        Ok(sealed) => {
+            let made = then(&board, &read.manifest, &sealed)?;
+            Ok((plan.report(problems(sealed.findings())), made))
+        }
         Err(findings) => Err(plan.report(problems(&findings)).into()),
     }
 }
