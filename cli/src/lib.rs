@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod board_tree;
 pub mod bundle;
 pub mod dom;
 pub mod el2;

@@ -161,6 +161,9 @@ enum Task {
 struct Run {
     /// The plan, a cells.toml
     plan: PathBuf,
+    /// A folder of platforms/, instead of the plan's board
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
     /// End after so many seconds [default: never on a terminal, else 60]
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
@@ -288,6 +291,9 @@ fn run(mut arguments: Run) -> Result<ExitCode> {
     let options = &mut arguments.options;
     options.terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let mut plan = plan_file::load(&arguments.plan)?;
+    if let Some(board) = arguments.board {
+        plan.board = board;
+    }
     if !options.terminal && !plan.spans.contains_key("when_idle") {
         plan.poweroff_when_idle = true;
     }
