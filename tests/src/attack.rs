@@ -127,7 +127,8 @@ bootargs = "after_ms=200 attempt={attempt} {arguments}"
     /// Something went through, the victim lost something, or less was tried than must be.
     pub fn play(&self, gic: u32, full: bool) -> Result<Outcome, Failure> {
         let scene = format!("attack_{}_gicv{gic}", self.name);
-        let machine = Machine { gic, cpus: 2, ..Machine::default() }.counted();
+        // A CPU with LSE, so that atomics are tried too.
+        let machine = Machine { gic, cpus: 2, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
         let command = Start::plan(&self.plan(full), machine).command(&scene)?;
         let intact = || Step::expect(&[r"^\[victim\] victim: intact rounds="]);
         let tally = r"^\[attacker\] attacker: attempt=[a-z-]+ verdict=tally .*";
