@@ -2,8 +2,10 @@
 //! distributor state. Each verdict is the victim's: intact after the attempt, and never broken.
 
 use crate::small::{cell_of, ending, staying};
-use crate::{machine, on_each};
+use crate::{DRIVEN, machine, on_each};
+use libtest_mimic::Trial;
 use scenes::Scene;
+use scenes::attack::{CLASSES, Class};
 use scenes::stage::{Machine, Start};
 
 /// What nobody may say.
@@ -15,6 +17,17 @@ const NEVER: [&str; 3] = [
 /// The victim's word after an attempt: a round that had begun during it, and one more.
 const INTACT: [&str; 1] = [r"^\[victim\] victim: intact rounds="];
 const AFTER_MS: u32 = 300;
+
+/// The suite's classes, on each interrupt controller.
+pub fn trials() -> Vec<Trial> {
+    let classes = CLASSES.iter().flat_map(|class| DRIVEN.iter().map(move |&gic| (class, gic)));
+    let play = |(class, gic): (&'static Class, u32)| {
+        Trial::test(format!("attack_{}_gicv{gic}", class.name), move || {
+            class.play(gic, false).map(|_| ()).map_err(|failure| failure.to_string().into())
+        })
+    };
+    classes.map(play).collect()
+}
 
 pub fn scenes() -> Vec<Scene> {
     let survived = [

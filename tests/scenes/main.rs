@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     });
     libtest_mimic::run(
         &arguments,
-        trials.chain(boards::trials()).chain(boot::trials()).chain(matrix::trials()).collect(),
+        trials.chain(attacks::trials()).chain(boards::trials()).chain(boot::trials()).chain(matrix::trials()).collect(),
     )
     .exit_code()
 }
