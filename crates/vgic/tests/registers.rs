@@ -38,7 +38,6 @@ fn redistributors_tell_affinity_and_the_last_one() {
     let mut c = Cell::new(2, 4);
     assert_eq!((c.read_r(0, 0, 8), c.read_r(0, 0, 0xc)), (0, 0));
     assert_eq!((c.read_r(0, 1, 8), c.read_r(0, 1, 0xc)), (1 << 8 | 1 << 4, 1));
-    let hw = &mut c.hw;
     assert_eq!(c.read_r_sized(0, 1, 8, 8), 1 << 32 | 1 << 8 | 1 << 4);
 }
 
