@@ -137,6 +137,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],
+        passthrough: false,
+        sgis: 0,
     };
     let timers = [board.timers.physical, board.timers.virtual_];
     for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {

@@ -136,7 +136,7 @@ impl Cell {
     }
 
     #[cold]
-    fn attend_uart(&self) {
+    fn attend_uart(&'static self) {
         if self.attention.swap(0, Ordering::Acquire) & attention::UART != 0 {
             let mut uart = self.uart.lock();
             uart.receive(|| self.input.pop());
@@ -150,9 +150,9 @@ impl Cell {
     }
 
     /// Drives the emulated UART's interrupt line.
-    pub fn uart_line(&self, high: bool) {
-        if let Some(uart) = self.sealed.uart {
-            let kicks = self.vgic.lock().set_line(uart.intid, high);
+    pub fn uart_line(&'static self, high: bool) {
+        if let (Some(uart), Some(mut lines)) = (self.sealed.uart, self.lines()) {
+            let kicks = self.vgic.lock().set_line(uart.intid, high, &mut lines);
             self.kick(kicks);
         }
     }
