@@ -36,8 +36,9 @@ pub fn scenes() -> Vec<Scene> {
         ("instructions_reach_neither_el2_nor_other_caches", &["set-way", "el2-registers", "el1-registers", "wait"][..]),
         ("holes_and_blind_accesses_give_external_aborts", &["holes", "no-syndrome", "walks"][..]),
     ];
-    let survived =
-        survived.into_iter().flat_map(|(name, attempts)| on_each(|gic| survive(name, attempts, machine(gic, 2))));
+    let survived = survived
+        .into_iter()
+        .flat_map(|(name, attempts)| on_each(|gic| survive(name, attempts, machine(gic, 2).counted())));
     let threads = on_each(|gic| {
         let machine = Machine { threads: true, ..machine(gic, 2) };
         survive("interrupts_of_others_are_out_of_reach_on_host_threads", &["spi", "ppi", "sgi"], machine)
@@ -174,7 +175,7 @@ fn stop(name: &str, touches: &[Touch], gic: u32) -> Scene {
     }
     let stops: Vec<&str> = stops.iter().map(String::as_str).collect();
     let cpus = u32::try_from(cells.len()).unwrap_or(8);
-    let mut scene = Scene::new(name, Start::plan(&staying(&cells), machine(gic, cpus)));
+    let mut scene = Scene::new(name, Start::plan(&staying(&cells), machine(gic, cpus).counted()));
     scene.script.steps.push(scenes::Step::expect(&stops));
     scene.expect(INTACT).expect(INTACT).forbid(NEVER)
 }

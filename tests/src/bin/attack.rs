@@ -18,14 +18,14 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let (mut gics, mut full) = (vec![3, 2], false);
+    let (mut gics, mut full, mut only) = (vec![3, 2], false, None);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        match (argument.as_str(), arguments.next().as_deref()) {
-            ("--full", None) => full = true,
-            ("--gic", Some("2")) => gics = vec![2],
-            ("--gic", Some("3")) => gics = vec![3],
-            _ => return Err(Failure::early("usage: attack [--gic 2|3] | [--full]")),
+        match argument.as_str() {
+            "--full" => full = true,
+            "--gic" => gics = arguments.next().and_then(|text| text.parse().ok()).into_iter().collect(),
+            "--only" => only = arguments.next(),
+            _ => return Err(Failure::early("usage: attack [--gic 2|3] [--only CLASS] [--full]")),
         }
     }
     let (mut total, mut escapes) = (0_u64, 0_u32);
@@ -40,7 +40,7 @@ fn run() -> Result<(), Failure> {
             "{:<13}{:>9}{:>9}{:>10}{:>9}{:>9}{:>7}  held by",
             "class", "all", "through", "undefined", "abort", "refused", "timer"
         );
-        for class in CLASSES {
+        for class in CLASSES.iter().filter(|class| only.as_deref().is_none_or(|name| name == class.name)) {
             match class.play(gic, full) {
                 Ok(outcome) => {
                     let number = |name: &str| outcome.tally.get(name).copied().unwrap_or(0);
