@@ -34,21 +34,21 @@ fn a_plan_that_does_not_hold_is_shown_line_by_line() {
     let output = cellwall(&Folder::new(CLASH), &["check", "cells.toml"]);
     let expected = "\
 error[E0101]: cell a names CPU 9, but the board has 4
- --> cells.toml:4:1
+ --> cells.toml:4:12
   |
 4 | cpus = [0, 9]
-  | ^^^^^^^^^^^^^
+  |            ^
   |
   = help: choose one below 4
 
 error[E0103]: cell b names CPU 0, which cell a owns
- --> cells.toml:9:1
+ --> cells.toml:9:9
   |
 4 | cpus = [0, 9]
-  | ------------- the other is here
+  |         - the other is here
 ...
 9 | cpus = [0]
-  | ^^^^^^^^^^
+  |         ^
   |
   = help: give each CPU to one cell
 ";
