@@ -87,8 +87,6 @@ fn problem(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> Problem
 
 /// Says what to change; where EL2 names one thing or none, all there are.
 fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> String {
-    let ends = |base, end| Region::from_ends(PhysAddr::at(base), PhysAddr::at(end));
-    let [base, end, ..] = finding.numbers;
     match finding.code() {
         "E0301" => {
             let paths = board.devices.iter().map(|device| device.path.as_str());
@@ -97,15 +95,8 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> String {
         }
         "E0307" => {
             let cell = finding.cell.and_then(|cell| plan.cells.get(cell));
-            let named: Vec<_> =
-                cell.into_iter().flat_map(|cell| &cell.devices).map(|path| board.device(path)).collect();
-            let there = |device: &Device<'_>| {
-                let mut pages = device.regions.iter().filter_map(|region| region.widen(PAGE_BYTES));
-                !device.disabled && pages.any(|pages| ends(base, end).is_some_and(|all| all.overlaps(pages)))
-            };
-            let missing = board.devices.iter().enumerate();
-            let missing = missing.filter(|(index, device)| there(device) && !named.contains(&Some(*index)));
-            let missing: Vec<&str> = missing.map(|(_, device)| device.path.as_str()).collect();
+            let named: Vec<&str> = cell.into_iter().flat_map(|cell| &cell.devices).map(String::as_str).collect();
+            let missing = together(board, finding, &named);
             format!("name these too: {}", missing.join(", "))
         }
         "E0206" => {
@@ -114,6 +105,20 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> String {
         }
         _ => finding.help().to_string(),
     }
+}
+
+/// Returns the devices beside `named` on the pages of an E0307.
+#[must_use]
+pub fn together<'b>(board: &'b Board<'_>, finding: &Finding<'_>, named: &[&str]) -> Vec<&'b str> {
+    let [base, end, ..] = finding.numbers.map(PhysAddr::at);
+    let named: Vec<_> = named.iter().map(|path| board.device(path)).collect();
+    let there = |device: &Device<'_>| {
+        let mut pages = device.regions.iter().filter_map(|region| region.widen(PAGE_BYTES));
+        !device.disabled && pages.any(|pages| Region::from_ends(base, end).is_some_and(|all| all.overlaps(pages)))
+    };
+    let missing = board.devices.iter().enumerate();
+    let missing = missing.filter(|(index, device)| there(device) && !named.contains(&Some(*index)));
+    missing.map(|(_, device)| device.path.as_str()).collect()
 }
 
 fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Option<String> {
