@@ -7,6 +7,7 @@ use crate::board_tree;
 use crate::cache;
 use crate::platform::{Platform, Qemu};
 use anyhow::{Context as _, Result, ensure};
+use manifest::digest::{Hasher as _, Software};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,15 +71,26 @@ pub fn command(platform: &Platform, options: &Options, image: &Path, bundle: &Pa
 /// Where QEMU is missing or refuses the options.
 pub fn dump_tree(platform: &Platform, options: &Options) -> Result<Vec<u8>> {
     let qemu = known(platform)?;
+    let folder = tempfile::tempdir()?;
+    let made = board_tree::make(platform, &qemu.overlays, &folder.path().join("base.dtb"))?;
+    let base = made.as_ref().map(std::fs::read).transpose()?.unwrap_or_default();
     // The same program with the same options says the same (`dtb-randomness=off`); what a person adds may name files.
     let arguments = [machine(qemu, options)?, options.extra.clone()].concat();
     let program = cache::program(&qemu.program).filter(|_| options.extra.is_empty());
-    let key = program.map(|program| format!("tree of {program} {arguments:?}"));
+    let key = program.map(|program| format!("tree of {program} {arguments:?} {:x?}", Software.sha256(&base)));
     cache::get_or(key.as_deref(), || {
-        let folder = tempfile::tempdir()?;
         let file = folder.path().join("board.dtb");
-        let output = Command::new(&qemu.program)
+        let mut command = Command::new(&qemu.program);
+        if let Some(tree) = &made {
+            command.arg("-dtb").arg(tree);
+        }
+        // Some models tell how CPUs are started only where they have a kernel to start.
+        let kernel = folder.path().join("kernel");
+        std::fs::write(&kernel, [0; 4])?;
+        let output = command
             .args(&arguments)
+            .arg("-kernel")
+            .arg(kernel)
             .args(["-machine", &format!("dumpdtb={}", file.display())])
             .stdin(Stdio::null())
             .output()
