@@ -3,7 +3,8 @@
 //! after it. Deterministic: QEMU counts instructions.
 
 use crate::script::{self, Failure, Script, Step};
-use crate::stage::{self, Machine, Start};
+use crate::outside;
+use crate::stage::{self, Machine};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -129,14 +130,17 @@ bootargs = "after_ms=200 attempt={attempt} {arguments}"
         let scene = format!("attack_{}_gicv{gic}", self.name);
         // A CPU with LSE, so that atomics are tried too.
         let machine = Machine { gic, cpus: 2, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
-        let command = Start::plan(&self.plan(full), machine).command(&scene)?;
+        let (mut command, outside) = stage::planned(&scene, &self.plan(full), &machine, None)?;
+        outside::listen(&mut command, &outside.socket);
         let intact = || Step::expect(&[r"^\[victim\] victim: intact rounds="]);
         let tally = r"^\[attacker\] attacker: attempt=[a-z-]+ verdict=tally .*";
         let steps = vec![
             Step::expect(&[r"^\[victim\] victim: watching"]),
+            Step::Look(outside.clone()),
             Step::expect(&[tally, r#"event=cell-stopped cell=attacker reason="off""#]),
             intact(),
             intact(),
+            Step::Look(outside),
         ];
         let limit = Duration::from_secs(if full { 1800 } else { 180 });
         let script = Script { steps, forbidden: script::patterns(NEVER), limit };
