@@ -50,21 +50,21 @@ pub fn class(code: &str) -> Option<char> {
 /// Where there is no such code.
 pub fn paragraph(code: &str) -> Result<String> {
     let wanted = code.to_uppercase();
-    let wanted = wanted.trim_start_matches("ERROR[").trim_end_matches(']');
+    let wanted = wanted.rsplit('[').next().unwrap_or_default().trim_end_matches(']');
     let Some((code, text)) = all().find(|(known, _)| *known == wanted) else {
         let near = suggest::nearest(wanted, all().map(|(known, _)| known));
-        let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
-        bail!("there is no code {code}{near} docs/plan.md lists them");
+        let near = near.map_or_else(String::new, |near| format!(" did you mean {near}?"));
+        bail!("there is no code {code};{near} docs/plan.md lists all");
     };
     let means = match class(code) {
         Some('P') => "refuses the plan",
-        Some('C') => "refuses its cell: EL2 runs the others, check and build refuse",
+        Some('C') => "refuses its cell: EL2 runs the others, check and build do not let it pass",
         _ => "a warning",
     };
     let mut lines = vec![format!("{code}: {means}"), String::new()];
     let mut line = String::new();
     for word in text.split(' ') {
-        if line.len() + word.len() >= 80 {
+        if line.len().saturating_add(word.len()) >= 80 {
             lines.push(std::mem::take(&mut line));
         }
         if !line.is_empty() {

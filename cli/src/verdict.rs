@@ -9,7 +9,7 @@ use crate::platform::Target;
 use crate::report::{Problem, Report};
 use crate::{size, suggest};
 use address::{PAGE_BYTES, PhysAddr, Region};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use board::{Board, Device, Gic};
 use manifest::{Bundle, Manifest};
 use plan::{Class, Finding, SealedPlan};
@@ -44,8 +44,7 @@ pub fn sealed<T>(
     then: impl FnOnce(&Board<'_>, &Manifest<'_>, &SealedPlan<'_>) -> Result<T>,
 ) -> Result<(Report, T)> {
     let board = Board::parse(&target.tree).map_err(|error| {
-        let problem = Problem::new(format!("the board's tree cannot be used: {error}")).code("E0007");
-        plan.report(vec![problem.at(plan.span(None, "board"))])
+        plan.report(vec![Problem::new(format!("the board's tree cannot be used: {error}")).code("E0007")])
     })?;
     let read = Bundle::read(bundle)?;
     let tree_bytes = Bundle::total_size(&target.tree).unwrap_or(0);
