@@ -9,7 +9,7 @@ use cellwall_cli::map::{self, Map};
 use cellwall_cli::plan_file::{self, PlanFile};
 use cellwall_cli::platform::Target;
 use cellwall_cli::report::{Problem, Report};
-use cellwall_cli::{el2, flatten, inspect, offer, platform, qemu, size, starter, verdict};
+use cellwall_cli::{el2, explain, flatten, inspect, offer, platform, qemu, size, starter, verdict};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use std::io::{IsTerminal as _, Write as _};
@@ -55,10 +55,15 @@ const SCHEMA: &str = include_str!("../../docs/cells.schema.json");
 enum Task {
     /// Proves a plan against its board, as EL2 will at boot
     #[command(after_help = "Examples:\n  cargo cellwall check cells.toml\n  \
-        cargo cellwall check cells.toml --board bcm2711-rpi-4-b.dtb --format json")]
+        cargo cellwall check cells.toml --board bcm2711-rpi-4-b.dtb --format json\n  \
+        cargo cellwall check --explain E0107")]
     Check {
         /// The plan, a cells.toml
-        plan: PathBuf,
+        #[arg(required_unless_present = "explain")]
+        plan: Option<PathBuf>,
+        /// Say at length what a code means, instead
+        #[arg(long, value_name = "CODE", exclusive = true)]
+        explain: Option<String>,
         /// The board's tree, instead of the one QEMU gives
         #[arg(long, value_name = "F.dtb")]
         board: Option<PathBuf>,
@@ -193,7 +198,8 @@ enum Format {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Task::Check { plan, board, format } => check(&plan, board.as_deref(), format),
+        Task::Check { explain: Some(code), .. } => explain::paragraph(&code).and_then(|text| say(&text)),
+        Task::Check { plan, board, format, .. } => check(&plan.unwrap_or_default(), board.as_deref(), format),
         Task::Build { plan, output, board, unchecked, hash } => {
             build(&plan, &output, board.as_deref(), unchecked, hash)
         }

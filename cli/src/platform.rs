@@ -183,7 +183,7 @@ pub struct Target {
 pub fn target(plan: &PlanFile, tree: Option<&Path>, options: &qemu::Options) -> Result<Target> {
     let wrong = |error: anyhow::Error| {
         let problem = Problem::new(format!("{error:#}"));
-        anyhow::Error::from(plan.report(vec![problem.at(plan.span(None, "board"))]))
+        anyhow::Error::from(plan.report(vec![problem.at(plan.span(None, "board")).code("E0007")]))
     };
     if is_tree(&plan.board) {
         let platform = Platform::default();
