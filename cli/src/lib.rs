@@ -20,6 +20,7 @@
 pub mod board_tree;
 pub mod bundle;
 pub mod cache;
+pub mod deploy;
 pub mod dom;
 pub mod el2;
 pub mod flatten;
