@@ -1,7 +1,7 @@
 //! The card of `cellwall deploy`: its partition, its files, where the proof thinks the firmware puts things.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 
-use address::{Address as _, PhysAddr, Region};
+use address::{PhysAddr, Region};
 use cellwall_cli::deploy::{self, Deploy};
 use cellwall_cli::platform::{self, Platform};
 use fatfs::{FileSystem, FsOptions};

@@ -1,9 +1,10 @@
 //! Disks that boot loaders start from: the card of `cellwall deploy`, taken apart again and started from its own parts, and
 //! U-Boot with an `extlinux.conf`.
 //!
-//! QEMU has no VideoCore: what the Raspberry Pi's firmware does with the card is done here, by what its `config.txt` says.
-//! It loads the kernel to 2 MiB and, from 752 MiB downwards, tree and initrd, rounds the initrd's length up to 4, and
-//! writes RAM and initrd into the tree (raspberrypi/documentation #829, raspberrypi/firmware #1395).
+//! QEMU has no `VideoCore`: what the Raspberry Pi's firmware does with the card is done here, by what its `config.txt`
+//! says. It loads the kernel to 2 MiB and, from 752 MiB downwards, tree and initrd (as documented, and in older ones, the
+//! initrd right behind the kernel), rounds the initrd's length up to 4, and writes RAM and initrd into the tree
+//! (raspberrypi/documentation #829, raspberrypi/firmware #1395).
 
 use crate::boot_code::image;
 use crate::small::cell;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 const KERNEL: u64 = 2 << 20;
 const TOP: u64 = 752 << 20;
+const PI: &str = r"Cellwall .*: Raspberry Pi 4 Model B, 4 CPUs";
 
 pub fn trials() -> Vec<Trial> {
     let play = |name: &'static str, command: fn(&str) -> Result<Command, Failure>, more: &'static [&'static str]| {
@@ -32,12 +34,9 @@ pub fn trials() -> Vec<Trial> {
         })
     };
     vec![
-        play("card_rpi4_boots_from_its_own_parts", rpi4, &[r"Cellwall .*: Raspberry Pi 4 Model B, 4 CPUs"]),
-        play(
-            "card_rpi4_with_tf_a_boots_from_its_own_parts",
-            rpi4_tf_a,
-            &["BL31: v", "advertise PSCI", r"Cellwall .*: Raspberry Pi 4 Model B, 4 CPUs"],
-        ),
+        play("card_rpi4_boots_from_its_own_parts", rpi4, &[PI]),
+        play("card_rpi4_boots_with_the_bundle_right_behind_the_image", rpi4_behind, &[PI]),
+        play("card_rpi4_with_tf_a_boots_from_its_own_parts", rpi4_tf_a, &["BL31: v", "advertise PSCI", PI]),
         play("card_u_boot_starts_virt", u_boot_virt, &["Found /extlinux/extlinux.conf", r"Cellwall .*, 4 CPUs"]),
         play("card_u_boot_starts_rpi4", u_boot_rpi4, &["Found /extlinux/extlinux.conf", r"Cellwall .*, 4 CPUs"]),
     ]
@@ -70,6 +69,11 @@ fn parts(name: &str, variant: Option<&str>) -> Result<PathBuf, Failure> {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
     let volume = format!("{}@@1M", card.display());
+    let listed = Command::new("mdir").args(["-b", "-i", &volume, "::"]).output()?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    if let Some(missing) = files.keys().find(|file| !listed.lines().any(|line| line == format!("::/{file}"))) {
+        return Err(Failure::early(format!("mdir lists no {missing}: {listed}")));
+    }
     tool(Command::new("mcopy").args(["-s", "-i", &volume, "::"]).arg(&folder))?;
     for (file, bytes) in &files {
         if fs::read(folder.join(file))? != *bytes {
@@ -85,7 +89,7 @@ fn tool(command: &mut Command) -> Result<(), Failure> {
 }
 
 /// What the firmware has done when the kernel starts: QEMU with everything loaded, the tree's place, the files' folder.
-fn loaded(name: &str, variant: Option<&str>) -> Result<(Command, u64, PathBuf), Failure> {
+fn loaded(name: &str, variant: Option<&str>, behind: bool) -> Result<(Command, u64, PathBuf), Failure> {
     let folder = parts(name, variant)?;
     let config = fs::read_to_string(folder.join("config.txt"))?;
     let value = |key: &str| config.lines().find_map(|line| line.strip_prefix(key)).ok_or(Failure::early(key));
@@ -94,9 +98,10 @@ fn loaded(name: &str, variant: Option<&str>) -> Result<(Command, u64, PathBuf), 
     let tree = folder.join("bcm2711-rpi-4-b.dtb");
     let length = |file: &Path| fs::metadata(file).map(|data| data.len());
     // Room for what is written into it; the firmware packs such things tightly.
-    let at = (TOP - length(&tree)? - 0x2000) & !0xff;
-    let initrd = (at - length(&initramfs)?) & !0xfff;
-    let ends = [initrd, (initrd + length(&initramfs)?).next_multiple_of(4)];
+    let at = TOP.saturating_sub(length(&tree)?).saturating_sub(0x2000) & !0xff;
+    let high = at.saturating_sub(length(&initramfs)?) & !0xfff;
+    let initrd = if behind { KERNEL.saturating_add(length(&kernel)?) } else { high };
+    let ends = [initrd, initrd.saturating_add(length(&initramfs)?).next_multiple_of(4)];
     for (end, at) in ["linux,initrd-start", "linux,initrd-end"].iter().zip(ends) {
         tool(Command::new("fdtput").args(["-t", "x"]).arg(&tree).args(["/chosen", end, "0", &format!("{at:x}")]))?;
     }
@@ -110,9 +115,16 @@ fn loaded(name: &str, variant: Option<&str>) -> Result<(Command, u64, PathBuf), 
     Ok((qemu, at, folder))
 }
 
-/// With the firmware's own stub: QEMU's spin table stands for it.
 fn rpi4(name: &str) -> Result<Command, Failure> {
-    let (mut qemu, tree, folder) = loaded(name, None)?;
+    stub(loaded(name, None, false)?)
+}
+
+fn rpi4_behind(name: &str) -> Result<Command, Failure> {
+    stub(loaded(name, None, true)?)
+}
+
+/// With the firmware's own stub: QEMU's spin table stands for it.
+fn stub((mut qemu, tree, folder): (Command, u64, PathBuf)) -> Result<Command, Failure> {
     // ldr x0, #16; ldr x1, #20; br x1; nop
     let code = [0x5800_0080_u32, 0x5800_00a1, 0xd61f_0020, 0xd503_201f].map(u32::to_le_bytes);
     let stub = folder.join("stub");
@@ -123,7 +135,7 @@ fn rpi4(name: &str) -> Result<Command, Failure> {
 
 /// With TF-A as `armstub`: the firmware tells it of tree and kernel at offsets 0xf8 and 0xfc, and takes the word at 0xf0 back.
 fn rpi4_tf_a(name: &str) -> Result<Command, Failure> {
-    let (mut qemu, tree, folder) = loaded(name, Some("pl011"))?;
+    let (mut qemu, tree, folder) = loaded(name, Some("pl011"), false)?;
     let mut stub = fs::read(folder.join("bl31.bin"))?;
     let words = [0, 0, tree, KERNEL].map(|word| u32::try_from(word).unwrap_or(0).to_le_bytes());
     stub.iter_mut().skip(0xf0).zip(words.as_flattened()).for_each(|(to, from)| *to = *from);
