@@ -21,6 +21,7 @@ pub mod board_tree;
 pub mod bundle;
 pub mod cache;
 pub mod depend;
+pub mod deploy;
 pub mod dom;
 pub mod el2;
 pub mod explain;

@@ -167,7 +167,8 @@ impl Start {
 }
 
 /// The plan's text with the placeholders filled in.
-fn fill(text: &str) -> String {
+#[must_use]
+pub fn fill(text: &str) -> String {
     let build = root().join("build");
     let mut text = text.to_owned();
     for (name, path) in [
