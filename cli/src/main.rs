@@ -9,7 +9,7 @@ use cellwall_cli::map::{self, Map};
 use cellwall_cli::plan_file::{self, PlanFile};
 use cellwall_cli::platform::Target;
 use cellwall_cli::report::{Problem, Report};
-use cellwall_cli::{deploy, el2, explain, flatten, inspect, offer, platform, qemu, size, starter, verdict};
+use cellwall_cli::{complete, deploy, el2, explain, flatten, inspect, offer, platform, qemu, size, starter, verdict};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use std::io::{IsTerminal as _, Write as _};
@@ -83,7 +83,7 @@ enum Task {
         #[arg(long, value_name = "F.dtb")]
         board: Option<PathBuf>,
         /// Do not prove the plan: EL2 will say what is wrong with it
-        #[arg(long, conflicts_with = "board")]
+        #[arg(long)]
         unchecked: bool,
         /// What guards the images
         #[arg(long, value_enum, default_value = "sha256")]
@@ -245,8 +245,10 @@ fn main() -> ExitCode {
 fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> {
     let judged = (|| {
         let plan = plan_file::load(path)?;
+        let target = platform::target(&plan, board, &qemu::Options::default())?;
+        let plan = complete::complete(plan, &target)?;
         let bytes = bundle::sketch(&plan)?;
-        verdict::judge(&plan, &bytes, &platform::target(&plan, board, &qemu::Options::default())?)
+        verdict::judge(&plan, &bytes, &target)
     })();
     if format == Format::Text {
         let verdict = judged?;
@@ -290,8 +292,9 @@ fn draw(path: &Path, output: &Path, board: Option<&Path>, options: &qemu::Option
         _ => bail!("{}: a map is a .svg or a .html", output.display()),
     };
     let plan = plan_file::load(path)?;
-    let bytes = bundle::sketch(&plan)?;
     let target = platform::target(&plan, board, options)?;
+    let plan = complete::complete(plan, &target)?;
+    let bytes = bundle::sketch(&plan)?;
     let (report, map) = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
         Ok(Map::new(&plan, board, manifest, sealed))
     })?;
@@ -302,10 +305,12 @@ fn draw(path: &Path, output: &Path, board: Option<&Path>, options: &qemu::Option
 
 fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {
     let plan = plan_file::load(path)?;
-    let target = if unchecked { None } else { Some(platform::target(&plan, board, &qemu::Options::default())?) };
-    let bytes = bundle(&plan, target.as_ref(), hash)?;
-    write(output, &bytes)?;
     let cells = if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) };
+    let target = platform::target(&plan, board, &qemu::Options::default());
+    // A plan that nobody judges may do without a board, unless it leaves something to it.
+    let target = if unchecked { target.ok() } else { Some(target?) };
+    let bytes = bundle(plan, target.as_ref(), !unchecked, hash)?;
+    write(output, &bytes)?;
     say(&format!("wrote {}: {cells}, {}", output.display(), size::show(bytes.len() as u64)))
 }
 
@@ -322,7 +327,7 @@ fn deployed(
     }
     let platform = platform::Platform::load(&platform::root()?, &plan.board)?;
     let deploy = deploy::Deploy::of(&platform, variant)?;
-    let bytes = bundle(&plan, Some(&deploy.target(&platform)?), Hash::default())?;
+    let bytes = bundle(plan, Some(&deploy.target(&platform)?), true, Hash::default())?;
     let image = el2::image(&read(&el2_file(image)?)?)?;
     let files = deploy.files(&platform, &image, &bytes)?;
     if output.extension().is_some_and(|extension| extension == "img") {
@@ -345,13 +350,17 @@ fn el2_file(image: Option<&Path>) -> Result<PathBuf> {
     Ok(built)
 }
 
-/// Makes the bundle of `plan`, proved if there is a target.
-fn bundle(plan: &PlanFile, target: Option<&Target>, hash: Hash) -> Result<Vec<u8>> {
+/// Makes the bundle of `plan` for a board, proved if it is to be.
+fn bundle(plan: PlanFile, target: Option<&Target>, proved: bool, hash: Hash) -> Result<Vec<u8>> {
     let progress = spinner("packing the images");
-    let bytes = bundle::build_telling(plan, hash, &|doing| progress.set_message(doing))?;
+    let plan = match target {
+        Some(target) => complete::complete(plan, target)?,
+        None => plan,
+    };
+    let bytes = bundle::build_telling(&plan, hash, &|doing| progress.set_message(doing))?;
     progress.finish_and_clear();
-    if let Some(target) = target {
-        warn(&verdict::judge(plan, &bytes, target)?.report);
+    if let Some(target) = target.filter(|_| proved) {
+        warn(&verdict::judge(&plan, &bytes, target)?.report);
     }
     Ok(bytes)
 }
@@ -367,7 +376,7 @@ fn run(mut arguments: Run) -> Result<ExitCode> {
         plan.poweroff_when_idle = true;
     }
     let target = platform::target(&plan, None, options)?;
-    let bytes = bundle(&plan, Some(&target).filter(|_| !arguments.unchecked), arguments.hash)?;
+    let bytes = bundle(plan, Some(&target), !arguments.unchecked, arguments.hash)?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let (image, cells) = (folder.path().join("cellwall.bin"), folder.path().join("cells.itb"));
     write(&cells, &bytes)?;

@@ -56,12 +56,15 @@ fn build(
 ) -> Result<(), String> {
     let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
     let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
-    let initrd = spec.initrd.map(|initrd| image(initrd.name)).transpose()?;
-    let tree = cell_tree::build(board, sealed, spec).map_err(|error| format!("its tree: {error}"))?;
-    if tree.len() as u64 > sealed.tree.size() {
-        return Err(format!("its tree of {} bytes outgrew the {} planned", tree.len(), sealed.tree.size()));
+    let mut packed = [None; 3];
+    for (slot, wanted) in packed.iter_mut().zip([Some(spec.kernel.image), spec.initrd, spec.dtb]) {
+        *slot = wanted.map(|wanted| image(wanted.name)).transpose()?;
     }
-    let images = Images { kernel: image(spec.kernel.image.name)?, initrd, tree };
+    let tree = match spec.dtb {
+        Some(_) => Vec::new(),
+        None => cell_tree::build(board, sealed, spec).map_err(|error| format!("its tree: {error}"))?,
+    };
+    let images = Images { packed, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());

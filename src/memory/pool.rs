@@ -94,6 +94,19 @@ pub fn used() -> usize {
     heap.wrapping_add(FRAMES.lock().stats_alloc_actual())
 }
 
+/// Notes how far the heap is taken, for [`rewind`].
+pub fn mark() -> usize {
+    POOL.0.lock().low
+}
+
+/// Takes back what the heap gave since `mark`.
+///
+/// # Safety
+/// Nothing of it is in use any more.
+pub unsafe fn rewind(mark: usize) {
+    POOL.0.lock().low = mark;
+}
+
 /// Takes one zeroed page.
 pub fn frame() -> Option<PhysAddr> {
     let address = frames(1)?;

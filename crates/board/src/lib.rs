@@ -16,6 +16,7 @@ mod bus;
 mod cpu;
 mod device;
 mod error;
+mod facts;
 mod gic;
 mod interrupt;
 mod memory;
@@ -27,6 +28,7 @@ use alloc::vec::Vec;
 use tree::{NodeId, Tree};
 
 pub use error::BoardError;
+pub use facts::FACTS;
 
 /// The board.
 #[derive(Debug)]

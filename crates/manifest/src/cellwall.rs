@@ -30,6 +30,7 @@ pub(crate) fn read<'a>(tree: &Tree<'a>, images: &[ImageEntry<'a>]) -> Result<Man
                 choice(value, &[("stay", false), ("poweroff", true)]).map(|off| plan.poweroff_when_idle = off)
             }
             "service-cpu" => word(value).map(|cpu| plan.service_cpu = Some(cpu)),
+            "board-facts" => numbers(value).map(|facts| plan.facts = facts),
             _ => return Err(BundleError::unknown(tree, node, key)),
         };
         understood.ok_or_else(|| BundleError::value(tree, node, key))?;
@@ -53,7 +54,10 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
             "kernel" => text(value).map(|name| cell.kernel.image.name = name),
             "text-offset" => tree::number(value).map(|bytes| cell.kernel.text_offset = bytes),
             "image-size" => tree::number(value).map(|bytes| cell.kernel.image_size = bytes),
+            "load" => tree::number(value).map(|at| cell.kernel.load = Some(at)),
+            "entry" => tree::number(value).map(|at| cell.kernel.entry = Some(at)),
             "initrd" => text(value).map(|name| cell.initrd = Some(Image { name, size: 0 })),
+            "dtb" => text(value).map(|name| cell.dtb = Some(Image { name, size: 0 })),
             "bootargs" => text(value).map(|line| cell.bootargs = line),
             "devices" => texts(value).map(|paths| cell.devices = paths),
             "dma" => choice(value, &[("none", Dma::None), ("trusted", Dma::Trusted)]).map(|dma| cell.dma = dma),
@@ -84,8 +88,8 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
     if let Some((key, _)) = needed.iter().find(|(_, lacking)| *lacking) {
         return Err(BundleError::missing(tree, node, key));
     }
-    let (name, initrd) = (cell.name, cell.initrd.as_mut());
-    for image in initrd.into_iter().chain([&mut cell.kernel.image]) {
+    let (name, others) = (cell.name, [cell.initrd.as_mut(), cell.dtb.as_mut()]);
+    for image in others.into_iter().flatten().chain([&mut cell.kernel.image]) {
         let entry = images.iter().find(|entry| entry.name == image.name);
         let lacking = || BundleError::NoImage { cell: name.into(), image: image.name.into() };
         image.size = entry.ok_or_else(lacking)?.payload.len() as u64;
@@ -114,6 +118,11 @@ fn texts(value: &[u8]) -> Option<Vec<&str>> {
 
 fn words(value: &[u8]) -> Option<Vec<u32>> {
     value.len().is_multiple_of(4).then(|| tree::cells(value).collect())
+}
+
+fn numbers(value: &[u8]) -> Option<Vec<u64>> {
+    let (numbers, rest) = value.as_chunks();
+    rest.is_empty().then(|| numbers.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect())
 }
 
 fn word(value: &[u8]) -> Option<u32> {

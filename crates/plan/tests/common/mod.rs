@@ -66,7 +66,7 @@ pub fn cell(name: &'static str, cpus: &[u32]) -> Cell<'static> {
         name,
         cpus: cpus.to_vec(),
         memory: vec![run(16 * MIB)],
-        kernel: Kernel { image: Image { name: "kernel", size: MIB }, text_offset: 0, image_size: 2 * MIB },
+        kernel: Kernel { image: Image { name: "kernel", size: MIB }, image_size: 2 * MIB, ..Kernel::default() },
         ..Cell::default()
     }
 }
@@ -108,6 +108,7 @@ pub fn name(finding: &Finding<'_>) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     Name,
+    Entry,
     Cpus,
     Memory(usize),
     Kernel,
@@ -124,6 +125,7 @@ fn key(finding: &Finding<'_>) -> Key {
         "cpus" => Key::Cpus,
         "memory" => Key::Memory(finding.entry),
         "kernel" => Key::Kernel,
+        "entry" => Key::Entry,
         "initrd" => Key::Initrd,
         "devices" => Key::Devices(finding.entry),
         "dma" => Key::Dma,
