@@ -19,6 +19,8 @@ use vm_fdt::FdtWriter;
 
 /// Payloads start at multiples of this: one cache line.
 const ALIGNMENT: usize = 64;
+/// Bundles of one file likewise.
+pub const PAGE: usize = 4096;
 
 /// Which hash guards the images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -99,7 +101,8 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         for (key, _) in unfinished.iter().filter(|(_, unfinished)| *unfinished && plan.facts.is_empty()) {
             let problem =
                 Problem::new(format!("cell {}: {key} depends on the board, and its tree is missing", cell.name));
-            problems.push(problem.at(plan.span(Some(index), key)).help("say by --board F.dtb which board it is"));
+            let problem = problem.at(plan.span(Some(index), key)).code("E0007");
+            problems.push(problem.help("say by --board F.dtb which board it is"));
         }
     }
     if !problems.is_empty() {
@@ -149,6 +152,17 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
     let digests: Vec<Vec<u8>> = digests.collect();
     lay_out(&manifest, &files.artifacts, hash.unwrap_or_default(), &digests)
         .map_err(|error| plan.report(vec![Problem::new(format!("{error:#}"))]))
+}
+
+/// Joins bundles into one file: each begins a page, and EL2 takes the first whose plan holds.
+#[must_use]
+pub fn join(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for part in parts {
+        whole.resize(whole.len().next_multiple_of(PAGE), 0);
+        whole.extend(part);
+    }
+    whole
 }
 
 /// Makes the bundle of a plan and its images.

@@ -102,7 +102,10 @@ fn labels(root: &Node, board: &Board<'_>, cell: &SealedCell<'_>) -> Vec<(String,
 
 /// Holds a tree against what the cell has.
 fn check(blob: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) -> Result<()> {
-    let told = Board::parse(blob)?;
+    let mut dom = Dom::parse(blob)?;
+    complete_gic(&mut dom.root, 16);
+    let blob = dom.write();
+    let told = Board::parse(&blob)?;
     let ram = |region: &Region<PhysAddr>| cell.ram.iter().any(|run| encloses(run.ipa, run.pa.size(), region));
     for bank in &told.ram {
         ensure!(ram(bank), "its tree tells of RAM at {bank}, which memory does not give the cell");
@@ -156,6 +159,22 @@ fn check(blob: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Gives a `GICv2` as guests know it the two frames that a board's has beside: the tree is read as a board's.
+fn complete_gic(node: &mut Node, entry_bytes: usize) {
+    let cells = |name| node.property(name).and_then(|value| value.last().copied()).map_or(2, usize::from);
+    let below = cells("#address-cells").saturating_add(cells("#size-cells")).saturating_mul(4);
+    let compatible = node.property("compatible").unwrap_or_default();
+    let named = |name: &str| compatible.windows(name.len()).any(|part| part == name.as_bytes());
+    if node.property("interrupt-controller").is_some() && named("gic") && !named("gic-v3") {
+        let mut reg = node.property("reg").unwrap_or_default().to_vec();
+        if reg.len() == entry_bytes.saturating_mul(2) {
+            reg.extend_from_within(..);
+            node.set("reg", reg);
+        }
+    }
+    node.children.iter_mut().for_each(|child| complete_gic(child, below));
 }
 
 fn encloses(ipa: Ipa, size: u64, region: &Region<PhysAddr>) -> bool {

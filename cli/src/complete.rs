@@ -128,7 +128,7 @@ fn rest(cell: usize, board: &Board<'_>, manifest: &Manifest<'_>, footprint: &Foo
         let (some, more) = (paths.iter().take(4).copied().collect::<Vec<_>>().join(", "), count.saturating_sub(4));
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         let message = format!("cell {name} does not get {count} devices of the rest, which {why}: {some}{more}");
-        Problem::new(message).help("name them in a list if they are meant")
+        Problem::new(message).code("E0320").help("name them in a list if they are meant")
     });
     let notes = notes.collect();
     (given.into_iter().map(str::to_owned).collect(), notes)
@@ -166,7 +166,7 @@ fn trees(
         trees.push(made.map(Option::flatten).unwrap_or_else(|error| {
             let key = if file.overlay.is_some() { "overlay" } else { "dtb" };
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
-            problems.push(problem.at(plan.span(Some(index), key)));
+            problems.push(problem.at(plan.span(Some(index), key)).code("E0706"));
             None
         }));
     }

@@ -72,10 +72,13 @@ enum Task {
         format: Format,
     },
     /// Checks a plan and makes the bundle of it and its images
-    #[command(after_help = "Example:\n  cargo cellwall build cells.toml -o cells.itb --hash crc32")]
+    #[command(after_help = "Of several plans EL2 takes the first that holds on the board it runs on.\n\nExamples:\n  \
+        cargo cellwall build cells.toml -o cells.itb --hash crc32\n  \
+        cargo cellwall build virt.toml rpi4.toml -o cells.itb")]
     Build {
-        /// The plan, a cells.toml
-        plan: PathBuf,
+        /// The plan, a cells.toml, or several
+        #[arg(required = true, value_name = "PLAN")]
+        plans: Vec<PathBuf>,
         /// The bundle to write
         #[arg(short, long, value_name = "cells.itb")]
         output: PathBuf,
@@ -219,8 +222,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Check { explain: Some(code), .. } => explain::paragraph(&code).and_then(|text| say(&text)),
         Task::Check { plan, board, format, .. } => check(&plan.unwrap_or_default(), board.as_deref(), format),
-        Task::Build { plan, output, board, unchecked, hash } => {
-            build(&plan, &output, board.as_deref(), unchecked, hash)
+        Task::Build { plans, output, board, unchecked, hash } => {
+            build(&plans, &output, board.as_deref(), unchecked, hash)
         }
         Task::Run(arguments) => run(arguments),
         Task::Inspect { bundle, format } => show(&bundle, format),
@@ -272,6 +275,9 @@ fn offer(board: &str, format: Format, options: &qemu::Options) -> Result<ExitCod
 fn init(board: &str, output: &Path, kernel: Option<&Path>) -> Result<ExitCode> {
     let target = platform::named(board, &qemu::Options::default())?;
     starter::write(board, &target, output, kernel)?;
+    if is_stream(output) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let kernel = plan_file::load(output)?;
     let missing = kernel.cells.iter().map(|cell| kernel.resolve(&cell.kernel)).find(|file| !file.exists());
     if let Some(file) = missing {
@@ -300,18 +306,22 @@ fn draw(path: &Path, output: &Path, board: Option<&Path>, options: &qemu::Option
     })?;
     warn(&report);
     write(output, form(&map).as_bytes())?;
-    say(&format!("wrote {}", output.display()))
+    wrote(output, "")
 }
 
-fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {
-    let plan = plan_file::load(path)?;
-    let cells = if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) };
-    let target = platform::target(&plan, board, &qemu::Options::default());
-    // A plan that nobody judges may do without a board, unless it leaves something to it.
-    let target = if unchecked { target.ok() } else { Some(target?) };
-    let bytes = bundle(plan, target.as_ref(), !unchecked, hash)?;
+fn build(paths: &[PathBuf], output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {
+    let (mut parts, mut names) = (Vec::new(), Vec::new());
+    for path in paths {
+        let plan = plan_file::load(path)?;
+        let target = platform::target(&plan, board, &qemu::Options::default());
+        // A plan that nobody judges may do without a board, unless it leaves something to it.
+        let target = if unchecked { target.ok() } else { Some(target?) };
+        names.push(if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) });
+        parts.push(bundle(plan, target.as_ref(), !unchecked, hash)?);
+    }
+    let bytes = bundle::join(&parts);
     write(output, &bytes)?;
-    say(&format!("wrote {}: {cells}, {}", output.display(), size::show(bytes.len() as u64)))
+    wrote(output, &format!(": {}, {}", names.join(" or "), size::show(bytes.len() as u64)))
 }
 
 fn deployed(
@@ -408,19 +418,21 @@ fn terminal_settings() -> Option<String> {
 }
 
 fn show(path: &Path, format: Format) -> Result<ExitCode> {
-    let contents = inspect::contents(&read(path)?).with_context(|| path.display().to_string())?;
-    match format {
-        Format::Text => say(contents.to_string().trim_end())?,
-        Format::Json => say(&serde_json::to_string_pretty(&contents)?)?,
-    };
-    ensure!(contents.sound, "{}: an image is damaged; build the bundle again", path.display());
+    let bundles = inspect::bundles(&read(path)?).with_context(|| path.display().to_string())?;
+    match (format, bundles.as_slice()) {
+        (Format::Text, all) => all.iter().try_for_each(|bundle| say(bundle.to_string().trim_end()).map(|_| ()))?,
+        (Format::Json, [only]) => _ = say(&serde_json::to_string_pretty(only)?)?,
+        (Format::Json, all) => _ = say(&serde_json::to_string_pretty(all)?)?,
+    }
+    let sound = bundles.iter().all(|bundle| bundle.sound);
+    ensure!(sound, "{}: an image is damaged; build the bundle again", path.display());
     Ok(ExitCode::SUCCESS)
 }
 
 fn flat(elf: &Path, output: &Path) -> Result<ExitCode> {
     let flat = flatten::flatten(&read(elf)?).with_context(|| elf.display().to_string())?;
     write(output, &flat)?;
-    say(&format!("wrote {}: {}", output.display(), size::show(flat.len() as u64)))
+    wrote(output, &format!(": {}", size::show(flat.len() as u64)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -429,6 +441,21 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Tells whether what is written to `path` goes on to somebody: `/dev/stdout`, a pipe.
+fn is_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| !there.is_file())
+}
+
+/// Says what was written, beside it where it is a stream.
+fn wrote(path: &Path, what: &str) -> Result<ExitCode> {
+    let sentence = format!("wrote {}{what}", path.display());
+    if !is_stream(path) {
+        return say(&sentence);
+    }
+    eprintln!("{sentence}");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints a line; a reader that went away is no panic.

@@ -84,7 +84,7 @@ impl Reader {
         {
             for cell in plan.cells.iter().filter(|cell| all(cell)).skip(1) {
                 let problem = Problem::new(format!("cell {} says {key} = \"rest\", as another cell", cell.name));
-                let problem = problem.at(cell.spans.get(key).cloned());
+                let problem = problem.at(cell.spans.get(key).cloned()).code("E0008");
                 self.problems.push(problem.help("the rest goes to one cell"));
             }
         }

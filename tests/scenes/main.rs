@@ -11,6 +11,7 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod files;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             .chain(boards::trials())
             .chain(cards::trials())
             .chain(boot::trials())
+            .chain(files::trials())
             .chain(matrix::trials())
             .collect(),
     )
