@@ -160,7 +160,7 @@ fn el3() -> Trial {
         let name = "boot_entered_at_el3";
         let machine = "virt,secure=on,virtualization=on,gic-version=3";
         // There QEMU leaves its tree where no kernel is given.
-        let mut command = Loader { machine, tree: Some(0x4000_0000), files: &[] }.command(name)?;
+        let mut command = Loader { machine, image: IMAGE, tree: Some(0x4000_0000), files: &[] }.command(name)?;
         command.args(["-serial", "stdio"]);
         Ok(says(command, name, &[r"^\[cellwall\] entered at EL3, but Cellwall needs EL2: "], NO_CELL)?)
     })
@@ -178,8 +178,8 @@ fn another_board() -> Trial {
         command.args(["-serial", "stdio", "-kernel"]).arg(boot_code::image()).arg("-initrd").arg(bundle(name)?);
         let finding =
             r"error: E0206: cell hello's identity memory 0 at 0x9000_0000.* is not all RAM; the board has RAM at";
-        let end = r"^\[cellwall\] plan for another board: qemu-virt, .* has other CPUs, RAM, .*, devices than this one; build it for \
-                    this one, with `cargo cellwall build PLAN --board ITS-TREE.dtb`$";
+        let end = "^\\[cellwall\\] plan for another board: qemu-virt, .* has other CPUs, RAM, .*, devices than this one; \
+                   build it for this one, with `cargo cellwall build PLAN --board ITS-TREE.dtb`$";
         Ok(says(command, name, &[finding, end], NO_CELL)?)
     })
 }

@@ -22,12 +22,15 @@ const TREE: u64 = 0x4400_0000;
 const WORD: u64 = 0x30;
 const LIMIT: Duration = Duration::from_secs(20);
 
-const VIRT: &str = "virt,virtualization=on,gic-version=3";
+/// `-M` of a board with EL2.
+pub const VIRT: &str = "virt,virtualization=on,gic-version=3";
 
 /// A loader that QEMU has not: it puts the image into RAM and enters it by a stub, at the level the machine starts at.
 pub struct Loader<'a> {
     /// `-M`.
     pub machine: &'a str,
+    /// Where the image goes.
+    pub image: u64,
     /// x0, 0 if none is given.
     pub tree: Option<u64>,
     /// Further files and where they go.
@@ -38,17 +41,17 @@ impl Loader<'_> {
     /// The command; its stub is named after the scene.
     pub fn command(&self, name: &str) -> Result<Command, Failure> {
         let mut command = Command::new("qemu-system-aarch64");
-        command.args(["-M", self.machine, "-cpu", "cortex-a72", "-m", "1G", "-display", "none", "-nodefaults"]);
+        command.args(["-M", self.machine, "-cpu", "cortex-a72", "-m", "2G", "-display", "none", "-nodefaults"]);
         let mut load = |file: &Path, at: u64, enter: &str| {
             let file = file.display();
             command.args(["-device", &format!("loader,file={file},addr={at:#x},force-raw=on{enter}")]);
         };
-        load(&image(), IMAGE, "");
+        load(&image(), self.image, "");
         self.files.iter().for_each(|(file, at)| load(file, *at, ""));
         let stub = log_file(name)?.with_extension("stub");
         // ldr x0, #16; ldr x1, #20; br x1; nop
         let code = [0x5800_0080_u32, 0x5800_00a1, 0xd61f_0020, 0xd503_201f].map(u32::to_le_bytes);
-        let literals = [self.tree.unwrap_or(0), IMAGE].map(u64::to_le_bytes);
+        let literals = [self.tree.unwrap_or(0), self.image].map(u64::to_le_bytes);
         fs::write(&stub, [code.as_flattened(), literals.as_flattened()].concat())?;
         load(&stub, STUB, ",cpu-num=0");
         Ok(command)
@@ -69,7 +72,9 @@ pub fn dump_tree(file: &Path, args: &[impl AsRef<OsStr>]) -> Result<(), Failure>
 
 pub fn trials() -> Vec<Trial> {
     let entered = |name: &'static str, machine: &'static str, tree: Option<u64>, code: u64| {
-        Trial::test(name, move || Ok(leaves(Loader { machine, tree, files: &[] }.command(name)?, IMAGE, code)?))
+        Trial::test(name, move || {
+            Ok(leaves(Loader { machine, image: IMAGE, tree, files: &[] }.command(name)?, IMAGE, code)?)
+        })
     };
     vec![
         entered("boot_code_el1_without_tree", "virt,gic-version=3", None, 0xce11_0001),
@@ -105,7 +110,7 @@ fn broken(name: &'static str, change: fn(&mut [u8])) -> Trial {
         let mut tree = fs::read(&file)?;
         change(&mut tree);
         fs::write(&file, tree)?;
-        let loader = Loader { machine: VIRT, tree: Some(TREE), files: &[(file, TREE)] };
+        let loader = Loader { machine: VIRT, image: IMAGE, tree: Some(TREE), files: &[(file, TREE)] };
         Ok(leaves(loader.command(name)?, IMAGE, 0xce11_0003)?)
     })
 }

@@ -11,6 +11,7 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod corpus;
 mod files;
 mod lifecycle;
 mod linux;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             .chain(cards::trials())
             .chain(boot::trials())
             .chain(files::trials())
+            .chain(corpus::trials())
             .chain(matrix::trials())
             .collect(),
     )
