@@ -11,7 +11,7 @@ use crate::plan_file::PlanFile;
 use crate::report::{Problem, Report};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
-use manifest::image::Header;
+use crate::image::Header;
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
 use std::path::PathBuf;
 use vm_fdt::FdtWriter;

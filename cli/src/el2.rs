@@ -4,7 +4,7 @@
 
 use crate::flatten;
 use anyhow::{Context as _, Result, ensure};
-use manifest::image::Header;
+use crate::image::Header;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

@@ -7,7 +7,7 @@
 
 use crate::flatten;
 use anyhow::{Context as _, Result, bail, ensure};
-use manifest::image::{Header, ImageError};
+use crate::image::{Header, ImageError};
 use std::io::Read as _;
 use std::path::Path;
 

@@ -21,6 +21,7 @@ pub mod bundle;
 pub mod dom;
 pub mod el2;
 pub mod flatten;
+pub mod image;
 pub mod inspect;
 pub mod kernel;
 pub mod needs;

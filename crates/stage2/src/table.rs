@@ -1,4 +1,4 @@
-//! Writes, removes and reads leaves of one tree of tables, whichever regime it belongs to.
+//! Writes and removes leaves of one tree of tables, whichever regime it belongs to.
 //!
 //! Owns the shape of a walk; promises never to split a block nor to replace a valid entry by a different valid one
 //! (break-before-make), to stay inside the input range the start level spans, and to end. Pages come
@@ -7,9 +7,10 @@
 
 use crate::attributes::Attributes;
 use address::{Address, PAGE_BYTES, PhysAddr};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Entries of one table.
-pub(crate) const ENTRIES: usize = 512;
+const ENTRIES: usize = 512;
 /// Output addresses end here: 48 bits, the most the 4 KiB granule knows without `FEAT_LPA2`.
 const OUTPUT_END: u64 = 1 << 48;
 /// Bits \[47:12\]: the next table's, or at level 3 the page's, address.
@@ -19,14 +20,15 @@ pub(crate) const VALID: u64 = 0b01;
 const TABLE_OR_PAGE: u64 = 0b11;
 const LAST_LEVEL: u8 = 3;
 
+/// One table: hardware reads it while we write, each entry by one 64-bit store.
+pub type Table = [AtomicU64; ENTRIES];
+
 /// Where tables live: EL2's pool on the board, a vector in tests.
 pub trait TableMemory {
     /// Hands out one zeroed page, or nothing where none is left.
     fn allocate(&mut self) -> Option<PhysAddr>;
-    /// Reads entry `index` (below 512) of `table`.
-    fn read(&self, table: PhysAddr, index: usize) -> u64;
-    /// Writes entry `index` (below 512) of `table`, as one 64-bit store.
-    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64);
+    /// Returns the table at `address`, or nothing for what is none.
+    fn table(&self, address: PhysAddr) -> Option<&Table>;
 }
 
 /// Why a mapping was not made or removed.
@@ -50,45 +52,6 @@ pub enum MapError {
     },
 }
 
-/// One valid block or page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leaf {
-    /// The first input address it translates.
-    pub input: u64,
-    /// What that address becomes.
-    pub output: PhysAddr,
-    /// 4 KiB, 2 MiB or 1 GiB.
-    pub size: u64,
-    /// Its attribute bits.
-    pub attributes: Attributes,
-}
-
-impl Leaf {
-    /// Translates an input address inside the leaf.
-    #[must_use]
-    pub fn translate(&self, input: u64) -> PhysAddr {
-        PhysAddr::at(self.output.get() | (input & self.size.wrapping_sub(1)))
-    }
-}
-
-/// What one entry says at its level.
-enum Entry {
-    Invalid,
-    Table(PhysAddr),
-    Leaf(PhysAddr),
-}
-
-impl Entry {
-    fn decode(descriptor: u64, level: u8) -> Self {
-        let address = PhysAddr::at(descriptor & ADDRESS);
-        match (descriptor & TABLE_OR_PAGE, level) {
-            (TABLE_OR_PAGE, LAST_LEVEL) | (VALID, 1 | 2) => Self::Leaf(address),
-            (TABLE_OR_PAGE, _) => Self::Table(address),
-            _ => Self::Invalid,
-        }
-    }
-}
-
 /// Maps `size` bytes at `input` to `output` with the largest leaves both sides allow.
 ///
 /// # Errors
@@ -103,27 +66,24 @@ pub fn map<M: TableMemory>(
     leaf: Attributes,
 ) -> Result<(), MapError> {
     let end = range_end(start_level, input, size)?;
-    let output_end = output.get().checked_add(size).ok_or(MapError::OutOfRange)?;
+    let (mut at, mut to) = (input, output.get());
     if !output.is_aligned(PAGE_BYTES) {
         return Err(MapError::Misaligned);
     }
-    if output_end > OUTPUT_END {
+    if to.checked_add(size).is_none_or(|end| end > OUTPUT_END) {
         return Err(MapError::OutOfRange);
     }
-    let (mut at, mut to) = (input, output.get());
     while at < end {
         let (table, level) = descend(memory, root, start_level, at, to, end)?;
-        let span = span(level);
-        let kind = if level == LAST_LEVEL { TABLE_OR_PAGE } else { VALID };
+        let (span, bits) = (span(level), leaf.bits() | if level == LAST_LEVEL { TABLE_OR_PAGE } else { VALID });
         // The rest of this table in one go: the next one is found from the root again.
-        for index in index(at, level)..ENTRIES {
-            let old = memory.read(table, index);
-            if end.wrapping_sub(at) < span || matches!(Entry::decode(old, level), Entry::Table(_)) {
-                break;
-            }
-            let new = to | leaf.bits() | kind;
+        let fit = index(end.wrapping_sub(at), level, usize::MAX);
+        for entry in entries(memory, table)?.iter().skip(index(at, level, ENTRIES - 1)).take(fit) {
+            let (old, new) = (entry.load(Relaxed), to | bits);
             if old & VALID == 0 {
-                memory.write(table, index, new);
+                entry.store(new, Relaxed);
+            } else if next_table(old, level).is_some() {
+                break;
             } else if old != new {
                 return Err(MapError::Occupied { input: at });
             }
@@ -143,23 +103,24 @@ fn descend<M: TableMemory>(
     to: u64,
     end: u64,
 ) -> Result<(PhysAddr, u8), MapError> {
-    let mut table = root;
-    for level in start_level..LAST_LEVEL {
-        let span = span(level);
-        let fits = level > 0 && (at | to) & span.wrapping_sub(1) == 0 && end.wrapping_sub(at) >= span;
-        let index = index(at, level);
-        table = match Entry::decode(memory.read(table, index), level) {
-            Entry::Table(next) => next,
-            _ if fits => return Ok((table, level)),
-            Entry::Leaf(_) => return Err(MapError::Occupied { input: at }),
-            Entry::Invalid => {
+    let (mut table, mut level) = (root, start_level);
+    while level < LAST_LEVEL {
+        let descriptor = entry(memory, table, at, level)?.load(Relaxed);
+        let fits = level > 0 && (at | to) & span(level).wrapping_sub(1) == 0 && end.wrapping_sub(at) >= span(level);
+        let next = match next_table(descriptor, level) {
+            Some(next) => next,
+            None if fits => break,
+            None if descriptor & TABLE_OR_PAGE == VALID && level > 0 => return Err(MapError::Occupied { input: at }),
+            None => {
                 let next = memory.allocate().ok_or(MapError::OutOfTables)?;
-                memory.write(table, index, next.get() | TABLE_OR_PAGE);
+                entry(memory, table, at, level)?.store(next.get() | TABLE_OR_PAGE, Relaxed);
                 next
             }
         };
+        table = next;
+        level = level.wrapping_add(1);
     }
-    Ok((table, LAST_LEVEL))
+    Ok((table, level))
 }
 
 /// Removes every leaf inside `size` bytes at `input` and returns how many bytes were mapped there. Tables stay. The
@@ -168,7 +129,7 @@ fn descend<M: TableMemory>(
 /// # Errors
 /// [`MapError::Split`], before anything is removed, where a block reaches past either end.
 pub fn unmap<M: TableMemory>(
-    memory: &mut M,
+    memory: &M,
     root: PhysAddr,
     start_level: u8,
     input: u64,
@@ -176,104 +137,63 @@ pub fn unmap<M: TableMemory>(
 ) -> Result<u64, MapError> {
     let end = range_end(start_level, input, size)?;
     for edge in [input, end.wrapping_sub(1)] {
-        if let Some(leaf) = walk(memory, root, start_level, edge)
-            && (leaf.input < input || leaf.input.wrapping_add(leaf.size) > end)
-        {
-            return Err(MapError::Split { input: leaf.input });
+        let (table, level) = lookup(memory, root, start_level, edge)?;
+        let (first, valid) = (edge & !span(level).wrapping_sub(1), entry(memory, table, edge, level)?.load(Relaxed) & VALID);
+        if valid != 0 && (first < input || first.wrapping_add(span(level)) > end) {
+            return Err(MapError::Split { input: first });
         }
     }
     let (mut at, mut removed) = (input, 0u64);
     while at < end {
-        let Step { table, level, next, .. } = lookup(memory, root, start_level, at);
-        let span = span(level);
+        let (table, level) = lookup(memory, root, start_level, at)?;
         // The rest of this table in one go, as `map` does it.
-        let mut next = next;
-        for index in index(at, level)..ENTRIES {
-            match Entry::decode(memory.read(table, index), level) {
-                Entry::Table(_) => break,
-                Entry::Leaf(_) => {
-                    memory.write(table, index, 0);
-                    removed = removed.wrapping_add(span);
-                }
-                Entry::Invalid => {}
-            }
-            at = next;
-            if at >= end {
+        for entry in entries(memory, table)?.iter().skip(index(at, level, ENTRIES - 1)) {
+            let old = entry.load(Relaxed);
+            if at >= end || next_table(old, level).is_some() {
                 break;
             }
-            next = next.wrapping_add(span);
+            if old & VALID != 0 {
+                entry.store(0, Relaxed);
+                removed = removed.wrapping_add(span(level));
+            }
+            at = (at | span(level).wrapping_sub(1)).wrapping_add(1);
         }
     }
     Ok(removed)
 }
 
-/// Returns the leaf that translates `input`, if any.
-pub fn walk<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, input: u64) -> Option<Leaf> {
-    if input >= input_end(start_level)? {
-        return None;
-    }
-    leaf(&lookup(memory, root, start_level, input), input)
-}
-
-/// Visits every leaf in ascending order of input addresses.
-pub fn for_each_leaf<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, mut visit: impl FnMut(Leaf)) {
-    let end = input_end(start_level).unwrap_or(0);
-    let mut at = 0;
-    while at < end {
-        let step = lookup(memory, root, start_level, at);
-        if let Some(leaf) = leaf(&step, at) {
-            visit(leaf);
-        }
-        at = step.next;
-    }
-}
-
-/// Where a walk ended.
-struct Step {
-    table: PhysAddr,
-    level: u8,
-    descriptor: u64,
-    /// The first input address the entry does not speak for.
-    next: u64,
-}
-
-/// Walks to the first entry for `input` that is no table.
-fn lookup<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, input: u64) -> Step {
+/// Walks to the table, and its level, whose entry for `input` is no table.
+fn lookup<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, input: u64) -> Result<(PhysAddr, u8), MapError> {
     let (mut table, mut level) = (root, start_level);
-    loop {
-        let descriptor = memory.read(table, index(input, level));
-        if let Entry::Table(next) = Entry::decode(descriptor, level) {
-            table = next;
-            level = level.wrapping_add(1);
-            continue;
-        }
-        let last = input | span(level).wrapping_sub(1);
-        return Step { table, level, descriptor, next: last.wrapping_add(1) };
+    while let Some(next) = next_table(entry(memory, table, input, level)?.load(Relaxed), level) {
+        table = next;
+        level = level.wrapping_add(1);
     }
+    Ok((table, level))
 }
 
-fn leaf(step: &Step, input: u64) -> Option<Leaf> {
-    let Entry::Leaf(output) = Entry::decode(step.descriptor, step.level) else { return None };
-    let size = span(step.level);
-    let attributes = Attributes::of(step.descriptor);
-    Some(Leaf { input: input & !size.wrapping_sub(1), output, size, attributes })
+/// Returns the table that an entry at `level` leads to.
+fn next_table(descriptor: u64, level: u8) -> Option<PhysAddr> {
+    let leads = level < LAST_LEVEL && descriptor & TABLE_OR_PAGE == TABLE_OR_PAGE;
+    leads.then_some(PhysAddr::at(descriptor & ADDRESS))
 }
 
-/// Checks an input range and returns its end.
+/// Returns the entries of one of our own tables.
+pub(crate) fn entries<M: TableMemory>(memory: &M, table: PhysAddr) -> Result<&Table, MapError> {
+    memory.table(table).ok_or(MapError::OutOfTables)
+}
+
+fn entry<M: TableMemory>(memory: &M, table: PhysAddr, input: u64, level: u8) -> Result<&AtomicU64, MapError> {
+    entries(memory, table)?.get(index(input, level, ENTRIES - 1)).ok_or(MapError::OutOfRange)
+}
+
+/// Checks an input range and returns its end. One root table spans 39 bits at level 1, 48 at level 0.
 fn range_end(start_level: u8, input: u64, size: u64) -> Result<u64, MapError> {
-    let end = input.checked_add(size).ok_or(MapError::OutOfRange)?;
+    let end = input.checked_add(size).filter(|_| start_level <= LAST_LEVEL).ok_or(MapError::OutOfRange)?;
     if size == 0 || (input | size) & PAGE_BYTES.wrapping_sub(1) != 0 {
         return Err(MapError::Misaligned);
     }
-    match input_end(start_level) {
-        Some(limit) if end <= limit => Ok(end),
-        _ => Err(MapError::OutOfRange),
-    }
-}
-
-/// Returns the end of what one root table at `start_level` spans: 39 bits at level 1, 48 at level 0.
-fn input_end(start_level: u8) -> Option<u64> {
-    (start_level <= LAST_LEVEL).then(|| span(start_level) << 9)
+    if end > span(start_level) << 9 { Err(MapError::OutOfRange) } else { Ok(end) }
 }
 
 /// Returns what one entry at `level` spans.
@@ -281,9 +201,9 @@ fn span(level: u8) -> u64 {
     PAGE_BYTES << shift(level)
 }
 
-fn index(input: u64, level: u8) -> usize {
-    // Nine bits: the conversion cannot fail on any target.
-    usize::try_from((input >> 12 >> shift(level)) & 0x1ff).unwrap_or(0)
+/// Returns how many entries of `level` lie in `bytes`, of which `mask` counts: [`ENTRIES`] less 1 for an index.
+fn index(bytes: u64, level: u8, mask: usize) -> usize {
+    usize::try_from(bytes >> 12 >> shift(level)).unwrap_or(usize::MAX) & mask
 }
 
 fn shift(level: u8) -> u32 {

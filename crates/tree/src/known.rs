@@ -9,44 +9,52 @@ macro_rules! known {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Known {
             $(#[doc = concat!("`", $name, "`")] $known,)+
+            /// Any other.
+            Other,
         }
 
-        /// Bit `n`: some name has `n` bytes.
-        const LENGTHS: u64 = 0 $(| 1 << $name.len())+;
-
-        const NAMES: &[(&str, Known)] = &[$(($name, Known::$known),)+];
+        /// In the order of [`Known`]: by length, then by letters.
+        const NAMES: &[&[u8]] = &[$($name.as_bytes(),)+];
     };
 }
 
 known! {
-    "compatible" => Compatible,
     "reg" => Reg,
-    "interrupts" => Interrupts,
-    "phandle" => Phandle,
-    "linux,phandle" => LinuxPhandle,
-    "status" => Status,
-    "device_type" => DeviceType,
+    "iommus" => Iommus,
     "ranges" => Ranges,
+    "status" => Status,
+    "phandle" => Phandle,
+    "iommu-map" => IommuMap,
+    "compatible" => Compatible,
+    "interrupts" => Interrupts,
+    "#size-cells" => SizeCells,
+    "device_type" => DeviceType,
+    "interrupt-map" => InterruptMap,
+    "linux,phandle" => LinuxPhandle,
+    "#address-cells" => AddressCells,
+    "#interrupt-cells" => InterruptCells,
     "interrupt-parent" => InterruptParent,
     "interrupts-extended" => InterruptsExtended,
-    "interrupt-map" => InterruptMap,
     "interrupt-controller" => InterruptController,
-    "#address-cells" => AddressCells,
-    "#size-cells" => SizeCells,
-    "#interrupt-cells" => InterruptCells,
-    "iommus" => Iommus,
-    "iommu-map" => IommuMap,
 }
 
 impl Known {
-    /// How many there are.
-    pub const COUNT: usize = NAMES.len();
+    /// Returns the number of the name in the enumeration.
+    pub(crate) fn of(name: &[u8]) -> u8 {
+        let found = NAMES.binary_search_by(|known| known.len().cmp(&name.len()).then_with(|| (*known).cmp(name)));
+        found.ok().and_then(|index| u8::try_from(index).ok()).unwrap_or(Self::Other as u8)
+    }
+}
 
-    pub(crate) fn of(name: &str) -> Option<Self> {
-        if LENGTHS.unbounded_shr(u32::try_from(name.len()).unwrap_or(u32::MAX)) & 1 == 0 {
-            return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found() {
+        for (index, name) in NAMES.iter().enumerate() {
+            assert_eq!(usize::from(Known::of(name)), index);
         }
-        let same = |known: &&(&str, Self)| known.0.len() == name.len() && known.0 == name;
-        NAMES.iter().find(same).map(|(_, known)| *known)
+        assert_eq!(Known::of(b"regs"), Known::Other as u8);
     }
 }
