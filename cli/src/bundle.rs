@@ -6,12 +6,12 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`.
 
+use crate::image::Header;
 use crate::kernel;
 use crate::plan_file::PlanFile;
 use crate::report::{Problem, Report};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
-use crate::image::Header;
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
 use std::path::PathBuf;
 use vm_fdt::FdtWriter;

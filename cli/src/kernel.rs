@@ -6,8 +6,8 @@
 //! Linux, `Documentation/arch/arm64/booting.rst`; `drivers/firmware/efi/libstub/zboot-header.S`.
 
 use crate::flatten;
-use anyhow::{Context as _, Result, bail, ensure};
 use crate::image::{Header, ImageError};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::io::Read as _;
 use std::path::Path;
 

@@ -52,7 +52,7 @@ impl Found<'_, '_> {
         let (tree, controller, top) = (self.tree, self.controller, bus.up.is_none());
         for id in tree.children(bus.node) {
             let pci = is_type(tree, id, b"pci\0");
-            let (reg, opens) = (tree.has(id, Known::Reg), tree.has(id, Known::Ranges) && !pci);
+            let (reg, opens) = (tree.has(id, Known::Reg), !pci && tree.has(id, Known::Ranges));
             if id == controller.node {
                 self.gic = gic::gic(tree, controller, bus);
             } else if reg {
@@ -87,16 +87,20 @@ impl Found<'_, '_> {
         if regions.is_empty() {
             return Ok(());
         }
-        // The windows of a PCI host bridge: PCI address (space and 64 bits), CPU address, size.
-        let ranges = tree.get(node, Known::Ranges).filter(|_| pci).unwrap_or_default();
-        let widths = [3, bus.address, count(tree, node, Known::SizeCells, 1)];
+        let mut windows = Vec::new();
+        if pci {
+            // PCI address (space and 64 bits), CPU address, size.
+            let widths = [3, bus.address, count(tree, node, Known::SizeCells, 1)];
+            let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
+            windows = bus.windows(ranges, widths).ok_or(Fault::Malformed(node, "ranges"))?;
+        }
         let parent = interrupt_parent(tree, node, bus.interrupt_parent);
         self.devices.push(Device {
             node,
             path: path_below(bus, tree.name(node)),
             compatible: compatible(tree, node),
             regions,
-            windows: bus.windows(ranges, widths).ok_or(Fault::Malformed(node, "ranges"))?,
+            windows,
             interrupts: self.controller.of(tree, node, parent)?,
             disabled: disabled(tree, node),
             iommu: tree.has(node, Known::Iommus) || tree.has(node, Known::IommuMap),

@@ -12,7 +12,7 @@ pub(crate) fn is_compatible(tree: &Tree<'_>, id: NodeId, these: &[&str]) -> bool
 }
 
 pub(crate) fn is_type(tree: &Tree<'_>, id: NodeId, name: &[u8]) -> bool {
-    tree.get(id, Known::DeviceType) == Some(name)
+    tree.has(id, Known::DeviceType) && tree.get(id, Known::DeviceType) == Some(name)
 }
 
 /// `status` is neither absent nor okay.

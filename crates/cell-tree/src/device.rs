@@ -19,7 +19,8 @@ const DROPPED: &str = "reg ranges dma-ranges clocks interrupts interrupts-extend
     msi-map-mask msi-parent phy-handle phy-names phys power-domain-names power-domains reset-names resets syscon";
 
 fn dropped(name: &str) -> bool {
-    DROPPED.split(' ').any(|dropped| dropped == name)
+    name.is_empty()
+        || DROPPED.split(' ').any(|dropped| dropped == name)
         || name.starts_with("pinctrl-")
         || ["-supply", "-gpio", "-gpios", "gpios"].iter().any(|end| name.ends_with(end))
 }

@@ -138,7 +138,8 @@ pub fn unmap<M: TableMemory>(
     let end = range_end(start_level, input, size)?;
     for edge in [input, end.wrapping_sub(1)] {
         let (table, level) = lookup(memory, root, start_level, edge)?;
-        let (first, valid) = (edge & !span(level).wrapping_sub(1), entry(memory, table, edge, level)?.load(Relaxed) & VALID);
+        let (first, valid) =
+            (edge & !span(level).wrapping_sub(1), entry(memory, table, edge, level)?.load(Relaxed) & VALID);
         if valid != 0 && (first < input || first.wrapping_add(span(level)) > end) {
             return Err(MapError::Split { input: first });
         }

@@ -13,7 +13,7 @@ macro_rules! known {
             Other,
         }
 
-        /// In the order of [`Known`]: by length, then by letters.
+        /// In the order of [`Known`].
         const NAMES: &[&[u8]] = &[$($name.as_bytes(),)+];
     };
 }
@@ -38,11 +38,30 @@ known! {
     "interrupt-controller" => InterruptController,
 }
 
+/// By the low five bits of their first letter, which names begin so: bit `n` stands for number `n`.
+const FIRST: [u32; 32] = {
+    let (mut first, mut number) = ([0; 32], 0);
+    while number < NAMES.len() {
+        first[(NAMES[number][0] & 31) as usize] |= 1 << number;
+        number += 1;
+    }
+    first
+};
+
 impl Known {
-    /// Returns the number of the name in the enumeration.
-    pub(crate) fn of(name: &[u8]) -> u8 {
-        let found = NAMES.binary_search_by(|known| known.len().cmp(&name.len()).then_with(|| (*known).cmp(name)));
-        found.ok().and_then(|index| u8::try_from(index).ok()).unwrap_or(Self::Other as u8)
+    /// Returns the number of the name at the start of `text`, where a NUL ends it.
+    pub(crate) fn of(text: &[u8]) -> u8 {
+        let first = text.first().map_or(0, |letter| letter & 31);
+        let mut likely = FIRST.get(usize::from(first)).copied().unwrap_or(0);
+        while likely != 0 {
+            let number = likely.trailing_zeros();
+            let name = NAMES.get(number as usize).copied().unwrap_or_default();
+            if text.get(name.len()) == Some(&0) && text.starts_with(name) {
+                return u8::try_from(number).unwrap_or(Self::Other as u8);
+            }
+            likely &= likely.wrapping_sub(1);
+        }
+        Self::Other as u8
     }
 }
 
@@ -53,8 +72,10 @@ mod tests {
     #[test]
     fn every_name_is_found() {
         for (index, name) in NAMES.iter().enumerate() {
-            assert_eq!(usize::from(Known::of(name)), index);
+            assert_eq!(usize::from(Known::of(&[name, &b"\0more"[..]].concat())), index);
         }
-        assert_eq!(Known::of(b"regs"), Known::Other as u8);
+        for other in [&b""[..], b"reg", b"regs\0", b"\0", b"interrupt\0", b"3\0"] {
+            assert_eq!(Known::of(other), Known::Other as u8);
+        }
     }
 }

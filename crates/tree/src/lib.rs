@@ -69,8 +69,9 @@ struct Node<'a> {
     parent: NodeId,
     /// First node behind its subtree.
     end: u16,
-    /// Its first property; the last is the one before the next node's first.
+    /// Its first property, and how many there are.
     properties: u16,
+    count: u16,
 }
 
 /// A property.
@@ -130,14 +131,17 @@ impl<'a> Tree<'a> {
         name.split_once('@').map_or(name, |(base, _)| base)
     }
 
-    /// Walks the properties of `id` in tree order.
+    /// Walks the properties of `id` in tree order; a name that is no text is "".
     pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
-        let text = |name| core::str::from_utf8(self.text(name).unwrap_or_default()).unwrap_or_default();
-        self.list(id).iter().map(move |property| (text(property.name), property.value))
+        self.list(id).iter().map(|property| {
+            let name = self.strings.get(property.name as usize..).unwrap_or_default().split(|byte| *byte == 0).next();
+            (core::str::from_utf8(name.unwrap_or_default()).unwrap_or_default(), property.value)
+        })
     }
 
     /// Tells whether `id` has a property, without looking for it.
     #[must_use]
+    #[inline]
     pub fn has(&self, id: NodeId, name: Known) -> bool {
         self.node(id).is_some_and(|node| node.known & 1_u32.wrapping_shl(name as u32) != 0)
     }
@@ -162,17 +166,9 @@ impl<'a> Tree<'a> {
     }
 
     fn list(&self, id: NodeId) -> &[Property<'a>] {
-        let first = |node: &Node<'_>| usize::from(node.properties);
-        let from = self.node(id).map_or(usize::MAX, first);
-        let to = self.node(NodeId(id.0.saturating_add(1))).map_or(self.properties.len(), first);
-        self.properties.get(from..to).unwrap_or_default()
-    }
-
-    /// Returns the name at `offset` of the strings block: ASCII, ended by a NUL.
-    fn text(&self, offset: u32) -> Option<&'a [u8]> {
-        let rest = self.strings.get(offset as usize..)?;
-        let end = rest.iter().position(|byte| !matches!(byte, 1..128))?;
-        rest.get(..end).filter(|_| rest.get(end) == Some(&0))
+        let Some(node) = self.node(id) else { return &[] };
+        let from = usize::from(node.properties);
+        self.properties.get(from..from.wrapping_add(node.count.into())).unwrap_or_default()
     }
 
     fn node(&self, id: NodeId) -> Option<&Node<'a>> {

@@ -49,13 +49,12 @@ impl<'a> Tree<'a> {
         tree.nodes.try_reserve(structure.len() >> 6).map_err(|_| TreeError::Large)?;
         tree.properties.try_reserve(structure.len() >> 5).map_err(|_| TreeError::Large)?;
         let copy: Vec<u32>;
-        let words = match bytemuck::try_cast_slice(structure) {
-            Ok(words) => words,
+        let words = if let Ok(words) = bytemuck::try_cast_slice(structure) {
+            words
+        } else {
             // On the desk only: a loader puts a tree at a multiple of 8.
-            Err(_) => {
-                copy = cells(structure).map(u32::to_be).collect();
-                &copy
-            }
+            copy = cells(structure).map(u32::to_be).collect();
+            &copy
         };
         tree.fill(structure, words)?;
         Ok(tree)
@@ -64,13 +63,18 @@ impl<'a> Tree<'a> {
     /// Walks the structure block from its first word to the end of the root.
     fn fill(&mut self, block: &'a [u8], words: &[u32]) -> Result<(), TreeError> {
         let (mut current, mut depth, mut at) = (NodeId::ROOT, 0_usize, 0_usize);
-        // A node's properties stand before its children (5.4.2).
-        let mut open = false;
+        // A node's properties stand before its children (5.4.2): while it is open it is the last one.
+        let (mut open, mut all) = (false, 0);
         // The names last met, each by its place: few names serve many properties.
         let (mut seen, mut kinds) = ([u32::MAX; 128], [0_u8; 128]);
         while let Some((token, rest)) = words.get(at..).and_then(<[u32]>::split_first) {
             at = at.wrapping_add(1);
-            match (u32::from_be(*token), rest) {
+            let token = u32::from_be(*token);
+            if let (true, Some(node)) = (open && token != PROPERTY, self.nodes.last_mut()) {
+                let count = self.properties.len().wrapping_sub(node.properties.into());
+                (node.known, node.count) = (all, u16::try_from(count).map_err(|_| TreeError::Large)?);
+            }
+            match (token, rest) {
                 (PROPERTY, [length, name, ..]) if open => {
                     let (length, name) = (u32::from_be(*length) as usize, u32::from_be(*name));
                     let start = at.wrapping_add(2) << 2;
@@ -78,16 +82,14 @@ impl<'a> Tree<'a> {
                     let slot = (name >> 2 ^ name >> 9) as usize & 127;
                     let (Some(seen), Some(known)) = (seen.get_mut(slot), kinds.get_mut(slot)) else { continue };
                     if *seen != name {
-                        *known = Known::of(self.text(name).ok_or(TreeError::Text)?);
+                        *known = Known::of(self.strings.get(name as usize..).ok_or(TreeError::Text)?);
                         *seen = name;
                     }
                     let known = *known;
                     if known == Known::Phandle as u8 || known == Known::LinuxPhandle as u8 {
                         self.phandles.extend(cells(value).next().map(|phandle| (phandle, current)));
                     }
-                    if let Some(node) = self.nodes.last_mut() {
-                        node.known |= 1_u32.wrapping_shl(known.into());
-                    }
+                    all |= 1_u32.wrapping_shl(known.into());
                     push(&mut self.properties, Property { value, name, known })?;
                     at = start.wrapping_add(length).wrapping_add(3) >> 2;
                 }
@@ -104,8 +106,8 @@ impl<'a> Tree<'a> {
                     if id == u16::MAX {
                         return Err(TreeError::Large);
                     }
-                    push(&mut self.nodes, Node { name, known: 0, parent: current, end: 0, properties })?;
-                    (current, open) = (NodeId(id), true);
+                    push(&mut self.nodes, Node { name, known: 0, parent: current, end: 0, properties, count: 0 })?;
+                    (current, open, all) = (NodeId(id), true, 0);
                     at = start.wrapping_add(length).wrapping_add(4) >> 2;
                 }
                 (END_NODE, _) if depth > 0 => {
