@@ -1,6 +1,6 @@
 //! CPUs: what each of them has of its own, how the others are started, what they do between guests.
 
-use crate::cell::{self, Cell, Seat, State};
+use crate::cell::{self, Cell, Seat};
 use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
 use crate::el2::{self, barrier, timer};
@@ -13,8 +13,8 @@ use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::{Board, Start};
-use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use lifecycle::State;
 use spin::Once;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
@@ -91,6 +91,13 @@ impl PerCpu {
     }
 }
 
+/// The general registers of this CPU's guest, while an exit is handled.
+pub fn frame() -> &'static trap::Frame {
+    let pointer: *const trap::Frame = layout::pointer(this().stack_top.wrapping_sub(size_of::<trap::Frame>() as u64));
+    // SAFETY: `vectors.S` pushed it there: a guest runs with SP_EL2 at the stack's top. Callers leave the guest for good.
+    unsafe { &*pointer }
+}
+
 /// Where the guest of this CPU stands.
 pub fn guest_pc() -> u64 {
     arch::ELR_EL2.get()
@@ -124,7 +131,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
             online: AtomicBool::new(is_boot),
         });
     }
-    ALIVE.store(cells.len(), Ordering::Relaxed);
+    ALIVE.store(cells.iter().filter(|cell| cell.life.state() == State::Starting).count(), Ordering::Relaxed);
     let cpus: &'static [PerCpu] = Box::leak(cpus.into_boxed_slice());
     CPUS.call_once(|| cpus);
     Some(())
@@ -160,7 +167,7 @@ pub fn run(board: &'static Board<'static>) -> ! {
             let index = cpu.index;
             console_lost |= cpu.service;
             match cpu.seat {
-                Some(Seat { cell, .. }) => refuse(
+                Some(Seat { cell, .. }) => cell::refuse(
                     cell,
                     format_args!(
                         "CPU {index} did not come up, the firmware's answer was {result}: give the cell another"
@@ -250,60 +257,28 @@ pub fn idle_again() -> ! {
 extern "C" fn idle() -> ! {
     loop {
         trap::service_interrupts();
-        if let Some(seat) = this().seat()
-            && RELEASED.load(Ordering::Acquire)
-        {
-            try_start(seat);
+        if let Some(seat) = this().seat() {
+            cell::work(seat);
         }
         barrier::wait_for_interrupt();
     }
 }
 
-/// Runs this CPU's vCPU if it is on: the first of a cell loads it before.
-fn try_start(seat: Seat) {
-    let Seat { cell, vcpu } = seat;
-    cell.active.fetch_add(1, Ordering::AcqRel);
-    if vcpu.index == 0 && cell.state() == State::Ready {
-        match cell::load(cell) {
-            Ok(entry) => {
-                route(seat);
-                cell.power.reset(0);
-                cell.change(State::Ready, State::Running);
-                console::event!("event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
-                cell::run_vcpu(seat, entry);
-            }
-            Err(why) => refuse(cell, why),
-        }
-    }
-    if cell.state() == State::Running
-        && let Some(entry) = cell.power.take(vcpu.index)
-    {
-        cell::run_vcpu(seat, entry);
-    }
-    cell::retire(cell);
+/// Tells whether every CPU was started or given up, so that cells may run.
+pub fn released() -> bool {
+    RELEASED.load(Ordering::Acquire)
 }
 
-/// Keeps a cell from starting.
-fn refuse(cell: &'static Cell, why: impl Display) {
-    if cell.change(State::Ready, State::Refused) {
-        console::farewell!(cell, "event=cell-refused cell={} reason=\"{why}\"", cell.name);
-        note_end(cell);
-    }
-}
-
-/// Sends the cell's SPIs to its first CPU, as after reset.
-fn route(seat: Seat) {
-    if let Some(gic) = gic::get() {
-        for interrupt in &seat.cell.sealed.interrupts {
-            gic.route(interrupt.intid, seat.vcpu.cpu);
-        }
-    }
+/// Notes that a cell was started again.
+pub fn note_start() {
+    ALIVE.fetch_add(1, Ordering::AcqRel);
+    console::finish(false);
 }
 
 /// Notes that a cell has ended; with the last one the board is idle.
 pub fn note_end(cell: &'static Cell) {
     if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
-        console::farewell!(cell, "event=idle reason=\"no cell is running any more\"");
-        console::finish();
+        console::announce!(cell, "event=idle reason=\"no cell is running any more\"");
+        console::finish(true);
     }
 }

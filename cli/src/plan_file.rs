@@ -53,6 +53,12 @@ pub struct CellFile {
     pub dma: Dma,
     /// Where its UART leads.
     pub console: Console,
+    /// How often a fault restarts it, and in how many milliseconds; 0 stops it.
+    pub on_fault: (u32, u32),
+    /// `on_violation = "inject"`.
+    pub forgiving: bool,
+    /// `start = "manual"`.
+    pub manual: bool,
     /// Where its keys stand.
     pub spans: Spans,
 }

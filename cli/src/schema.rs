@@ -109,8 +109,15 @@ impl Reader {
                 "load" | "entry" | "overlay" | "watchdog" => self.later(name, value, None),
                 "dtb" => self.later(name, value, Some("auto")),
                 "gic" => self.later(name, value, Some("virtual")),
-                "on_fault" | "on_violation" => self.later(name, value, Some("stop")),
-                "start" => self.later(name, value, Some("boot")),
+                "on_fault" => cell.on_fault = self.on_fault(name, value),
+                "on_violation" => {
+                    let choices = [("stop", Some(false)), ("inject", Some(true))];
+                    cell.forgiving = self.choice(name, value, &choices).unwrap_or_default();
+                }
+                "start" => {
+                    let choices = [("boot", Some(false)), ("manual", Some(true))];
+                    cell.manual = self.choice(name, value, &choices).unwrap_or_default();
+                }
                 "manager" => self.later(name, value, Some("false")),
                 _ => self.unknown("a cell", key, &CELL_KEYS, &mut cell.spans),
             }
@@ -153,6 +160,43 @@ impl Reader {
             self.problems.push(problem.help("write { size = \"64M\" }"));
         }
         Some(run)
+    }
+
+    /// Reads `"stop"`, `"restart"` or a budget of restarts.
+    fn on_fault(&mut self, name: &str, value: &Value<'_>) -> (u32, u32) {
+        if !value.get_ref().is_table() {
+            let choices = [("stop", Some((0, 0))), ("restart", Some((u32::MAX, 0)))];
+            return self.choice(name, value, &choices).unwrap_or_default();
+        }
+        let (mut restarts, mut within, mut spans) = (None, None, Spans::new());
+        for (key, value) in self.table(name, value).into_iter().flatten() {
+            let key_name = key.get_ref().as_ref();
+            note(&mut spans, key_name, key.span(), value);
+            match key_name {
+                "restart" => match integer(value) {
+                    Some(count @ 1..=16) => restarts = u32::try_from(count).ok(),
+                    _ => restarts = self.wrong("restart", value, "a number of restarts, 1 to 16"),
+                },
+                "within" => within = self.duration("within", value),
+                _ => self.unknown("on_fault", key, &["restart", "within"], &mut spans),
+            }
+        }
+        if let Some(lacking) = ["restart", "within"].into_iter().find(|key| !spans.contains_key(*key)) {
+            let problem = Problem::new(format!("on_fault has no {lacking}")).at(value.span());
+            self.problems.push(problem.help("write { restart = 3, within = \"10s\" }"));
+        }
+        restarts.zip(within).unwrap_or_default()
+    }
+
+    /// Reads a time such as `"2s"` or `"500ms"`, in milliseconds.
+    fn duration(&mut self, name: &str, value: &Value<'_>) -> Option<u32> {
+        let text = value.get_ref().as_str().unwrap_or_default();
+        let (number, unit) = match text.strip_suffix("ms") {
+            Some(number) => (number, 1),
+            None => (text.strip_suffix('s').unwrap_or_default(), 1000),
+        };
+        let time = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).filter(|time| *time > 0);
+        if time.is_some() { time } else { self.wrong(name, value, "a time such as \"2s\" or \"500ms\"") }
     }
 
     fn devices(&mut self, name: &str, value: &Value<'_>) -> Vec<String> {

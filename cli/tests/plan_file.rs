@@ -79,10 +79,6 @@ fn each_key_of_a_later_version_is_refused_by_name() {
         "watchdog = \"2s\"",
         "dtb = \"my.dtb\"",
         "gic = \"passthrough\"",
-        "on_fault = \"restart\"",
-        "on_fault = { restart = 3, within = \"10s\" }",
-        "on_violation = \"inject\"",
-        "start = \"manual\"",
         "manager = true",
         "dma = \"smmu\"",
         "devices = \"rest\"",
@@ -146,6 +142,35 @@ fn a_value_of_the_wrong_kind_is_refused() {
     }
     assert_eq!(refusal(cell("dma = \"maybe\"")).0, "dma must be \"none\" or \"trusted\"");
     assert_eq!(refusal(parse("board = \"b\"\ncell = 5")).0, "cell must be a list");
+}
+
+#[test]
+fn what_follows_a_fault_is_read() {
+    let read = |line| parse(&format!("board = \"qemu-virt\"\n[[cell]]\n{CELL}{line}\n")).unwrap().cells[0].clone();
+    assert_eq!(read("on_fault = \"restart\"").on_fault, (u32::MAX, 0));
+    assert_eq!(read("on_fault = { restart = 3, within = \"10s\" }").on_fault, (3, 10_000));
+    assert_eq!(read("on_fault = { restart = 16, within = \"250ms\" }").on_fault, (16, 250));
+    assert!(read("on_violation = \"inject\"").forgiving && read("start = \"manual\"").manual);
+    let cell = read("on_fault = \"stop\"");
+    assert_eq!((cell.on_fault, cell.forgiving, cell.manual), ((0, 0), false, false));
+}
+
+#[test]
+fn a_budget_that_means_nothing_is_refused() {
+    for (value, complaint) in [
+        ("{ restart = 0, within = \"10s\" }", "restart must be"),
+        ("{ restart = 17, within = \"10s\" }", "restart must be"),
+        ("{ restart = 3, within = \"0s\" }", "within must be a time"),
+        ("{ restart = 3, within = 10 }", "within must be a time"),
+        ("{ restart = 3, within = \"9999999s\" }", "within must be a time"),
+        ("{ restart = 3 }", "on_fault has no within"),
+        ("{ within = \"1s\" }", "on_fault has no restart"),
+        ("{ restart = 3, whithin = \"1s\" }", "on_fault has no key whithin"),
+        ("\"retry\"", "on_fault must be"),
+    ] {
+        let (message, _) = refusal(cell(&format!("on_fault = {value}")));
+        assert!(message.starts_with(complaint), "{value}: {message}");
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! From the sealed plan to cells: tables, virtual GIC, tree. May fail, and has touched no hardware but the GIC's
 //! configuration of owned lines; after [`super::commit`] nothing fails and nothing allocates.
 
+use super::Cell;
 use super::load::Images;
-use super::{Cell, State, Vcpu};
+use super::vcpu::{Snapshot, Vcpu};
 use crate::console::event;
+use crate::el2::timer;
 use crate::gic::Gic;
 use crate::memory::map::{self, Tables};
 use alloc::boxed::Box;
@@ -12,7 +14,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use board::Board;
 use console::Ring;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use lifecycle::{Budget, Life, State};
 use manifest::Bundle;
 use plan::{SealedCell, SealedPlan, VirtualGic};
 use spin::mutex::TicketMutex;
@@ -67,11 +70,13 @@ fn build(
             return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
         }
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new() });
+        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
     }
+    let within = (timer::frequency() / 1000).saturating_mul(spec.within_ms.into());
+    let budget = Budget { restarts: spec.restarts, within };
     cells.push(Cell {
         name: sealed.name,
         index: sealed.index,
@@ -82,16 +87,17 @@ fn build(
         vcpus,
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
-        output: Ring::new(),
-        farewell: Ring::new(),
-        input: Ring::new(),
+        output: const { Ring::new() },
+        news: const { Ring::new() },
+        said: AtomicU32::new(0),
+        input: const { Ring::new() },
         wants_room: AtomicBool::new(false),
         attention: AtomicU32::new(0),
         counter_offset: AtomicU64::new(0),
         noise: AtomicU32::new(0),
-        active: AtomicUsize::new(0),
+        life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
+        forgiving: spec.forgiving,
         images,
-        state: AtomicU8::new(State::Ready as u8),
     });
     Ok(())
 }
@@ -131,6 +137,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],
+        passthrough: false,
+        sgis: 0,
     };
     let timers = [board.timers.physical, board.timers.virtual_];
     for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {

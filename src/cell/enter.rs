@@ -50,7 +50,7 @@ fn set_traps(seat: &Seat) {
     reg::VTTBR_EL2::set((u64::from(seat.cell.vmid) << 48) | seat.vcpu.root.get());
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
-    timer::start_virtual_counter(&seat.cell.counter_offset);
+    timer::set_virtual_counter(&seat.cell.counter_offset);
     barrier::synchronize();
     stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
 }

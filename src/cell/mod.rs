@@ -6,13 +6,14 @@
 mod build;
 mod enter;
 mod load;
+mod start;
 mod stop;
 mod vcpu;
 
 pub use build::build_all;
 pub use enter::{resume_at, run_vcpu};
-pub use load::load;
-pub use stop::{Reason, leave, retire, stop};
+pub use start::{NEWS_BYTES, refuse, work};
+pub use stop::{end, leave, retire, stop};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
@@ -20,7 +21,8 @@ use crate::gic::lines::Lines;
 use address::{Address, Ipa, PhysAddr};
 use alloc::vec::Vec;
 use console::Ring;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use lifecycle::Life;
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use spin::mutex::TicketMutex;
@@ -32,35 +34,6 @@ use vuart::Uart;
 pub const OUTPUT_BYTES: usize = 4096;
 /// Bytes of console input that may wait for a cell.
 pub const INPUT_BYTES: usize = 256;
-
-/// What a cell is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// Built, not yet started.
-    Ready,
-    /// Running.
-    Running,
-    /// Its vCPUs are on their way out.
-    Stopping,
-    /// Over.
-    Stopped,
-    /// Its image was refused at start.
-    Refused,
-}
-
-impl State {
-    /// The word the monitor shows.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Refused => "refused",
-        }
-    }
-}
 
 /// Requests to a cell's CPUs that need the cell's locks: bits of `Cell::attention`.
 pub mod attention {
@@ -90,8 +63,10 @@ pub struct Cell {
     pub uart: TicketMutex<Uart>,
     /// Bytes for the console: written under `uart`'s lock, read by the service CPU.
     pub output: Ring<OUTPUT_BYTES>,
-    /// Why it ended: shown by the service CPU after all of `output`.
-    pub farewell: LogRing,
+    /// What EL2 says of it: its starts and ends.
+    pub news: LogRing,
+    /// Where `output` stood then: the service CPU shows `news` once it has shown that much.
+    pub said: AtomicU32,
     /// Bytes from the console: written by the service CPU, read under `uart`'s lock.
     pub input: Ring<INPUT_BYTES>,
     /// The guest found `output` full and wants to hear of room.
@@ -102,11 +77,12 @@ pub struct Cell {
     pub counter_offset: AtomicU64,
     /// Accesses to holes and the like, of which only some are logged.
     pub noise: AtomicU32,
-    /// vCPUs that run the guest.
-    pub active: AtomicUsize,
+    /// Where it stands between built and over, and who is inside.
+    pub life: Life,
+    /// Touching another's property gives its guest an abort and does not stop it.
+    pub forgiving: bool,
     /// What must be put into RAM before it starts.
     pub images: load::Images,
-    state: AtomicU8,
 }
 
 static CELLS: Once<&'static [Cell]> = Once::new();
@@ -122,23 +98,6 @@ pub fn all() -> &'static [Cell] {
 }
 
 impl Cell {
-    /// What it is doing.
-    #[inline]
-    pub fn state(&self) -> State {
-        match self.state.load(Ordering::Acquire) {
-            0 => State::Ready,
-            1 => State::Running,
-            2 => State::Stopping,
-            3 => State::Stopped,
-            _ => State::Refused,
-        }
-    }
-
-    /// Moves from one state to another; false where it was in neither.
-    pub fn change(&self, from: State, to: State) -> bool {
-        self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
     /// The physical side of its interrupts.
     #[inline]
     pub fn lines(&'static self) -> Option<Lines> {
@@ -160,7 +119,7 @@ impl Cell {
     /// Asks one of its CPUs to look at `attention`; from any CPU.
     pub fn ask(&self, bits: u32) {
         self.attention.fetch_or(bits, Ordering::Release);
-        if let Some(vcpu) = self.vcpus.iter().find(|vcpu| self.power.is_on(vcpu.index)) {
+        if let Some(vcpu) = self.vcpus.iter().find(|vcpu| self.power.is_on(vcpu.index)).or(self.vcpus.first()) {
             vcpu.kick();
         }
     }
@@ -177,7 +136,7 @@ impl Cell {
     }
 
     #[cold]
-    fn attend_uart(&self) {
+    fn attend_uart(&'static self) {
         if self.attention.swap(0, Ordering::Acquire) & attention::UART != 0 {
             let mut uart = self.uart.lock();
             uart.receive(|| self.input.pop());
@@ -191,9 +150,9 @@ impl Cell {
     }
 
     /// Drives the emulated UART's interrupt line.
-    pub fn uart_line(&self, high: bool) {
-        if let Some(uart) = self.sealed.uart {
-            let kicks = self.vgic.lock().set_line(uart.intid, high);
+    pub fn uart_line(&'static self, high: bool) {
+        if let (Some(uart), Some(mut lines)) = (self.sealed.uart, self.lines()) {
+            let kicks = self.vgic.lock().set_line(uart.intid, high, &mut lines);
             self.kick(kicks);
         }
     }

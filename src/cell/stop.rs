@@ -1,57 +1,37 @@
 //! A cell comes to its end: one sentence says why, its vCPUs leave one by one, its lines fall silent.
 
+use super::Cell;
 use super::vcpu::Seat;
-use super::{Cell, State};
-use crate::console::farewell;
+use crate::console::announce;
 use crate::el2::timer;
 use crate::smp;
 use core::fmt;
-use core::sync::atomic::Ordering;
+use lifecycle::{Cause, State};
 
-/// Why a cell stops, as a sentence.
-pub enum Reason<'a> {
-    /// The guest asked: PSCI `SYSTEM_OFF`.
-    Off,
-    /// PSCI `SYSTEM_RESET`, which stops a cell in this version.
-    Reset,
-    /// Every vCPU turned itself off.
-    AllOff,
-    /// The guest did what it may not.
-    Violation(fmt::Arguments<'a>),
-}
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => f.write_str("off"),
-            Self::Reset => f.write_str("reset"),
-            Self::AllOff => f.write_str("every vCPU is off"),
-            Self::Violation(what) => f.write_fmt(*what),
-        }
-    }
-}
-
-/// Stops the cell this CPU runs a vCPU of, and leaves the guest for good.
-pub fn stop(seat: Seat, reason: &Reason) -> ! {
+/// Ends the cell this CPU runs a vCPU of, and leaves the guest for good.
+pub fn stop(seat: Seat, cause: Cause, why: fmt::Arguments<'_>) -> ! {
     let Seat { cell, vcpu } = seat;
-    if cell.change(State::Running, State::Stopping) {
-        farewell!(
-            cell,
-            "event=cell-stopped cell={} reason=\"{reason}\" vcpu={} pc={:#x}",
-            cell.name,
-            vcpu.index,
-            smp::guest_pc()
-        );
+    end(cell, cause, format_args!("\"{why}\" vcpu={} pc={:#x}", vcpu.index, smp::guest_pc()));
+    leave(seat)
+}
+
+/// Ends a cell; the caller is inside its gate. `why` is a quoted sentence, and what else there is to say.
+pub fn end(cell: &'static Cell, cause: Cause, why: fmt::Arguments<'_>) {
+    if let Some(next) = cell.life.end(cause, timer::now()) {
+        announce!(cell, "event=cell-{} cell={} reason={why}", next.word(), cell.name);
         cell.kick(cell.everyone());
     }
-    leave(seat)
 }
 
 /// Takes this CPU out of the guest: list registers folded home, then idle.
 pub fn leave(seat: Seat) -> ! {
     let Seat { cell, vcpu } = seat;
+    vcpu.last.take(smp::frame());
     cell.power.off(vcpu.index);
-    if let Some(mut lines) = cell.lines() {
+    // Of a cell that lost a CPU in EL2, that CPU may hold the lock.
+    if cell.life.state() != State::Failed
+        && let Some(mut lines) = cell.lines()
+    {
         let kicks = cell.vgic.lock().fold(vcpu.index, &mut lines);
         cell.kick(kicks);
     }
@@ -60,22 +40,20 @@ pub fn leave(seat: Seat) -> ! {
     smp::idle_again()
 }
 
-/// Counts this CPU out of `Cell::active`; the last one of a cell that ends ends it.
+/// Goes out by the cell's gate; of a cell that ends, the last one wakes vCPU 0's CPU, which will finish it.
 pub fn retire(cell: &'static Cell) {
-    if cell.active.fetch_sub(1, Ordering::AcqRel) != 1 {
+    let gate = &cell.life.gate;
+    if !gate.leave() {
         return;
     }
-    if cell.state() == State::Running && cell.power.all_off() && cell.change(State::Running, State::Stopping) {
-        farewell!(cell, "event=cell-stopped cell={} reason=\"{}\"", cell.name, Reason::AllOff);
+    // With all off nobody can turn one on any more.
+    if cell.life.is_running() && cell.power.all_off() && gate.enter() {
+        end(cell, Cause::Off, format_args!("\"every vCPU is off\""));
+        gate.leave();
     }
-    if !cell.change(State::Stopping, State::Stopped) {
-        return;
+    if !cell.life.is_running()
+        && let Some(first) = cell.vcpus.first()
+    {
+        first.kick();
     }
-    if let Some(mut lines) = cell.lines() {
-        cell.vgic.lock().reset(&mut lines);
-        for interrupt in &cell.sealed.interrupts {
-            lines.gic.quiet(interrupt.intid);
-        }
-    }
-    smp::note_end(cell);
 }

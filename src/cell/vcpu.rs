@@ -1,8 +1,13 @@
 //! A cell's processor: owns one physical CPU for good.
 
 use super::Cell;
+use crate::el2::sysreg::HPFAR_EL2;
 use crate::gic;
+use crate::trap::Frame;
+use aarch64_cpu::registers as arch;
 use address::PhysAddr;
+use core::sync::atomic::{AtomicU64, Ordering};
+use tock_registers::interfaces::Readable;
 use vgic::Inbox;
 
 /// A virtual CPU.
@@ -15,6 +20,40 @@ pub struct Vcpu {
     pub root: PhysAddr,
     /// SGIs on their way to it.
     pub inbox: Inbox,
+    /// With what it left the guest last.
+    pub last: Snapshot,
+}
+
+/// A vCPU's registers as its guest left them, for people.
+pub struct Snapshot([AtomicU64; 36]);
+
+impl Snapshot {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 36])
+    }
+
+    /// Takes x0 to x30 and what the last exit to this CPU left.
+    pub fn take(&self, frame: &Frame) {
+        let state =
+            [arch::ELR_EL2.get(), arch::SPSR_EL2.get(), arch::ESR_EL2.get(), arch::FAR_EL2.get(), HPFAR_EL2::get()];
+        let general = (0..31).map(|n| frame.get(n));
+        for (place, value) in self.0.iter().zip(state.into_iter().chain(general)) {
+            place.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// PC, PSTATE, and the exit's syndrome, address and page; nothing before the first.
+    pub fn state(&self) -> Option<[u64; 5]> {
+        let mut state = [0; 5];
+        state.iter_mut().zip(&self.0).for_each(|(to, from)| *to = from.load(Ordering::Relaxed));
+        state.get(1).is_some_and(|pstate| *pstate != 0).then_some(state)
+    }
+
+    /// General register `n`.
+    pub fn general(&self, n: usize) -> u64 {
+        self.0.get(n.wrapping_add(5)).map_or(0, |value| value.load(Ordering::Relaxed))
+    }
 }
 
 impl Vcpu {

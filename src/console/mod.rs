@@ -9,6 +9,7 @@ mod service;
 
 pub use service::{finish, interrupt, open, output_waits, serve, wire};
 
+use crate::cell::Cell;
 use crate::memory::map;
 use crate::smp;
 use crate::uart::Uart;
@@ -16,6 +17,7 @@ use address::PAGE_BYTES;
 use board::{Board, Device};
 use console::Ring;
 use core::fmt::{self, Write};
+use core::sync::atomic::Ordering;
 use spin::Once;
 
 /// Lines of one CPU that wait for the service CPU.
@@ -61,11 +63,22 @@ macro_rules! event {
 }
 pub(crate) use event;
 
-/// Writes the line that tells a cell's end, behind everything the cell itself has written.
-macro_rules! farewell {
-    ($cell:expr, $($argument:tt)+) => { $crate::console::say_into(&$cell.farewell, format_args!($($argument)+)) };
+/// Writes a line about a cell, behind everything the cell itself has written.
+macro_rules! announce {
+    ($cell:expr, $($argument:tt)+) => { $crate::console::say_of($cell, format_args!($($argument)+)) };
 }
-pub(crate) use farewell;
+pub(crate) use announce;
+
+/// Leaves a line about `cell`: one CPU at a time does so, `Cell::life` sees to it.
+pub fn say_of(cell: &'static Cell, line: fmt::Arguments<'_>) {
+    cell.said.store(cell.output.written(), Ordering::Relaxed);
+    say_into(&cell.news, line);
+}
+
+/// Tells whether anybody reads what EL2 says.
+pub fn is_heard() -> bool {
+    uart().is_some()
+}
 
 /// Leaves a line for the service CPU in a ring of which the caller is the only producer.
 pub fn say_into(ring: &'static LogRing, line: fmt::Arguments<'_>) {

@@ -1,7 +1,7 @@
 //! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
 
 use super::{LogRing, monitor, settle, uart};
-use crate::cell::{self, Cell, OUTPUT_BYTES, attention};
+use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES, attention};
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
 use crate::gic;
@@ -19,8 +19,10 @@ const SEND: usize = 128;
 /// Bytes received per interrupt at most.
 const RECEIVE: usize = 32;
 /// Lines of the monitor's answers wait here.
-static MONITOR: console::Ring<4096> = console::Ring::new();
-/// Cells, their ends, CPUs' logs and the monitor.
+static MONITOR: console::Ring<8192> = console::Ring::new();
+/// What EL2 said last: written and read by the service CPU alone.
+static HISTORY: console::Ring<4096> = console::Ring::new();
+/// Cells, their starts and ends, CPUs' logs and the monitor.
 const SOURCES: usize = 8 + 8 + 8 + 1;
 /// How long an unfinished line is held back.
 const HOLD_MS: u64 = 10;
@@ -55,7 +57,7 @@ struct Desk {
 /// A ring with the name its lines carry.
 enum Line {
     Cell(&'static Cell),
-    Farewell(&'static Cell),
+    News(&'static Cell),
     Log(&'static LogRing),
     Monitor,
 }
@@ -64,18 +66,19 @@ impl Source for Line {
     fn name(&self) -> &str {
         match self {
             Self::Cell(cell) => cell.name,
-            Self::Farewell(_) | Self::Log(_) | Self::Monitor => "cellwall",
+            Self::News(_) | Self::Log(_) | Self::Monitor => "cellwall",
         }
     }
 
     fn pop(&self) -> Option<u8> {
         match self {
-            Self::Cell(cell) => cell.output.pop(),
-            Self::Farewell(cell) if cell.output.is_empty() => cell.farewell.pop(),
-            Self::Farewell(_) => None,
+            Self::Cell(cell) => return cell.output.pop(),
+            Self::Monitor => return MONITOR.pop(),
+            Self::News(cell) if cell.output.has_read(cell.said.load(Ordering::Relaxed)) => cell.news.pop(),
+            Self::News(_) => None,
             Self::Log(ring) => ring.pop(),
-            Self::Monitor => MONITOR.pop(),
         }
+        .inspect(|&byte| remember(byte))
     }
 }
 
@@ -119,9 +122,9 @@ pub fn output_waits(now: bool) {
     }
 }
 
-/// Says that no cell is left: the board powers off if the plan says so, once all is printed.
-pub fn finish() {
-    FINISHED.store(true, Ordering::Release);
+/// Says whether no cell is left: then the board powers off if the plan says so, once all is printed.
+pub fn finish(over: bool) {
+    FINISHED.store(over, Ordering::Release);
     output_waits(true);
 }
 
@@ -146,7 +149,8 @@ pub fn serve(tick: bool) {
     }
     drop(desk);
     for cell in cell::all() {
-        if cell.wants_room.load(Ordering::Acquire) && cell.output.room() >= OUTPUT_BYTES / 2 {
+        let room = cell.output.room() >= OUTPUT_BYTES / 2 && cell.news.room() >= NEWS_BYTES;
+        if room && cell.wants_room.load(Ordering::Acquire) {
             cell.wants_room.store(false, Ordering::Release);
             cell.ask(attention::UART);
         }
@@ -163,7 +167,7 @@ impl Desk {
     /// Sends what there is, as far as UART and bound allow.
     fn send(&mut self, uart: Uart) -> Progress {
         let cells = cell::all().iter().take(8).map(Line::Cell);
-        let ends = cell::all().iter().take(8).map(Line::Farewell);
+        let ends = cell::all().iter().take(8).map(Line::News);
         let logs = smp::all().iter().map(|cpu| Line::Log(&cpu.log));
         let mut sources = ArrayVec::<Line, SOURCES>::new();
         for line in cells.chain(ends).chain(logs.take(8)).chain([Line::Monitor]) {
@@ -208,6 +212,24 @@ impl Desk {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Keeps a byte of EL2's own lines, instead of the oldest one.
+fn remember(byte: u8) {
+    if HISTORY.room() == 0 {
+        while HISTORY.pop().is_some_and(|byte| byte != b'\n') {}
+    }
+    HISTORY.push(byte);
+}
+
+/// Shows what EL2 said last.
+pub(super) fn history() {
+    for _ in 0..HISTORY.len() {
+        if let Some(byte) = HISTORY.pop() {
+            print(byte);
+            HISTORY.push(byte);
         }
     }
 }

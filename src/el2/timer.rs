@@ -16,9 +16,8 @@ pub fn frequency() -> u64 {
     arch::CNTFRQ_EL0.get()
 }
 
-/// Gives this CPU its cell's virtual counter, which starts near 0 when the first vCPU does.
-pub fn start_virtual_counter(offset: &AtomicU64) {
-    let _ = offset.compare_exchange(0, now(), Ordering::Relaxed, Ordering::Relaxed);
+/// Gives this CPU its cell's virtual counter, which began at 0 when the physical one was at `offset`.
+pub fn set_virtual_counter(offset: &AtomicU64) {
     arch::CNTVOFF_EL2.set(offset.load(Ordering::Relaxed));
 }
 

@@ -53,6 +53,14 @@ fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
             }
             true
         }
+        Outside::Wall { owner, what } if seat.cell.forgiving => {
+            if seat.cell.may_log() {
+                let (name, pc) = (seat.cell.name, arch::ELR_EL2.get());
+                let owner = Named(owner, seat);
+                event!("event=wall cell={name} access=\"{verb} {ipa}\" owner=\"{owner} ({what})\" pc={pc:#x}");
+            }
+            true
+        }
         Outside::Wall { owner, what } => {
             stop(seat, format_args!("{verb} {ipa}, owned by {} ({what})", Named(owner, seat)));
             false

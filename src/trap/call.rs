@@ -1,9 +1,10 @@
 //! HVC and SMC: PSCI and SMCCC, answered by `vpsci`; firmware never sees a guest's call.
 
 use super::{Frame, Outcome, apply};
-use crate::cell::{self, Reason, Seat};
+use crate::cell::{self, Seat};
 use crate::el2::barrier;
 use crate::gic::{self, Gic};
+use lifecycle::Cause;
 use vpsci::Action;
 
 /// Answers the call in x0 to x3, then does `after`: an SMC has yet to be stepped over.
@@ -18,8 +19,8 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
             0
         }
         Action::Off => cell::leave(seat),
-        Action::SystemOff => cell::stop(seat, &Reason::Off),
-        Action::SystemReset => cell::stop(seat, &Reason::Reset),
+        Action::SystemOff => cell::stop(seat, Cause::Off, format_args!("off")),
+        Action::SystemReset => cell::stop(seat, Cause::Reset, format_args!("reset")),
         Action::Suspend => {
             stand_by();
             0

@@ -1,6 +1,6 @@
 //! Physical interrupts: EL2's own are served to the end, a cell's line is handed to its virtual GIC.
 
-use crate::cell::{self, Seat, State};
+use crate::cell::{self, Seat};
 use crate::console;
 use crate::gic::lines::Lines;
 use crate::gic::{self, KICK, SERVICE, SPECIAL};
@@ -46,7 +46,7 @@ pub fn service() {
 /// Leaves the guest where its cell no longer runs.
 #[inline]
 pub fn check(seat: Seat) {
-    if seat.cell.state() != State::Running {
+    if !seat.cell.life.is_running() {
         cell::leave(seat);
     }
 }

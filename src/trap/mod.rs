@@ -12,11 +12,12 @@ mod register;
 pub use frame::Frame;
 pub use irq::service as service_interrupts;
 
-use crate::cell::{self, Reason, Seat};
+use crate::cell::{self, Seat};
 use crate::el2::sysreg::HPFAR_EL2;
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use core::fmt;
+use lifecycle::Cause;
 use syndrome::{Exit, inject};
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -75,7 +76,7 @@ pub extern "C" fn serror(_frame: &mut Frame) {
 /// Stops the cell for what its guest did.
 #[cold]
 fn stop(seat: Seat, what: fmt::Arguments<'_>) {
-    cell::stop(seat, &Reason::Violation(what))
+    cell::stop(seat, Cause::Fault, what)
 }
 
 /// Carries out what a handler decided.

@@ -7,8 +7,10 @@ use scenes::{Scene, prepare};
 use std::process::ExitCode;
 
 mod attacks;
+mod boards;
 mod boot;
 mod boot_code;
+mod lifecycle;
 mod linux;
 mod matrix;
 mod small;
@@ -24,11 +26,20 @@ fn main() -> ExitCode {
         eprintln!("{failure}");
         return ExitCode::FAILURE;
     }
-    let scenes = small::scenes().into_iter().chain(walls::scenes()).chain(attacks::scenes()).chain(linux::scenes());
+    let scenes = small::scenes()
+        .into_iter()
+        .chain(walls::scenes())
+        .chain(attacks::scenes())
+        .chain(lifecycle::scenes())
+        .chain(linux::scenes());
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });
-    libtest_mimic::run(&arguments, trials.chain(boot::trials()).chain(matrix::trials()).collect()).exit_code()
+    libtest_mimic::run(
+        &arguments,
+        trials.chain(attacks::trials()).chain(boards::trials()).chain(boot::trials()).chain(matrix::trials()).collect(),
+    )
+    .exit_code()
 }
 
 /// The interrupt controllers EL2 drives: scenes with cells run on each of them.

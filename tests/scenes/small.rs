@@ -111,11 +111,15 @@ fn as_cells() -> Vec<Scene> {
     };
     let reset = |gic| {
         Scene::new(
-            "a_reset_stops_the_cell_for_now",
+            "a_reset_starts_the_cell_anew",
             Start::plan(&ending(&[cell("hello", "[0, 1]", "reset")]), machine(gic, 2)),
         )
-        .expect([r#"event=cell-stopped cell=hello reason="reset""#])
-        .ends()
+        .expect([r#"event=cell-restarting cell=hello reason="reset""#, "event=cell-started cell=hello", "hello: done"])
+        .expect([
+            r#"event=cell-restarting cell=hello reason="reset""#,
+            "event=cell-started cell=hello",
+            "hello: done",
+        ])
     };
     let threads = |gic| {
         let machine = Machine { threads: true, ..machine(gic, 4) };

@@ -6,31 +6,62 @@ use core::fmt;
 pub const HELP: &str = "\
 cells          show the cells and what they do
 focus CELL     send what is typed to CELL
+start CELL     start a cell that is stopped, or waits for this
+stop CELL      stop it
+restart CELL   stop it and start it again from its pristine images
+stats CELL     show what it has done
+regs CELL      show the registers with which its CPUs left the guest last
+log            show what EL2 said last
 help           show this
 Ctrl-]         leave the monitor, or come back
 ";
 
-/// The words of later versions.
-const LATER: [&str; 6] = ["stop", "start", "restart", "stats", "log", "regs"];
-/// The words of this version.
-const WORDS: [&str; 3] = ["cells", "focus", "help"];
+/// Every command, and whether it names a cell.
+const COMMANDS: [(&str, Verb); 9] = [
+    ("cells", Verb::Cells),
+    ("log", Verb::Log),
+    ("help", Verb::Help),
+    ("focus", Verb::Focus),
+    ("start", Verb::Start),
+    ("stop", Verb::Stop),
+    ("restart", Verb::Restart),
+    ("stats", Verb::Stats),
+    ("regs", Verb::Regs),
+];
 
 /// The longest word a suggestion is made for.
 const WORD_BYTES: usize = 12;
 
+/// What is to be done; from [`Verb::Focus`] on to a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub enum Verb {
+    /// Show the cells.
+    Cells,
+    /// Show EL2's last lines.
+    Log,
+    /// Show [`HELP`].
+    Help,
+    /// Send what is typed to the cell.
+    Focus,
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// Show its counts.
+    Stats,
+    /// Show its registers.
+    Regs,
+}
+
 /// A parsed line. Its `Display` is the answer to those that only need one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// Show the cells.
-    Cells,
-    /// Send what is typed to the named cell.
-    Focus(&'a str),
-    /// Show [`HELP`].
-    Help,
-    /// A command of a later version.
-    NotYet(&'a str),
-    /// A command with too few or too many words; how it is used.
-    Usage(&'static str),
+    /// Do this; to the cell so named, where the verb is one for a cell.
+    Do(Verb, &'a str),
+    /// A command with too few or too many words.
+    Usage(&'static str, Verb),
     /// No command; perhaps another was meant.
     Unknown {
         /// The word that was typed.
@@ -45,28 +76,20 @@ impl<'a> Command<'a> {
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
-        let word = words.next()?;
-        Some(match (word, words.next(), words.next()) {
-            ("cells", None, _) => Self::Cells,
-            ("help", None, _) => Self::Help,
-            ("focus", Some(cell), None) => Self::Focus(cell),
-            ("cells", ..) => Self::Usage("cells"),
-            ("help", ..) => Self::Usage("help"),
-            ("focus", ..) => Self::Usage("focus CELL"),
-            _ if LATER.contains(&word) => Self::NotYet(word),
-            _ => Self::Unknown { word, suggestion: nearest(word) },
-        })
+        let (word, cell, more) = (words.next()?, words.next(), words.next());
+        let Some(&(name, verb)) = COMMANDS.iter().find(|(name, _)| *name == word) else {
+            return Some(Self::Unknown { word, suggestion: nearest(word) });
+        };
+        let fits = cell.is_some() == (verb >= Verb::Focus) && more.is_none();
+        Some(if fits { Self::Do(verb, cell.unwrap_or_default()) } else { Self::Usage(name, verb) })
     }
 }
 
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Cells => f.write_str("cells"),
-            Self::Focus(cell) => write!(f, "focus {cell}"),
-            Self::Help => f.write_str(HELP.trim_end()),
-            Self::NotYet(word) => write!(f, "{word}: not in this version"),
-            Self::Usage(usage) => write!(f, "usage: {usage}"),
+            Self::Do(..) => f.write_str(HELP.trim_end()),
+            Self::Usage(name, verb) => write!(f, "usage: {name}{}", if verb >= Verb::Focus { " CELL" } else { "" }),
             Self::Unknown { word, suggestion: Some(other) } => write!(f, "{word}: unknown; did you mean `{other}`?"),
             Self::Unknown { word, suggestion: None } => write!(f, "{word}: unknown; `help` lists the commands"),
         }
@@ -75,7 +98,7 @@ impl fmt::Display for Command<'_> {
 
 /// Returns the command at most two edits away from `word`, fewer than it has letters.
 fn nearest(word: &str) -> Option<&'static str> {
-    let known = WORDS.iter().chain(&LATER).copied();
+    let known = COMMANDS.iter().map(|(name, _)| *name);
     let (edits, other) = known.map(|known| (distance(word, known), known)).min_by_key(|&(edits, _)| edits)?;
     (edits <= 2 && edits < word.len()).then_some(other)
 }

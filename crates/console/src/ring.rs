@@ -81,6 +81,18 @@ impl<const N: usize> Ring<N> {
         self.len() == 0
     }
 
+    /// Returns how many bytes were ever pushed, modulo 2^32.
+    #[must_use]
+    pub fn written(&self) -> u32 {
+        self.tail.load(Ordering::Acquire)
+    }
+
+    /// Tells whether all that was pushed before [`Ring::written`] gave `mark` has been taken.
+    #[must_use]
+    pub fn has_read(&self, mark: u32) -> bool {
+        mark.wrapping_sub(self.head.load(Ordering::Acquire)).cast_signed() <= 0
+    }
+
     /// Returns how many bytes [`Ring::push`] still takes.
     #[must_use]
     pub fn room(&self) -> usize {

@@ -1,10 +1,12 @@
 //! Typing: to a cell, and into the monitor.
 #![allow(clippy::pedantic, clippy::arithmetic_side_effects, reason = "tests")]
 
-use console::{Command, Event, HELP, Input, PROMPT};
+use console::{Command, Event, HELP, Input, PROMPT, Verb};
 use proptest::prelude::*;
 
 const MONITOR: u8 = 0x1d;
+/// A parsed `cells`.
+const CELLS: &str = r#"Do(Cells, "")"#;
 
 fn open() -> Input {
     let mut input = Input::new();
@@ -40,7 +42,7 @@ fn the_monitor_key_opens_and_closes() {
     assert_eq!(input.feed(b'x'), Event::Forward(b'x'));
     // What was typed before is forgotten.
     input.feed(MONITOR);
-    assert_eq!(enter(&mut input, "cells"), "Cells");
+    assert_eq!(enter(&mut input, "cells"), CELLS);
     input.close();
     assert_eq!(input.feed(b'x'), Event::Forward(b'x'));
 }
@@ -49,24 +51,24 @@ fn the_monitor_key_opens_and_closes() {
 fn a_line_can_be_corrected() {
     let mut input = open();
     assert_eq!(input.feed(0x7f), Event::None);
-    assert_eq!(enter(&mut input, "cellx\x7f\x08ls"), "Cells");
+    assert_eq!(enter(&mut input, "cellx\x7f\x08ls"), CELLS);
     "nonsense".bytes().for_each(|byte| {
         input.feed(byte);
     });
     assert_eq!(input.feed(0x15), Event::Echo(b"\r\x1b[K> "));
-    assert_eq!(enter(&mut input, "help"), "Help");
+    assert_eq!(enter(&mut input, "help"), r#"Do(Help, "")"#);
 }
 
 #[test]
 fn cursor_keys_and_controls_are_ignored() {
     let mut input = open();
-    assert_eq!(enter(&mut input, "ce\x1b[A\x1b[3~l\0l\x07s"), "Cells");
+    assert_eq!(enter(&mut input, "ce\x1b[A\x1b[3~l\0l\x07s"), CELLS);
 }
 
 #[test]
 fn return_and_line_feed_are_one_key() {
     let mut input = open();
-    assert_eq!(enter(&mut input, "cells"), "Cells");
+    assert_eq!(enter(&mut input, "cells"), CELLS);
     assert_eq!(input.feed(b'\n'), Event::None);
     assert_eq!(input.feed(b'\n'), Event::Echo(b"\n> "));
     assert_eq!(enter(&mut input, "  "), format!("{:?}", Event::Echo(b"\n> ")));
@@ -81,22 +83,23 @@ fn a_line_is_bounded() {
 
 #[test]
 fn commands_are_parsed() {
-    assert_eq!(Command::parse("cells"), Some(Command::Cells));
-    assert_eq!(Command::parse("  focus   linux "), Some(Command::Focus("linux")));
-    assert_eq!(Command::parse("help"), Some(Command::Help));
+    assert_eq!(Command::parse("cells"), Some(Command::Do(Verb::Cells, "")));
+    assert_eq!(Command::parse("  focus   linux "), Some(Command::Do(Verb::Focus, "linux")));
+    assert_eq!(Command::parse("help"), Some(Command::Do(Verb::Help, "")));
     assert_eq!(Command::parse(" \t "), None);
-    assert_eq!(Command::parse("focus"), Some(Command::Usage("focus CELL")));
-    assert_eq!(Command::parse("focus a b"), Some(Command::Usage("focus CELL")));
-    assert_eq!(Command::parse("cells now"), Some(Command::Usage("cells")));
+    assert_eq!(Command::parse("focus"), Some(Command::Usage("focus", Verb::Focus)));
+    assert_eq!(Command::parse("focus a b"), Some(Command::Usage("focus", Verb::Focus)));
+    assert_eq!(Command::parse("cells now"), Some(Command::Usage("cells", Verb::Cells)));
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
-    for line in ["stop linux", "start linux", "restart linux", "stats linux", "log", "regs"] {
-        let word = line.split(' ').next().unwrap();
-        let command = Command::parse(line).unwrap();
-        assert_eq!(command, Command::NotYet(word));
-        assert_eq!(command.to_string(), format!("{word}: not in this version"));
+fn every_command_for_a_cell_wants_one() {
+    for word in ["focus", "start", "stop", "restart", "stats", "regs"] {
+        assert_eq!(Command::parse(word).unwrap().to_string(), format!("usage: {word} CELL"));
+        assert!(matches!(Command::parse(&format!("{word} linux")), Some(Command::Do(_, "linux"))));
+    }
+    for word in ["cells", "log", "help"] {
+        assert_eq!(Command::parse(&format!("{word} linux")).unwrap().to_string(), format!("usage: {word}"));
     }
 }
 
@@ -115,7 +118,11 @@ fn a_misspelt_command_gets_a_suggestion() {
 
 #[test]
 fn help_names_every_command() {
-    assert!(["cells", "focus", "help", "Ctrl-]"].iter().all(|word| HELP.contains(word)));
+    assert!(
+        ["cells", "focus", "start", "stop", "restart", "stats", "regs", "log", "help", "Ctrl-]"]
+            .iter()
+            .all(|word| HELP.contains(word))
+    );
     assert!(HELP.lines().all(|line| line.len() < 80));
 }
 

@@ -47,7 +47,7 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
     for (key, value) in tree.properties(node) {
         let understood = match key {
             "name" => text(value).map(|name| cell.name = name),
-            "cpus" => (value.len() & 3 == 0).then(|| cell.cpus.extend(tree::cells(value))),
+            "cpus" => value.len().is_multiple_of(4).then(|| cell.cpus.extend(tree::cells(value))),
             "memory" => memory(value, &mut cell.memory),
             "kernel" => text(value).map(|name| cell.kernel.image.name = name),
             "text-offset" => tree::number(value).map(|bytes| cell.kernel.text_offset = bytes),
@@ -64,6 +64,15 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
                     _ => Console::None,
                 }
             }),
+            "on-fault" => match value.as_chunks() {
+                ([count, within], []) => {
+                    (cell.restarts, cell.within_ms) = (u32::from_be_bytes(*count), u32::from_be_bytes(*within));
+                    Some(())
+                }
+                _ => None,
+            },
+            "on-violation" => choice(value, ["stop", "inject", ""]).map(|choice| cell.forgiving = choice == 1),
+            "start" => choice(value, ["boot", "manual", ""]).map(|choice| cell.manual = choice == 1),
             _ => return Err(Fault::Said(UNKNOWN, key, node)),
         };
         understood.ok_or(Fault::Said(INVALID, key, node))?;

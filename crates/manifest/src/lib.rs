@@ -60,6 +60,14 @@ pub struct Cell<'a> {
     pub dma: Dma,
     /// Where its UART leads.
     pub console: Console,
+    /// How often a fault restarts it; 0 stops it, `u32::MAX` sets no limit.
+    pub restarts: u32,
+    /// Within so many milliseconds.
+    pub within_ms: u32,
+    /// Touching another's property gives the guest an abort and does not stop the cell.
+    pub forgiving: bool,
+    /// It waits for a person to start it.
+    pub manual: bool,
 }
 
 /// One run of a cell's RAM.

@@ -80,6 +80,9 @@ fn tree(wrong: &Wrong<'_>, position: u32) -> Vec<u8> {
         ("devices", b"/a\0/b\0"),
         ("dma", b"trusted\0"),
         ("console", b"none\0"),
+        ("on-fault", &[0, 0, 0, 3, 0, 0, 0x27, 0x10]),
+        ("on-violation", b"inject\0"),
+        ("start", b"manual\0"),
     ];
     properties(&mut fdt, good, wrong.cell);
     fdt.end_node(cell).unwrap();
@@ -111,6 +114,7 @@ fn every_key_arrives_where_it_belongs() {
         Memory { size: 2 << 20, at: None, identity: true },
     ];
     assert_eq!(cell.memory, runs);
+    assert_eq!((cell.restarts, cell.within_ms, cell.forgiving, cell.manual), (3, 10_000, true, true));
     let kernel = cell.kernel;
     assert_eq!((kernel.image.name, kernel.text_offset, kernel.image_size), ("Image", 0x1000, 2 << 20));
     assert_eq!((kernel.image.size, cell.initrd), (PAYLOAD.len() as u64, Some(kernel.image)));

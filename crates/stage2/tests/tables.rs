@@ -33,7 +33,7 @@ impl Pool {
         Self { pages: Vec::new(), limit }
     }
     fn read(&self, table: PhysAddr, index: usize) -> u64 {
-        self.table(table).expect("a table of ours")[index].load(Relaxed)
+        self.table(table).unwrap()[index].load(Relaxed)
     }
     fn word(&self, page: usize, index: usize) -> u64 {
         self.pages[page][index].load(Relaxed)

@@ -39,6 +39,7 @@ known! {
 }
 
 /// By the low five bits of their first letter, which names begin so: bit `n` stands for number `n`.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it")]
 const FIRST: [u32; 32] = {
     let (mut first, mut number) = ([0; 32], 0);
     while number < NAMES.len() {

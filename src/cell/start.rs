@@ -1,0 +1,110 @@
+//! What a CPU does for its cell between guests: vCPU 0's finishes what has ended, loads what is to start, and every CPU
+//! runs its vCPU once that is on.
+
+use super::load::load;
+use super::vcpu::Seat;
+use super::{Cell, retire, run_vcpu};
+use crate::console::{self, announce};
+use crate::el2::timer;
+use crate::gic;
+use crate::smp;
+use core::sync::atomic::Ordering;
+use lifecycle::State;
+use vuart::Uart;
+
+/// Room that a start and an end need in `Cell::news`.
+pub const NEWS_BYTES: usize = 512;
+
+/// Runs this CPU's vCPU if it is to run; comes back where it is not.
+pub fn work(seat: Seat) {
+    let Seat { cell, vcpu } = seat;
+    if vcpu.index == 0 {
+        finish(cell);
+        begin(seat);
+    }
+    if cell.life.gate.enter() {
+        if cell.life.is_running()
+            && let Some(entry) = cell.power.take(vcpu.index)
+        {
+            run_vcpu(seat, entry);
+        }
+        retire(cell);
+    }
+}
+
+/// Silences a cell that all have left.
+fn finish(cell: &'static Cell) {
+    let Some(next) = cell.life.close() else { return };
+    if let Some(mut lines) = cell.lines() {
+        cell.vgic.lock().reset(&mut lines);
+        for interrupt in &cell.sealed.interrupts {
+            lines.gic.quiet(interrupt.intid);
+        }
+    }
+    cell.life.settle(next);
+    if next != State::Restarting {
+        smp::note_end(cell);
+    }
+}
+
+/// Loads a cell that is to start, and runs its first vCPU.
+fn begin(seat: Seat) {
+    let cell = seat.cell;
+    let again = match cell.life.state() {
+        State::Starting => cell.life.starts() > 0,
+        State::Restarting => true,
+        _ => return,
+    };
+    if !smp::released() {
+        return;
+    }
+    // However fast a cell restarts, each start and end is told: the service CPU comes back when it has told some.
+    cell.wants_room.store(true, Ordering::Release);
+    if cell.news.room() < NEWS_BYTES && console::is_heard() {
+        return;
+    }
+    match load(cell) {
+        Ok(entry) => {
+            reset(seat);
+            announce!(cell, "event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
+            cell.life.begin();
+            run_vcpu(seat, entry);
+        }
+        Err(why) if again => {
+            announce!(cell, "event=cell-failed cell={} reason=\"{why}\"", cell.name);
+            cell.life.settle(State::Failed);
+            smp::note_end(cell);
+        }
+        Err(why) => refuse(cell, format_args!("{why}")),
+    }
+}
+
+/// Puts what the cell's CPUs share into the state of its first start; nobody is inside.
+fn reset(seat: Seat) {
+    let cell = seat.cell;
+    if let Some(gic) = gic::get() {
+        for interrupt in &cell.sealed.interrupts {
+            gic.route(interrupt.intid, seat.vcpu.cpu);
+        }
+    }
+    cell.power.reset(0);
+    for vcpu in &cell.vcpus {
+        vcpu.inbox.clear();
+    }
+    *cell.uart.lock() = Uart::new();
+    cell.input.clear();
+    cell.attention.store(0, Ordering::Relaxed);
+    cell.wants_room.store(false, Ordering::Relaxed);
+    cell.counter_offset.store(timer::now(), Ordering::Relaxed);
+}
+
+/// Keeps a cell from ever starting.
+pub fn refuse(cell: &'static Cell, why: core::fmt::Arguments<'_>) {
+    let counted = cell.life.state() == State::Starting;
+    if cell.life.refuse() {
+        announce!(cell, "event=cell-refused cell={} reason=\"{why}\"", cell.name);
+        if counted {
+            smp::note_end(cell);
+        }
+    }
+}
