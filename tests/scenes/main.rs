@@ -10,6 +10,7 @@ mod attacks;
 mod boards;
 mod boot;
 mod boot_code;
+mod cards;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -37,7 +38,13 @@ fn main() -> ExitCode {
     });
     libtest_mimic::run(
         &arguments,
-        trials.chain(attacks::trials()).chain(boards::trials()).chain(boot::trials()).chain(matrix::trials()).collect(),
+        trials
+            .chain(attacks::trials())
+            .chain(boards::trials())
+            .chain(cards::trials())
+            .chain(boot::trials())
+            .chain(matrix::trials())
+            .collect(),
     )
     .exit_code()
 }
