@@ -5,9 +5,9 @@
 //! sealed plan. DDI 0487 D8.2: start level 1 gives 39 bits of IPA, as `controls::vtcr_el2` says.
 
 use crate::attributes::Kind;
-use crate::table::{MapError, TableMemory, VALID, entries, map};
+use crate::table::{MapError, TableMemory, VALID, map};
 use address::{Address, Ipa, PhysAddr, Region};
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The most vCPUs a cell may have.
 pub const MAX_VCPUS: usize = 8;
@@ -27,8 +27,8 @@ impl Stage2 {
     ///
     /// # Errors
     /// See [`MapError`]; [`MapError::OutOfRange`] also where there are no vCPUs or more than [`MAX_VCPUS`].
-    pub fn build<M: TableMemory>(
-        memory: &mut M,
+    pub fn build(
+        memory: &mut dyn TableMemory,
         vcpus: usize,
         maps: impl IntoIterator<Item = (Ipa, Region<PhysAddr>, Kind)>,
     ) -> Result<Self, MapError> {
@@ -42,7 +42,7 @@ impl Stage2 {
         }
         for root in others {
             *root = memory.allocate().ok_or(MapError::OutOfTables)?;
-            for (entry, first) in entries(memory, *root)?.iter().zip(entries(memory, *first)?) {
+            for (entry, first) in entries(memory, *root).zip(entries(memory, *first)) {
                 entry.store(first.load(Relaxed), Relaxed);
             }
         }
@@ -64,20 +64,19 @@ impl Stage2 {
 
 /// Makes all of one vCPU's memory abort, its entries kept: the vCPU's next access or fetch comes to EL2. `root` is its
 /// root table. The caller owes the invalidation ([`crate::publish`]).
-pub fn revoke<M: TableMemory>(memory: &M, root: PhysAddr) {
-    each_entry(memory, root, |entry| entry & !VALID);
+pub fn revoke(memory: &dyn TableMemory, root: PhysAddr) {
+    entries(memory, root).for_each(|entry| _ = entry.fetch_and(!VALID, Relaxed));
 }
 
 /// Undoes [`revoke`]. Invalid entries are in no TLB: barriers are enough.
-pub fn reinstate<M: TableMemory>(memory: &M, root: PhysAddr) {
-    each_entry(memory, root, |entry| entry | VALID);
-}
-
-fn each_entry<M: TableMemory>(memory: &M, root: PhysAddr, change: impl Fn(u64) -> u64) {
-    for entry in entries(memory, root).into_iter().flatten() {
-        let old = entry.load(Relaxed);
-        if old != 0 {
-            entry.store(change(old), Relaxed);
+pub fn reinstate(memory: &dyn TableMemory, root: PhysAddr) {
+    for entry in entries(memory, root) {
+        if entry.load(Relaxed) != 0 {
+            entry.fetch_or(VALID, Relaxed);
         }
     }
+}
+
+fn entries(memory: &dyn TableMemory, table: PhysAddr) -> impl Iterator<Item = &AtomicU64> {
+    memory.table(table).into_iter().flatten()
 }

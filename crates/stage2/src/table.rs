@@ -56,8 +56,8 @@ pub enum MapError {
 ///
 /// # Errors
 /// See [`MapError`]. What was written before the error stays: a root that failed is thrown away, not used.
-pub fn map<M: TableMemory>(
-    memory: &mut M,
+pub fn map(
+    memory: &mut dyn TableMemory,
     root: PhysAddr,
     start_level: u8,
     input: u64,
@@ -74,15 +74,28 @@ pub fn map<M: TableMemory>(
         return Err(MapError::OutOfRange);
     }
     while at < end {
-        let (table, level) = descend(memory, root, start_level, at, to, end)?;
-        let (span, bits) = (span(level), leaf.bits() | if level == LAST_LEVEL { TABLE_OR_PAGE } else { VALID });
+        let (entries, level) = lookup(memory, root, start_level, at)?;
+        let (span, left) = (span(level), end.wrapping_sub(at));
+        if level == 0 || (at | to) & span.wrapping_sub(1) != 0 || left < span {
+            // No leaf of this level fits: what stands here is to be a table.
+            if valid(entries) {
+                return Err(MapError::Occupied { input: at });
+            }
+            let table = memory.allocate().ok_or(MapError::OutOfTables)?.get();
+            let (entries, _) = lookup(memory, root, start_level, at)?;
+            if let Some(entry) = entries.first() {
+                entry.store(table | TABLE_OR_PAGE, Relaxed);
+            }
+            continue;
+        }
+        let bits = leaf.bits() | if level == LAST_LEVEL { TABLE_OR_PAGE } else { VALID };
+        let fit = usize::try_from(left >> shift(level)).unwrap_or(usize::MAX).min(entries.len());
         // The rest of this table in one go: the next one is found from the root again.
-        let fit = index(end.wrapping_sub(at), level, usize::MAX);
-        for entry in entries(memory, table)?.iter().skip(index(at, level, ENTRIES - 1)).take(fit) {
+        for entry in entries.get(..fit).unwrap_or_default() {
             let (old, new) = (entry.load(Relaxed), to | bits);
             if old & VALID == 0 {
                 entry.store(new, Relaxed);
-            } else if next_table(old, level).is_some() {
+            } else if leads_on(old, level) {
                 break;
             } else if old != new {
                 return Err(MapError::Occupied { input: at });
@@ -94,98 +107,63 @@ pub fn map<M: TableMemory>(
     Ok(())
 }
 
-/// Finds the table, and its level, in which the next leaf at `at` is to stand; makes the tables on the way.
-fn descend<M: TableMemory>(
-    memory: &mut M,
-    root: PhysAddr,
-    start_level: u8,
-    at: u64,
-    to: u64,
-    end: u64,
-) -> Result<(PhysAddr, u8), MapError> {
-    let (mut table, mut level) = (root, start_level);
-    while level < LAST_LEVEL {
-        let descriptor = entry(memory, table, at, level)?.load(Relaxed);
-        let fits = level > 0 && (at | to) & span(level).wrapping_sub(1) == 0 && end.wrapping_sub(at) >= span(level);
-        let next = match next_table(descriptor, level) {
-            Some(next) => next,
-            None if fits => break,
-            None if descriptor & TABLE_OR_PAGE == VALID && level > 0 => return Err(MapError::Occupied { input: at }),
-            None => {
-                let next = memory.allocate().ok_or(MapError::OutOfTables)?;
-                entry(memory, table, at, level)?.store(next.get() | TABLE_OR_PAGE, Relaxed);
-                next
-            }
-        };
-        table = next;
-        level = level.wrapping_add(1);
-    }
-    Ok((table, level))
-}
-
-/// Removes every leaf inside `size` bytes at `input` and returns how many bytes were mapped there. Tables stay. The
-/// caller owes the rest of break-before-make: see [`crate::retire_mapping`].
+/// Removes every leaf inside `size` bytes at `input`. Tables stay. The caller owes the rest of break-before-make: see
+/// [`crate::retire_mapping`].
 ///
 /// # Errors
 /// [`MapError::Split`], before anything is removed, where a block reaches past either end.
-pub fn unmap<M: TableMemory>(
-    memory: &M,
+pub fn unmap(
+    memory: &dyn TableMemory,
     root: PhysAddr,
     start_level: u8,
     input: u64,
     size: u64,
-) -> Result<u64, MapError> {
+) -> Result<(), MapError> {
     let end = range_end(start_level, input, size)?;
     for edge in [input, end.wrapping_sub(1)] {
-        let (table, level) = lookup(memory, root, start_level, edge)?;
-        let (first, valid) =
-            (edge & !span(level).wrapping_sub(1), entry(memory, table, edge, level)?.load(Relaxed) & VALID);
-        if valid != 0 && (first < input || first.wrapping_add(span(level)) > end) {
+        let (entries, level) = lookup(memory, root, start_level, edge)?;
+        let first = edge & !span(level).wrapping_sub(1);
+        if valid(entries) && (first < input || first.wrapping_add(span(level)) > end) {
             return Err(MapError::Split { input: first });
         }
     }
-    let (mut at, mut removed) = (input, 0u64);
+    let mut at = input;
     while at < end {
-        let (table, level) = lookup(memory, root, start_level, at)?;
+        let (entries, level) = lookup(memory, root, start_level, at)?;
         // The rest of this table in one go, as `map` does it.
-        for entry in entries(memory, table)?.iter().skip(index(at, level, ENTRIES - 1)) {
-            let old = entry.load(Relaxed);
-            if at >= end || next_table(old, level).is_some() {
+        for entry in entries {
+            if at >= end || leads_on(entry.load(Relaxed), level) {
                 break;
             }
-            if old & VALID != 0 {
-                entry.store(0, Relaxed);
-                removed = removed.wrapping_add(span(level));
-            }
+            entry.store(0, Relaxed);
             at = (at | span(level).wrapping_sub(1)).wrapping_add(1);
         }
     }
-    Ok(removed)
+    Ok(())
 }
 
-/// Walks to the table, and its level, whose entry for `input` is no table.
-fn lookup<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, input: u64) -> Result<(PhysAddr, u8), MapError> {
-    let (mut table, mut level) = (root, start_level);
-    while let Some(next) = next_table(entry(memory, table, input, level)?.load(Relaxed), level) {
-        table = next;
+/// Walks to the entry for `input` that leads to no table: it and what follows it in its table, and their level.
+fn lookup(memory: &dyn TableMemory, root: PhysAddr, level: u8, input: u64) -> Result<(&[AtomicU64], u8), MapError> {
+    let (mut table, mut level) = (root, level);
+    loop {
+        let index = usize::try_from(input >> shift(level)).unwrap_or(0) & (ENTRIES - 1);
+        let entries = memory.table(table).and_then(|table| table.get(index..)).ok_or(MapError::OutOfTables)?;
+        let descriptor = entries.first().map_or(0, |entry| entry.load(Relaxed));
+        if !leads_on(descriptor, level) {
+            return Ok((entries, level));
+        }
+        table = PhysAddr::at(descriptor & ADDRESS);
         level = level.wrapping_add(1);
     }
-    Ok((table, level))
 }
 
-/// Returns the table that an entry at `level` leads to.
-fn next_table(descriptor: u64, level: u8) -> Option<PhysAddr> {
-    let leads = level < LAST_LEVEL && descriptor & TABLE_OR_PAGE == TABLE_OR_PAGE;
-    leads.then_some(PhysAddr::at(descriptor & ADDRESS))
+/// Tells whether an entry at `level` leads to a table.
+fn leads_on(descriptor: u64, level: u8) -> bool {
+    level < LAST_LEVEL && descriptor & TABLE_OR_PAGE == TABLE_OR_PAGE
 }
 
-/// Returns the entries of one of our own tables.
-pub(crate) fn entries<M: TableMemory>(memory: &M, table: PhysAddr) -> Result<&Table, MapError> {
-    memory.table(table).ok_or(MapError::OutOfTables)
-}
-
-fn entry<M: TableMemory>(memory: &M, table: PhysAddr, input: u64, level: u8) -> Result<&AtomicU64, MapError> {
-    entries(memory, table)?.get(index(input, level, ENTRIES - 1)).ok_or(MapError::OutOfRange)
+fn valid(entries: &[AtomicU64]) -> bool {
+    entries.first().is_some_and(|entry| entry.load(Relaxed) & VALID != 0)
 }
 
 /// Checks an input range and returns its end. One root table spans 39 bits at level 1, 48 at level 0.
@@ -199,14 +177,9 @@ fn range_end(start_level: u8, input: u64, size: u64) -> Result<u64, MapError> {
 
 /// Returns what one entry at `level` spans.
 fn span(level: u8) -> u64 {
-    PAGE_BYTES << shift(level)
-}
-
-/// Returns how many entries of `level` lie in `bytes`, of which `mask` counts: [`ENTRIES`] less 1 for an index.
-fn index(bytes: u64, level: u8, mask: usize) -> usize {
-    usize::try_from(bytes >> 12 >> shift(level)).unwrap_or(usize::MAX) & mask
+    1 << shift(level)
 }
 
 fn shift(level: u8) -> u32 {
-    u32::from(LAST_LEVEL.saturating_sub(level)).wrapping_mul(9)
+    u32::from(LAST_LEVEL.saturating_sub(level)).wrapping_mul(9).wrapping_add(12)
 }
