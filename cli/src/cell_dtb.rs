@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use board::{Board, Gic};
 use manifest::Cell;
 use plan::{SealedCell, VirtualGic};
+use tree::NodeId;
 
 /// Makes the tree of `cell`; nothing where EL2 generates it.
 pub(crate) fn make(
@@ -23,7 +24,7 @@ pub(crate) fn make(
 ) -> Result<Option<Vec<u8>>> {
     let mut made = match &file.dtb {
         Some(name) => finish(&platform::read_tree(&plan.resolve(name))?, spec, cell).with_context(|| name.clone())?,
-        None if file.overlay.is_some() => cell_tree::build(board, cell, spec)?,
+        None if file.overlay.is_some() => cell_tree::build(board, cell, spec),
         None => return Ok(None),
     };
     if let Some(name) = &file.overlay {
@@ -85,7 +86,7 @@ fn labels(root: &Node, board: &Board<'_>, cell: &SealedCell<'_>) -> Vec<(String,
     };
     let at = |base: u64| root.children.iter().find(|child| child.name.ends_with(&format!("@{base:x}")));
     let device = |index: usize| Some(board.devices.get(index)?.regions.first()?.base().get());
-    let Some(list) = board.tree.child(board.tree.root(), "__symbols__") else { return Vec::new() };
+    let Some(list) = board.tree.child(NodeId::ROOT, "__symbols__") else { return Vec::new() };
     let found = board.tree.properties(list).filter_map(|(label, _)| {
         let node = board.tree.find(label)?;
         let index = board.devices.iter().position(|device| device.node == node);

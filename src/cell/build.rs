@@ -55,15 +55,17 @@ fn build(
     cells: &mut Vec<Cell>,
 ) -> Result<(), String> {
     let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
-    let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
     let mut packed = [None; 3];
     for (slot, wanted) in packed.iter_mut().zip([Some(spec.kernel.image), spec.initrd, spec.dtb]) {
-        *slot = wanted.map(|wanted| image(wanted.name)).transpose()?;
+        *slot = wanted.and_then(|wanted| bundle.image(wanted.name));
     }
     let tree = match spec.dtb {
         Some(_) => Vec::new(),
-        None => cell_tree::build(board, sealed, spec).map_err(|error| format!("its tree: {error}"))?,
+        None => cell_tree::build(board, sealed, spec),
     };
+    if tree.len() as u64 > sealed.tree.size() {
+        return Err(format!("its tree of {} bytes outgrew the {} planned", tree.len(), sealed.tree.size()));
+    }
     let images = Images { packed, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;

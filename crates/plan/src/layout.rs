@@ -168,11 +168,7 @@ fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {
 type Placed = (Ipa, Ipa, Option<Region<Ipa>>, Region<Ipa>);
 
 /// Places kernel, initrd and tree in the first run.
-fn images(
-    proof: &mut Proof<'_, '_>,
-    (index, cell): (usize, &Cell<'_>),
-    run: Region<Ipa>,
-) -> Option<Placed> {
+fn images(proof: &mut Proof<'_, '_>, (index, cell): (usize, &Cell<'_>), run: Region<Ipa>) -> Option<Placed> {
     let (mut say, kernel) = (|code, key, numbers| proof.say(code, index, NONE, key).numbers = numbers, &cell.kernel);
     if kernel.image.size == 0 {
         say(0x0701, 0, [0; 4]);
