@@ -50,7 +50,7 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     let (cpus, model) = (board.cpus.len(), board.model);
     log::info!("Cellwall {}: {model}, {}", env!("CARGO_PKG_VERSION"), count(cpus, "CPU"));
     let (bundle, plan) = choose(board, tree)?;
-    plan.findings().iter().for_each(|finding| log::warn!("{finding}"));
+    plan.findings().iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
     console::wire(board, plan.uart(), bundle.manifest.poweroff_when_idle);

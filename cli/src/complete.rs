@@ -9,6 +9,7 @@ use crate::cell_dtb;
 use crate::plan_file::PlanFile;
 use crate::platform::Target;
 use crate::report::{Problem, Report};
+use crate::sentence;
 use crate::verdict::footprint;
 use address::PAGE_BYTES;
 use board::Board;
@@ -101,10 +102,11 @@ fn rest(cell: usize, board: &Board<'_>, manifest: &Manifest<'_>, footprint: &Foo
         manifest.cells.iter_mut().skip(cell).take(1).for_each(|cell| cell.devices.clone_from(&given));
         let found = findings(board, &manifest, footprint);
         let blamed = found.iter().filter(|finding| finding.class() != Class::Warning).filter_map(|finding| {
-            let mine = finding.cell == Some(cell) && finding.key() == "devices";
+            let said = sentence::say(finding);
+            let mine = finding.cell == Some(cell) && said.key == "devices";
             let name = if mine { finding.names[2] } else { finding.names[3] };
             let blamed = mine || finding.other == Some(cell);
-            let why = match finding.code() {
+            let why = match said.code {
                 "E0304" | "E0313" | "E0402" => "EL2 keeps, or are not to be had without one that it keeps",
                 "E0305" | "E0308" | "E0401" => "share a page or an interrupt with another cell's",
                 "E0307" => "share a page with one that is left out",
@@ -145,7 +147,7 @@ fn largest(cell: usize, board: &Board<'_>, manifest: &Manifest<'_>, footprint: &
         }
         manifest.cells.iter_mut().skip(cell).take(1).flat_map(|cell| &mut cell.memory).for_each(|run| run.size = more);
         let found = findings(board, &manifest, footprint);
-        if !found.iter().any(|finding| ["E0204", "E0210"].contains(&finding.code())) {
+        if !found.iter().any(|finding| [0x0204, 0x0210].contains(&finding.code())) {
             size = more;
         }
     }

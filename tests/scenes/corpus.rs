@@ -112,7 +112,11 @@ fn predict(bytes: &[u8], target: &Target) -> Result<(Vec<String>, usize), Failur
         let (sentence, size) = match Bundle::read(rest) {
             Ok(bundle) => match plan::seal_sound_cells(&board, &bundle.manifest, &footprint) {
                 Ok(plan) => {
-                    lines.extend(plan.findings().iter().map(|finding| format!("warning: {finding}")));
+                    lines.extend(
+                        plan.findings()
+                            .iter()
+                            .map(|finding| format!("warning: {finding}; `cargo cellwall check` says it in full")),
+                    );
                     return Ok((lines, plan.cells().len()));
                 }
                 Err(findings) => {

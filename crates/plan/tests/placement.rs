@@ -129,7 +129,7 @@ fn a_tree_that_is_brought_along_gets_the_room_it_needs() {
         assert_eq!(seal(&board, &plan, &footprint()).unwrap().cells()[0].tree.size(), room);
     }
     plan.cells[0].dtb = Some(Image { name: "tree", size: 15 * MIB });
-    assert_eq!(seal(&board, &plan, &footprint()).unwrap_err()[0].code(), "E0704");
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap_err()[0].code(), 0x0704);
 }
 
 #[test]
