@@ -2,6 +2,8 @@
 //! monitor.
 
 use crate::boot::flip;
+use crate::corpus::damage;
+use crate::matrix::is_full;
 use libtest_mimic::Trial;
 use scenes::Failure;
 use scenes::stage::{log_file, root};
@@ -94,6 +96,10 @@ pub fn trials() -> Vec<Trial> {
         broken("boot_code_tree_cut_short", |tree| tree.iter_mut().skip(2048).for_each(|byte| *byte = 0)),
         broken("boot_code_tree_too_long", |tree| tree.iter_mut().skip(4).take(4).for_each(|byte| *byte = 0xff)),
         broken("boot_code_tree_with_a_stray_token", |tree| flip(tree, b"\0\0\0\x03\0\0\0\x04\0\0\0")),
+        Trial::test("boot_code_whatever_is_wrong_with_the_tree", || {
+            let name = "boot_code_whatever_is_wrong_with_the_tree";
+            Ok(damaged_trees(name, if is_full() { 200 } else { 20 })?)
+        }),
         Trial::test("boot_code_beside_a_sentence", || {
             let mut command = Command::new("qemu-system-aarch64");
             command.args(["-M", VIRT, "-cpu", "cortex-a72", "-m", "1G", "-display", "none", "-nodefaults", "-kernel"]);
@@ -115,6 +121,21 @@ fn broken(name: &'static str, change: fn(&mut [u8])) -> Trial {
     })
 }
 
+/// Boots with so many trees, each damaged in another way: boot ends, and leaves a code.
+fn damaged_trees(name: &str, count: usize) -> Result<(), Failure> {
+    let file = log_file(name)?.with_extension("dtb");
+    dump_tree(&file, &["-M", VIRT, "-cpu", "cortex-a72", "-display", "none", "-nodefaults"])?;
+    let (good, mut state) = (fs::read(&file)?, 0x9e37_79b9_7f4a_7c15);
+    for round in 0..count {
+        fs::write(&file, damage(&good, round, &mut state))?;
+        let loader = Loader { machine: VIRT, image: IMAGE, tree: Some(TREE), files: &[(file.clone(), TREE)] };
+        let codes: Vec<u64> = (0xce11_0001..=0xce11_0005).collect();
+        leaves_one(loader.command(name)?, IMAGE, &codes)
+            .map_err(|failure| Failure { reason: format!("tree {round}: {}", failure.reason), ..failure })?;
+    }
+    Ok(())
+}
+
 /// Ends QEMU whatever happens.
 struct Running(Child);
 
@@ -127,10 +148,18 @@ impl Drop for Running {
 }
 
 /// Asks QEMU's monitor until `code` stands in x0 and in the image's word.
-fn leaves(mut command: impl std::borrow::BorrowMut<Command>, image: u64, code: u64) -> Result<(), Failure> {
+fn leaves(command: impl std::borrow::BorrowMut<Command>, image: u64, code: u64) -> Result<(), Failure> {
+    leaves_one(command, image, &[code])
+}
+
+/// Does the same for one of `codes`.
+fn leaves_one(mut command: impl std::borrow::BorrowMut<Command>, image: u64, codes: &[u64]) -> Result<(), Failure> {
     let word = image.saturating_add(WORD);
     let question = format!("info registers\nxp /1gx {word:#x}\n");
-    let answers = [format!("X00={code:016x}"), format!("{word:016x}: {code:#018x}")];
+    let left = |answer: &str, code: &u64| {
+        let wanted = [format!("X00={code:016x}"), format!("{word:016x}: {code:#018x}")];
+        wanted.iter().all(|wanted| answer.contains(wanted))
+    };
     let command = command.borrow_mut().args(["-monitor", "stdio"]);
     let mut qemu = Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
     let (Some(mut monitor), Some(said)) = (qemu.0.stdin.take(), qemu.0.stdout.take()) else {
@@ -143,12 +172,12 @@ fn leaves(mut command: impl std::borrow::BorrowMut<Command>, image: u64, code: u
         while let Ok(chunk) = said.recv_timeout(Duration::from_millis(200)) {
             answer.push_str(&chunk);
         }
-        if answers.iter().all(|wanted| answer.contains(wanted)) {
+        if codes.iter().any(|code| left(&answer, code)) {
             return Ok(());
         }
         if begin.elapsed() > LIMIT {
             let tail = answer.lines().map(str::to_owned).collect();
-            return Err(Failure { reason: format!("no {}", answers.join(", ")), tail, log: None });
+            return Err(Failure { reason: format!("no code of {codes:x?}"), tail, log: None });
         }
     }
 }

@@ -263,8 +263,8 @@ fn number(state: &mut u64, below: usize) -> usize {
     usize::try_from(*state).unwrap_or(0).checked_rem(below).unwrap_or(0)
 }
 
-/// Damages a bundle: cut short, a bit flipped, a number made huge, bytes overwritten; all in its tree.
-fn damage(good: &[u8], round: usize, state: &mut u64) -> Vec<u8> {
+/// Damages a tree, or a bundle in its tree: cut short, a bit flipped, a number made huge, bytes overwritten.
+pub fn damage(good: &[u8], round: usize, state: &mut u64) -> Vec<u8> {
     let tree = usize::try_from(Bundle::total_size(good).unwrap_or(0)).unwrap_or(0);
     let mut bytes = good.to_vec();
     match round % 4 {
