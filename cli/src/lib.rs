@@ -19,6 +19,7 @@
 
 pub mod board_tree;
 pub mod bundle;
+pub mod cache;
 pub mod dom;
 pub mod el2;
 pub mod flatten;

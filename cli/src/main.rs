@@ -92,9 +92,14 @@ enum Task {
     )]
     Run(Run),
     /// Says what a bundle holds and whether its images are whole
+    #[command(after_help = "Example:\n  cargo cellwall inspect cells.itb --format json\n\n\
+        `dumpimage -l cells.itb` of u-boot-tools reads it too. Exit code 1: no bundle, or an image is damaged.")]
     Inspect {
         /// The bundle
         bundle: PathBuf,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Lists what a board offers to a plan: CPUs, RAM, devices, who can have them
     #[command(after_help = "Devices with + can go to a cell by devices = [\"PATH\"], those with = together \
@@ -193,7 +198,7 @@ fn main() -> ExitCode {
             build(&plan, &output, board.as_deref(), unchecked, hash)
         }
         Task::Run(arguments) => run(arguments),
-        Task::Inspect { bundle } => show(&bundle),
+        Task::Inspect { bundle, format } => show(&bundle, format),
         Task::Board { board, format, options } => offer(&board, format, &options),
         Task::Init { board, output, kernel } => init(&board, &output, kernel.as_deref()),
         Task::Map { plan, output, board, options } => draw(&plan, &output, board.as_deref(), &options),
@@ -212,7 +217,7 @@ fn main() -> ExitCode {
 fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> {
     let judged = (|| {
         let plan = plan_file::load(path)?;
-        let bytes = bundle::build(&plan, Hash::default())?;
+        let bytes = bundle::sketch(&plan)?;
         verdict::judge(&plan, &bytes, &platform::target(&plan, board, &qemu::Options::default())?)
     })();
     if format == Format::Text {
@@ -257,7 +262,7 @@ fn draw(path: &Path, output: &Path, board: Option<&Path>, options: &qemu::Option
         _ => bail!("{}: a map is a .svg or a .html", output.display()),
     };
     let plan = plan_file::load(path)?;
-    let bytes = bundle::build(&plan, Hash::Crc32)?;
+    let bytes = bundle::sketch(&plan)?;
     let target = platform::target(&plan, board, options)?;
     let (report, map) = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
         Ok(Map::new(&plan, board, manifest, sealed))
@@ -279,7 +284,7 @@ fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash
 /// Makes the bundle of `plan`, proved if there is a target.
 fn bundle(plan: &PlanFile, target: Option<&Target>, hash: Hash) -> Result<Vec<u8>> {
     let progress = spinner("packing the images");
-    let bytes = bundle::build(plan, hash)?;
+    let bytes = bundle::build_telling(plan, hash, &|doing| progress.set_message(doing))?;
     progress.finish_and_clear();
     if let Some(target) = target {
         warn(&verdict::judge(plan, &bytes, target)?.report);
@@ -336,10 +341,13 @@ fn terminal_settings() -> Option<String> {
     String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
 }
 
-fn show(path: &Path) -> Result<ExitCode> {
-    let (text, sound) = inspect::describe(&read(path)?).with_context(|| path.display().to_string())?;
-    say(text.trim_end())?;
-    ensure!(sound, "{}: an image is damaged; build the bundle again", path.display());
+fn show(path: &Path, format: Format) -> Result<ExitCode> {
+    let contents = inspect::contents(&read(path)?).with_context(|| path.display().to_string())?;
+    match format {
+        Format::Text => say(contents.to_string().trim_end())?,
+        Format::Json => say(&serde_json::to_string_pretty(&contents)?)?,
+    };
+    ensure!(contents.sound, "{}: an image is damaged; build the bundle again", path.display());
     Ok(ExitCode::SUCCESS)
 }
 

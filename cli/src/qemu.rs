@@ -4,8 +4,10 @@
 //! options is QEMU's own (`dumpdtb`). QEMU may ignore polite signals: it is ended by SIGKILL.
 
 use crate::board_tree;
+use crate::cache;
 use crate::platform::{Platform, Qemu};
 use anyhow::{Context as _, Result, ensure};
+use manifest::digest::{Hasher as _, Software};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,26 +72,33 @@ pub fn command(platform: &Platform, options: &Options, image: &Path, bundle: &Pa
 pub fn dump_tree(platform: &Platform, options: &Options) -> Result<Vec<u8>> {
     let qemu = known(platform)?;
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("board.dtb");
-    let mut command = Command::new(&qemu.program);
-    if let Some(tree) = board_tree::make(platform, &qemu.overlays, &folder.path().join("base.dtb"))? {
-        command.arg("-dtb").arg(tree);
-    }
-    // Some models tell how CPUs are started only where they have a kernel to start.
-    let kernel = folder.path().join("kernel");
-    std::fs::write(&kernel, [0; 4])?;
-    let output = command
-        .args(machine(qemu, options)?)
-        .arg("-kernel")
-        .arg(kernel)
-        .args(&options.extra)
-        .args(["-machine", &format!("dumpdtb={}", file.display())])
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {}; is it installed?", qemu.program))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} refuses these options: {}", qemu.program, said.trim());
-    std::fs::read(file).with_context(|| format!("{} wrote no device tree", qemu.program))
+    let made = board_tree::make(platform, &qemu.overlays, &folder.path().join("base.dtb"))?;
+    let base = made.as_ref().map(std::fs::read).transpose()?.unwrap_or_default();
+    // The same program with the same options says the same (`dtb-randomness=off`); what a person adds may name files.
+    let arguments = [machine(qemu, options)?, options.extra.clone()].concat();
+    let program = cache::program(&qemu.program).filter(|_| options.extra.is_empty());
+    let key = program.map(|program| format!("tree of {program} {arguments:?} {:x?}", Software.sha256(&base)));
+    cache::get_or(key.as_deref(), || {
+        let file = folder.path().join("board.dtb");
+        let mut command = Command::new(&qemu.program);
+        if let Some(tree) = &made {
+            command.arg("-dtb").arg(tree);
+        }
+        // Some models tell how CPUs are started only where they have a kernel to start.
+        let kernel = folder.path().join("kernel");
+        std::fs::write(&kernel, [0; 4])?;
+        let output = command
+            .args(&arguments)
+            .arg("-kernel")
+            .arg(kernel)
+            .args(["-machine", &format!("dumpdtb={}", file.display())])
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot start {}; is it installed?", qemu.program))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{} refuses these options: {}", qemu.program, said.trim());
+        std::fs::read(file).with_context(|| format!("{} wrote no device tree", qemu.program))
+    })
 }
 
 /// Waits for QEMU to end, or ends it after `limit`; returns whether it ended by itself.
