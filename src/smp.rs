@@ -234,7 +234,7 @@ pub extern "C" fn rust_entry_secondary(cpu: &'static PerCpu) -> ! {
 /// Makes this CPU `cpu` for good; `serve`: it is the service CPU.
 fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     el2::init_vectors();
-    let direct = cpu.seat.filter(|seat| seat.vcpu.direct.is_some());
+    let direct = cpu.seat.filter(|seat| seat.cell.sealed.passthrough);
     el2::init_cpu(match direct.map(|seat| seat.cell.sealed.gic) {
         None => Features::NONE,
         Some(VirtualGic::V2 { .. }) => Features::PASSTHROUGH.and(Features::PASSTHROUGH_V2),

@@ -39,7 +39,7 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
 /// Posts an SGI to each of its targets; who had nothing waiting is kicked.
 #[inline]
 pub(super) fn send(seat: Seat, sgi: Sgi) {
-    if seat.vcpu.direct.is_some() {
+    if seat.cell.sealed.passthrough {
         let intid = sgi.bit.trailing_zeros() & 0xf;
         let targets = seat.cell.vcpus.iter().filter(|vcpu| sgi.targets & vcpu.bit() != 0);
         // SGIs of group 0 reach nobody, and one is EL2's.
@@ -67,6 +67,6 @@ pub(super) fn send(seat: Seat, sgi: Sgi) {
 
 /// A register that traps where interrupts are passed through.
 fn common(seat: Seat, encoding: u32, write: Option<u64>) -> Option<u64> {
-    seat.vcpu.direct.as_ref()?;
-    gic::common_register(encoding, write, |intid| seat.cell.vgic.lock().owns(seat.vcpu.index, intid))
+    let owned = |intid| seat.cell.vgic.lock().owns(seat.vcpu.index, intid);
+    seat.cell.sealed.passthrough.then(|| gic::common_register(encoding, write, owned)).flatten()
 }

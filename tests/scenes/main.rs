@@ -13,6 +13,7 @@ mod boot_code;
 mod lifecycle;
 mod linux;
 mod matrix;
+mod passthrough;
 mod small;
 mod walls;
 
@@ -31,13 +32,20 @@ fn main() -> ExitCode {
         .chain(walls::scenes())
         .chain(attacks::scenes())
         .chain(lifecycle::scenes())
-        .chain(linux::scenes());
+        .chain(linux::scenes())
+        .chain(passthrough::scenes());
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });
     libtest_mimic::run(
         &arguments,
-        trials.chain(attacks::trials()).chain(boards::trials()).chain(boot::trials()).chain(matrix::trials()).collect(),
+        trials
+            .chain(attacks::trials())
+            .chain(passthrough::trials())
+            .chain(boards::trials())
+            .chain(boot::trials())
+            .chain(matrix::trials())
+            .collect(),
     )
     .exit_code()
 }
