@@ -77,7 +77,7 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         let initrd = cell.initrd.as_ref().map(|name| files.ramdisk(plan.resolve(name))).transpose();
         let mut refuse = |key, error: &anyhow::Error| {
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
-            problems.push(problem.at(plan.span(Some(index), key)));
+            problems.push(problem.at(plan.span(Some(index), key)).code("E0006"));
         };
         match (kernel, initrd) {
             (Ok(kernel), Ok(initrd)) => chosen.push((kernel, initrd)),

@@ -20,8 +20,11 @@
 pub mod board_tree;
 pub mod bundle;
 pub mod cache;
+pub mod depend;
+pub mod deploy;
 pub mod dom;
 pub mod el2;
+pub mod explain;
 pub mod flatten;
 pub mod inspect;
 pub mod kernel;

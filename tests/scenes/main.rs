@@ -10,6 +10,7 @@ mod attacks;
 mod boards;
 mod boot;
 mod boot_code;
+mod cards;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             .chain(attacks::trials())
             .chain(passthrough::trials())
             .chain(boards::trials())
+            .chain(cards::trials())
             .chain(boot::trials())
             .chain(matrix::trials())
             .collect(),
