@@ -165,12 +165,13 @@ fn trees(
     for ((index, file), cell) in plan.cells.iter().enumerate().zip(&manifest.cells) {
         let sealed = sealed.and_then(|plan| plan.cell(index));
         let made = sealed.map(|sealed| cell_dtb::make(plan, file, board, cell, sealed)).transpose();
-        trees.push(made.map(Option::flatten).unwrap_or_else(|error| {
+        let refuse = |error: anyhow::Error| {
             let key = if file.overlay.is_some() { "overlay" } else { "dtb" };
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
             problems.push(problem.at(plan.span(Some(index), key)).code("E0706"));
             None
-        }));
+        };
+        trees.push(made.map_or_else(refuse, Option::flatten));
     }
     if problems.is_empty() { Ok(trees) } else { Err(plan.report(problems)) }
 }

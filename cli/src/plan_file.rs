@@ -38,6 +38,7 @@ pub struct PlanFile {
 
 /// One `[[cell]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one key of the plan")]
 pub struct CellFile {
     /// Its name.
     pub name: String,
@@ -69,6 +70,8 @@ pub struct CellFile {
     pub dma: Dma,
     /// Where its UART leads.
     pub console: Console,
+    /// `gic = "passthrough"`.
+    pub passthrough: bool,
     /// How often a fault restarts it, and in how many milliseconds; 0 stops it.
     pub on_fault: (u32, u32),
     /// `on_violation = "inject"`.

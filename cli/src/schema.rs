@@ -125,7 +125,10 @@ impl Reader {
                 "overlay" => cell.overlay = self.text(name, value),
                 "dtb" => cell.dtb = self.text(name, value).filter(|file| file != "auto"),
                 "watchdog" => self.later(name, value, None),
-                "gic" => self.later(name, value, Some("virtual")),
+                "gic" => {
+                    let choices = [("virtual", Some(false)), ("passthrough", Some(true))];
+                    cell.passthrough = self.choice(name, value, &choices).unwrap_or_default();
+                }
                 "on_fault" => cell.on_fault = self.on_fault(name, value),
                 "on_violation" => {
                     let choices = [("stop", Some(false)), ("inject", Some(true))];

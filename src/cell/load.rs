@@ -41,8 +41,8 @@ pub fn load(cell: &'static Cell) -> Result<Entry, &'static str> {
         ram.scrub();
     }
     let mut placed = tree.is_empty() || place(cell, sealed.tree.base(), tree);
-    let places = [Some(sealed.kernel), sealed.initrd.map(Region::base), Some(sealed.tree.base())];
-    for (image, at) in packed.iter().zip(places) {
+    let targets = [Some(sealed.kernel), sealed.initrd.map(Region::base), Some(sealed.tree.base())];
+    for (image, at) in packed.iter().zip(targets) {
         if let (Some(image), Some(at)) = (image, at) {
             placed &= place(cell, at, image.payload);
         }

@@ -16,6 +16,7 @@ mod files;
 mod lifecycle;
 mod linux;
 mod matrix;
+mod passthrough;
 mod small;
 mod walls;
 
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
         .chain(walls::scenes())
         .chain(attacks::scenes())
         .chain(lifecycle::scenes())
-        .chain(linux::scenes());
+        .chain(linux::scenes())
+        .chain(passthrough::scenes());
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         &arguments,
         trials
             .chain(attacks::trials())
+            .chain(passthrough::trials())
             .chain(boards::trials())
             .chain(cards::trials())
             .chain(boot::trials())
