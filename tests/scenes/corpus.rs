@@ -67,7 +67,7 @@ fn stand_in(target: &Target) -> Option<Target> {
     let mut dom = Dom::parse(&target.tree).ok()?;
     let soc = dom.root.find("/soc")?;
     let mut ranges = soc.property("ranges")?.to_vec();
-    ranges.get_mut(4..8)?.copy_from_slice(&0x0900_0000_u32.to_be_bytes());
+    ranges.get_mut(8..12)?.copy_from_slice(&0x0900_0000_u32.to_be_bytes());
     soc.set("ranges", ranges);
     for end in INITRD {
         dom.root.child("chosen").set(end, [0; 8]);

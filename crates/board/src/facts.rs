@@ -26,7 +26,6 @@ impl Board<'_> {
             }
             Gic::V3 { distributor, redistributors, .. } => regions(regions(3, &[*distributor]), redistributors),
         };
-        let ppis = [self.timers.physical, self.timers.virtual_];
         let devices = self.devices.iter().fold(0, |sum, device| {
             let lines = device.interrupts.iter().fold(sum, |sum, line| mix(sum, line.intid.into()));
             mix(regions(regions(lines, &device.regions), &device.windows), device.disabled.into())
@@ -35,7 +34,7 @@ impl Board<'_> {
             cpus,
             regions(0, &self.ram),
             self.reserved.iter().fold(0, |sum, reserved| regions(sum, &[reserved.region])),
-            ppis.iter().fold(gic, |sum, ppi| mix(sum, u64::from(*ppi))),
+            mix(mix(gic, self.timers.physical.into()), self.timers.virtual_.into()),
             devices,
         ]
     }
