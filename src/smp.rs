@@ -1,5 +1,6 @@
 //! CPUs: what each of them has of its own, how the others are started, what they do between guests.
 
+use crate::boot;
 use crate::cell::{self, Cell, Seat};
 use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
@@ -151,10 +152,10 @@ fn stack(index: usize) -> Option<VirtAddr> {
 /// Starts every other CPU and then works as one of them.
 pub fn run(board: &'static Board<'static>) -> ! {
     let entry = layout::physical(layout::secondary());
-    let boot = arch::MPIDR_EL1.get() & AFFINITY;
+    let own = arch::MPIDR_EL1.get() & AFFINITY;
     let (mut mine, mut console_lost) = (None, false);
     for cpu in all() {
-        if cpu.mpidr == boot {
+        if cpu.mpidr == own {
             mine = Some(cpu);
             continue;
         }
@@ -166,16 +167,12 @@ pub fn run(board: &'static Board<'static>) -> ! {
             _ => release(board.cpus.get(cpu.index)),
         };
         if result != 0 || !wait_for(cpu) {
-            let index = cpu.index;
             console_lost |= cpu.service;
+            let (index, sign, code) = (cpu.index, if result < 0 { "-" } else { "" }, result.unsigned_abs());
+            let why = format_args!("CPU {index} did not come up, the firmware's answer was {sign}{code}");
             match cpu.seat {
-                Some(Seat { cell, .. }) => cell::refuse(
-                    cell,
-                    format_args!(
-                        "CPU {index} did not come up, the firmware's answer was {result}: give the cell another"
-                    ),
-                ),
-                None => log::warn!("CPU {index} did not come up, the firmware's answer was {result}"),
+                Some(Seat { cell, .. }) => cell::refuse(cell, format_args!("{why}: give the cell another")),
+                None => log::warn!("{why}"),
             }
         }
     }
@@ -194,7 +191,10 @@ pub fn run(board: &'static Board<'static>) -> ! {
     }
     match mine {
         Some(cpu) => adopt(cpu, cpu.service || console_lost),
-        None => crate::panic::halt("the boot CPU is not in the device tree's /cpus: correct its reg property"),
+        None => {
+            log::error!("the boot CPU is not in the device tree's /cpus: correct its reg property");
+            boot::halt(boot::Reason::Said)
+        }
     }
 }
 

@@ -54,8 +54,8 @@ pub fn execute(command: Command<'_>, focus: usize) -> Option<usize> {
 }
 
 fn line(cell: &Cell, focus: bool) -> fmt::Result {
-    let mark = if focus { '*' } else { ' ' };
-    let on = cell.vcpus.iter().fold(0_u32, |on, vcpu| on.saturating_add(cell.power.is_on(vcpu.index).into()));
+    let mark = if focus { "*" } else { " " };
+    let on = cell.vcpus.iter().filter(|vcpu| cell.power.is_on(vcpu.index)).count();
     let (word, count) = (cell.life.state().word(), cell.vcpus.len());
     write!(Answer, "{mark} {:<16} {word:<9} {on}/{count} vCPUs on, CPU", cell.name)?;
     for vcpu in &cell.vcpus {
@@ -103,7 +103,7 @@ fn registers(cell: &Cell) -> fmt::Result {
         let Some([pc, pstate, esr, far, _]) = vcpu.last.state() else { continue };
         write!(Answer, "vcpu {}: pc={pc:#x} pstate={pstate:#x} esr={esr:#x} far={far:#x}", vcpu.index)?;
         for n in 0..31 {
-            let separator = if n % 4 == 0 { '\n' } else { ' ' };
+            let separator = if n % 4 == 0 { "\n" } else { " " };
             write!(Answer, "{separator}x{n:<2}={:016x}", vcpu.last.general(n))?;
         }
         writeln!(Answer)?;
