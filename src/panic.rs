@@ -11,7 +11,7 @@ use core::panic::PanicInfo;
 use tock_registers::interfaces::Readable;
 
 /// A panic in EL2. Its message and place would fill several kilobytes of the image with texts for maintainers alone: they
-/// get the return addresses on this stack, which the image's symbols name (`llvm-symbolizer`).
+/// get the calls that this stack remembers, the last first, which the image's symbols name (`llvm-symbolizer`).
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
     end(format_args!("EL2 panicked at{}", fmt::from_fn(trace)), Reason::Fault)
@@ -19,13 +19,21 @@ fn panic(_: &PanicInfo) -> ! {
 
 /// Writes what on this stack points into the code.
 fn trace(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let top = smp::try_this().map_or(layout::stack_top().get(), smp::PerCpu::stack_top);
     let bottom = arch::SP.get();
+    // The boot CPU's stack is the lowest; the others' end at multiples of their size.
+    let top = layout::stack_top().get();
+    let top = if bottom < top { top } else { bottom | smp::STACK_BYTES.wrapping_sub(1) };
     for slot in (bottom..top).step_by(8) {
         // SAFETY: between the stack pointer and the stack's top, aligned as the stack pointer is.
         let word = unsafe { layout::pointer::<u64>(slot).read_volatile() };
-        if (layout::head()..layout::text_end()).contains(&VirtAddr::new(word)) {
-            write!(f, " {word:#x}")?;
+        let call = word.wrapping_sub(4) & !3;
+        if (layout::head()..layout::text_end()).contains(&VirtAddr::new(call)) {
+            // SAFETY: in the code, which EL2 may read, aligned.
+            let instruction = unsafe { layout::pointer::<u32>(call).read_volatile() };
+            // BL, BLR (DDI 0487 C6.2).
+            if instruction >> 26 == 0b10_0101 || instruction >> 10 == 0xd63f_0000 >> 10 {
+                write!(f, " {call:#x}")?;
+            }
         }
     }
     Ok(())
@@ -51,7 +59,7 @@ impl From<&str> for Said {
 
 /// Says why boot ends.
 pub fn said(sentence: fmt::Arguments<'_>) -> Said {
-    console::say(sentence);
+    console::say_now(sentence);
     Said(())
 }
 

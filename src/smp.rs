@@ -1,6 +1,5 @@
 //! CPUs: what each of them has of its own, how the others are started, what they do between guests.
 
-use crate::boot;
 use crate::cell::{self, Cell, Seat};
 use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
@@ -8,7 +7,7 @@ use crate::el2::{self, barrier, timer};
 use crate::gic::{self, Gic};
 use crate::memory::mmio::Mmio;
 use crate::memory::{layout, map, pool};
-use crate::trap;
+use crate::{boot, panic, trap};
 use aarch64_cpu::registers as arch;
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use alloc::boxed::Box;
@@ -25,7 +24,7 @@ use tock_registers::registers::ReadWrite;
 /// Pages of a CPU's stack; below each lies one that is not mapped.
 const STACK_PAGES: usize = 4;
 /// Bytes of a stack.
-const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
+pub const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
 /// Affinity fields of `MPIDR_EL1`.
 const AFFINITY: u64 = 0xff_00ff_ffff;
 
@@ -189,13 +188,11 @@ pub fn run(board: &'static Board<'static>) -> ! {
             gic.send(cpu.index, gic::KICK);
         }
     }
-    match mine {
-        Some(cpu) => adopt(cpu, cpu.service || console_lost),
-        None => {
-            log::error!("the boot CPU is not in the device tree's /cpus: correct its reg property");
-            boot::halt(boot::Reason::Said)
-        }
-    }
+    let Some(cpu) = mine else {
+        panic::said(format_args!("the boot CPU is not in the device tree's /cpus: correct its reg property"));
+        boot::halt(boot::Reason::Said)
+    };
+    adopt(cpu, cpu.service || console_lost)
 }
 
 /// The word that a CPU waiting in a spin table polls.
