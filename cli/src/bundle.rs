@@ -48,7 +48,7 @@ pub struct Artifact {
 /// # Errors
 /// A [`Report`] of every file that cannot be used.
 pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
-    pack(plan, Some(hash), &|_| ())
+    whole(plan, pack(plan, Some(hash), &|_| ())?)
 }
 
 /// Does the same and says what it is about: `packing vmlinuz`.
@@ -56,7 +56,7 @@ pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
 /// # Errors
 /// A [`Report`] of every file that cannot be used.
 pub fn build_telling(plan: &PlanFile, hash: Hash, tell: &dyn Fn(String)) -> Result<Vec<u8>, Report> {
-    pack(plan, Some(hash), tell)
+    whole(plan, pack(plan, Some(hash), tell)?)
 }
 
 /// Makes a bundle to be judged and not booted: the same, but its images' hashes are not worked out.
@@ -64,10 +64,22 @@ pub fn build_telling(plan: &PlanFile, hash: Hash, tell: &dyn Fn(String)) -> Resu
 /// # Errors
 /// A [`Report`] of every file that cannot be used.
 pub fn sketch(plan: &PlanFile) -> Result<Vec<u8>, Report> {
+    whole(plan, pack(plan, None, &|_| ())?)
+}
+
+/// Makes such a bundle with nearly nothing in place of what cannot be used, and says what that is.
+///
+/// # Errors
+/// A FIT cannot hold the plan.
+pub fn draft(plan: &PlanFile) -> Result<(Vec<u8>, Vec<Problem>), Report> {
     pack(plan, None, &|_| ())
 }
 
-fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Vec<u8>, Report> {
+fn whole(plan: &PlanFile, (bundle, problems): (Vec<u8>, Vec<Problem>)) -> Result<Vec<u8>, Report> {
+    if problems.is_empty() { Ok(bundle) } else { Err(plan.report(problems)) }
+}
+
+fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<(Vec<u8>, Vec<Problem>), Report> {
     let mut files = Files::default();
     let mut chosen = Vec::new();
     let mut problems = Vec::new();
@@ -79,16 +91,10 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
             problems.push(problem.at(plan.span(Some(index), key)).code("E0006"));
         };
-        match (kernel, initrd) {
-            (Ok(kernel), Ok(initrd)) => chosen.push((kernel, initrd)),
-            (kernel, initrd) => {
-                kernel.as_ref().err().into_iter().for_each(|error| refuse("kernel", error));
-                initrd.as_ref().err().into_iter().for_each(|error| refuse("initrd", error));
-            }
-        }
-    }
-    if !problems.is_empty() {
-        return Err(plan.report(problems));
+        // A plan without a kernel was told so.
+        kernel.as_ref().err().filter(|_| !cell.kernel.is_empty()).into_iter().for_each(|error| refuse("kernel", error));
+        initrd.as_ref().err().into_iter().for_each(|error| refuse("initrd", error));
+        chosen.push((kernel.unwrap_or_else(|_| files.stand_in()), initrd.unwrap_or_default()));
     }
     let image = |index: usize| {
         let file = files.artifacts.get(index);
@@ -125,8 +131,10 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         None => vec![0; 32],
     });
     let digests: Vec<Vec<u8>> = digests.collect();
-    lay_out(&manifest, &files.artifacts, hash.unwrap_or_default(), &digests)
-        .map_err(|error| plan.report(vec![Problem::new(format!("{error:#}"))]))
+    match lay_out(&manifest, &files.artifacts, hash.unwrap_or_default(), &digests) {
+        Ok(bundle) => Ok((bundle, problems)),
+        Err(error) => Err(plan.report([problems, vec![Problem::new(format!("{error:#}"))]].concat())),
+    }
 }
 
 /// Makes the bundle of a plan and its images.
@@ -305,6 +313,12 @@ impl Files {
         }
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(self.add(path, "initial RAM disk", "ramdisk", bytes, None))
+    }
+
+    /// Adds what the smallest kernel would be.
+    fn stand_in(&mut self) -> (usize, Header) {
+        let header = Header { text_offset: 0, image_size: 4096, flags: 0 };
+        (self.add(PathBuf::new(), "missing", "kernel", vec![0; 4096], Some(header)), header)
     }
 
     fn add(

@@ -243,11 +243,7 @@ fn main() -> ExitCode {
 }
 
 fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> {
-    let judged = (|| {
-        let plan = plan_file::load(path)?;
-        let bytes = bundle::sketch(&plan)?;
-        verdict::judge(&plan, &bytes, &platform::target(&plan, board, &qemu::Options::default())?)
-    })();
+    let judged = verdict::check(path, board, &qemu::Options::default());
     if format == Format::Text {
         let verdict = judged?;
         warn(&verdict.report);
