@@ -140,6 +140,9 @@ fn predict(bytes: &[u8], target: &Target) -> Result<(Vec<String>, usize), Failur
     }
 }
 
+/// How the sentence begins that a plan does not hold.
+const REFUSED: &str = "the plan does not hold on this board";
+
 /// Boots a file of bundles and compares what EL2 says with what the desk says it will.
 fn compare(name: &str, bytes: &[u8], target: &Target) -> Result<(usize, usize), Failure> {
     let (wanted, cells) = predict(bytes, target)?;
@@ -151,17 +154,17 @@ fn compare(name: &str, bytes: &[u8], target: &Target) -> Result<(usize, usize), 
         }
         None => loaded(name, &file, bytes.len() as u64, target)?,
     };
-    let end = match cells {
-        0 => r"^\[cellwall\] the plan does not hold on this board".to_owned(),
-        1 => r"^\[cellwall\] 1 cell sealed".to_owned(),
-        _ => format!(r"^\[cellwall\] {cells} cells sealed"),
+    let refused = wanted.iter().filter(|line| line.starts_with(REFUSED)).count();
+    let steps = match cells {
+        0 => vec![Step::expect(&[&format!(r"^\[cellwall\] {REFUSED}")]); refused],
+        1 => vec![Step::expect(&[r"^\[cellwall\] 1 cell sealed"])],
+        _ => vec![Step::expect(&[&format!(r"^\[cellwall\] {cells} cells sealed")])],
     };
-    let script = Script { steps: vec![Step::expect(&[&end])], limit: Duration::from_mins(2), ..Script::default() };
+    let script = Script { steps, limit: Duration::from_mins(2), ..Script::default() };
     let mut said = Vec::new();
     script.play(command, &log_file(name)?, |line| {
         let line = line.strip_prefix("[cellwall] ").unwrap_or_default();
-        if ["error: ", "warning: ", "the plan does not hold", "the bundle"].iter().any(|start| line.starts_with(start))
-        {
+        if ["error: ", "warning: ", REFUSED, "the bundle"].iter().any(|start| line.starts_with(start)) {
             said.push(line.to_owned());
         }
     })?;
