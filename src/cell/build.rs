@@ -85,6 +85,8 @@ fn build(
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         vcpus,
+        stage2,
+        revoked: AtomicBool::new(false),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: Ring::new(),
@@ -96,6 +98,7 @@ fn build(
         counter_offset: AtomicU64::new(0),
         noise: AtomicU32::new(0),
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
+        leaving: AtomicU64::new(0),
         forgiving: spec.forgiving,
         images,
     });

@@ -26,6 +26,7 @@ use lifecycle::Life;
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use spin::mutex::TicketMutex;
+use stage2::Stage2;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;
@@ -55,6 +56,10 @@ pub struct Cell {
     pub vcpus: Vec<Vcpu>,
     /// Virtual machine id.
     pub vmid: u16,
+    /// Its tables.
+    pub stage2: Stage2,
+    /// Some of them were taken from vCPUs that did not answer.
+    pub revoked: AtomicBool,
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.
@@ -79,6 +84,8 @@ pub struct Cell {
     pub noise: AtomicU32,
     /// Where it stands between built and over, and who is inside.
     pub life: Life,
+    /// When its last end began; once all were out, how long that took.
+    pub leaving: AtomicU64,
     /// Touching another's property gives its guest an abort and does not stop it.
     pub forgiving: bool,
     /// What must be put into RAM before it starts.
@@ -98,6 +105,11 @@ pub fn all() -> &'static [Cell] {
 }
 
 impl Cell {
+    /// `VTTBR_EL2` while `vcpu` runs.
+    pub fn vttbr(&self, vcpu: &Vcpu) -> u64 {
+        (u64::from(self.vmid) << 48) | vcpu.root.get()
+    }
+
     /// The physical side of its interrupts.
     #[inline]
     pub fn lines(&'static self) -> Option<Lines> {

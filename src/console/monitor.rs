@@ -87,6 +87,8 @@ fn stats(cell: &Cell) -> fmt::Result {
     write!(Answer, "{} is {}, starts={} restarts={}", cell.name, life.state().word(), life.starts(), life.restarts())?;
     if life.is_running() {
         write!(Answer, " up_s={up}")?;
+    } else {
+        write!(Answer, " left_in_ticks={}", cell.leaving.load(Ordering::Relaxed))?;
     }
     writeln!(Answer, " console_dropped={dropped}")?;
     for vcpu in &cell.vcpus {

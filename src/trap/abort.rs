@@ -1,6 +1,6 @@
 //! Stage-2 aborts: an emulated device, a wall, or a hole (design.md §3, "a hole is a hole, a wall is a wall").
 
-use super::{Frame, Outcome, apply, device, stop};
+use super::{Frame, Outcome, apply, device, irq, stop};
 use crate::cell::Seat;
 use crate::console::event;
 use aarch64_cpu::registers as arch;
@@ -46,6 +46,8 @@ fn external(esr: u64, far: u64) {
 /// Tells whether `ipa` is a hole; touching a wall stops the cell.
 #[cold]
 fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
+    // All of its memory is a hole to a vCPU that was to leave and did not.
+    irq::check(seat);
     match seat.cell.plan.outside(seat.cell.index, ipa) {
         Outside::Hole => {
             if seat.cell.may_log() {

@@ -1,15 +1,25 @@
 //! A crash costs one cell: how cells end, start again, and what the monitor can do about them.
 
 use crate::small::{cell, cell_of, ending, staying};
-use crate::{machine, on_each};
-use scenes::Scene;
-use scenes::stage::Start;
+use crate::{DRIVEN, machine, on_each};
+use libtest_mimic::Trial;
+use scenes::stage::{Machine, Start, log_file};
+use scenes::{Failure, Scene};
+use std::collections::BTreeMap;
 
 pub fn scenes() -> Vec<Scene> {
-    [on_each(budget), on_each(always), on_each(forgiving), on_each(manual), on_each(monitor), on_each(broken_image)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        on_each(budget),
+        on_each(always),
+        on_each(forgiving),
+        on_each(manual),
+        on_each(monitor),
+        on_each(broken_image),
+        on_each(regained),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A cell that touches what nobody owns half a second after each start.
@@ -102,4 +112,69 @@ fn broken_image(gic: u32) -> Scene {
         .expect([r"event=cell-refused cell=hello", r"^\[control\] control: done ticks=1000"])
         .forbid([r"event=cell-restarting"])
         .ends()
+}
+
+/// A cell in each state that is hard to interrupt: none of them keeps its CPU. The service CPU is another cell's, which
+/// must not notice. Time is instructions here, those of all CPUs together, 16 a tick.
+fn regained(gic: u32) -> Scene {
+    const STATES: [&str; 7] = ["masked", "wfi", "spin", "tlbi", "tables", "walks", "exits"];
+    let cells = STATES.iter().zip(1..).map(|(state, cpu)| {
+        let arguments = if *state == "walks" { "state=tables hole".to_owned() } else { format!("state={state}") };
+        cell_of(state, "mortal", &format!("[{cpu}]"), &arguments).replace("16M", "1M")
+    });
+    let cells: Vec<String> = [cell("control", "[0]", "")].into_iter().chain(cells).collect();
+    let mut scene =
+        Scene::new("a_cpu_is_regained_from_any_state", Start::plan(&staying(&cells), machine(gic, 8).counted()))
+            .expect(["mortal: state=masked", "mortal: state=wfi", "mortal: state=tlbi", "mortal: state=exits"])
+            .expect([r"^\[control\] control: second="])
+            .send("\x1d");
+    for state in STATES {
+        scene = scene
+            .send(&format!("stop {state}\r"))
+            .expect([&format!(r#"event=cell-stopped cell={state} reason="by the monitor""#)])
+            .send(&format!("stats {state}\r"))
+            .expect([&format!(r"{state} is stopped, .*left_in_ticks=[0-9]{{1,5}} ")]);
+    }
+    scene.forbid(["event=cell-(stopped|failed|restarting) cell=control"])
+}
+
+/// Not routine scenes of one kind, and those that compare lines.
+pub fn trials() -> Vec<Trial> {
+    let mut trials: Vec<Trial> = DRIVEN.iter().map(|&gic| alike("cortex-a72", gic, 4)).collect();
+    trials.push(alike("max", 3, 2));
+    trials
+}
+
+/// A guest that spoils whatever it can write finds at each start what it found at the first.
+fn alike(cpu: &'static str, gic: u32, starts: usize) -> Trial {
+    let name = format!("every_start_is_like_the_first_on_{cpu}_gicv{gic}");
+    let mortal = cell("mortal", "[0, 1]", "end=reset").replace("16M", "4M");
+    let board = Machine { cpu: Some(cpu), ..machine(gic, 4) };
+    let mut scene = Scene::new(&name, Start::plan(&staying(&[mortal, cell("control", "[2]", "")]), board)).limit(180);
+    for _ in 0..starts {
+        scene =
+            scene.expect([r"\[mortal\] mortal: vcpu 0 registers="]).expect([r"\[mortal\] mortal: vcpu 1 registers="]);
+    }
+    scene = scene.expect([r"\[mortal\] mortal: vcpu 0 registers="]);
+    Trial::test(name.clone(), move || {
+        let mut first: BTreeMap<String, String> = BTreeMap::new();
+        let mut other = None;
+        let command = scene.start.command(&name).map_err(|failure| failure.to_string())?;
+        let log = log_file(&name).map_err(|failure| failure.to_string())?;
+        let listen = |line: &str| {
+            if let Some((vcpu, found)) =
+                line.trim().strip_prefix("[mortal] mortal: vcpu ").and_then(|rest| rest.split_once(' '))
+            {
+                let expected = first.entry(vcpu.to_owned()).or_insert_with(|| found.to_owned());
+                if expected != found {
+                    other = Some(format!("vcpu {vcpu} found {found}, at its first start {expected}"));
+                }
+            }
+        };
+        scene.script.play(command, &log, listen).map_err(|failure| failure.to_string())?;
+        match other {
+            Some(other) => Err(Failure::early(other).to_string().into()),
+            None => Ok(()),
+        }
+    })
 }

@@ -34,7 +34,11 @@ fn main() -> ExitCode {
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });
-    libtest_mimic::run(&arguments, trials.chain(boot::trials()).chain(matrix::trials()).collect()).exit_code()
+    libtest_mimic::run(
+        &arguments,
+        trials.chain(boot::trials()).chain(matrix::trials()).chain(lifecycle::trials()).collect(),
+    )
+    .exit_code()
 }
 
 /// The interrupt controllers EL2 drives: scenes with cells run on each of them.

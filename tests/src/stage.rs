@@ -168,6 +168,7 @@ fn fill(text: &str) -> String {
         ("{control}", "guests/control"),
         ("{attacker}", "guests/attacker"),
         ("{victim}", "guests/victim"),
+        ("{mortal}", "guests/mortal"),
         ("{bench}", "guests/bench"),
         ("{vmlinuz}", "linux/vmlinuz"),
         ("{initrd}", "linux/initrd.cpio.gz"),

@@ -13,15 +13,13 @@ struct Frame {
 
 const _: () = assert!(size_of::<Frame>() == 272);
 
-const UNKNOWN: u64 = 0;
-const INSTRUCTION_ABORT: u64 = 0x21;
 const DATA_ABORT: u64 = 0x25;
 
 #[unsafe(no_mangle)]
 extern "C" fn kit_sync(frame: &mut Frame) {
     let (esr, far) = (read_sysreg!("esr_el1"), read_sysreg!("far_el1"));
     let class = esr >> 26;
-    if matches!(class, UNKNOWN | INSTRUCTION_ABORT | DATA_ABORT) && probe::record(esr, far, frame.elr) {
+    if probe::record(esr, far, frame.elr) {
         frame.elr = if class == DATA_ABORT { frame.elr.wrapping_add(4) } else { frame.x[30] };
         return;
     }
