@@ -6,14 +6,15 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`.
 
-use crate::kernel;
 use crate::plan_file::PlanFile;
 use crate::report::{Problem, Report};
+use crate::{cache, kernel};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
 use manifest::image::Header;
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use vm_fdt::FdtWriter;
 
 /// Payloads start at multiples of this: one cache line.
@@ -47,10 +48,31 @@ pub struct Artifact {
 /// # Errors
 /// A [`Report`] of every file that cannot be used.
 pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
+    pack(plan, Some(hash), &|_| ())
+}
+
+/// Does the same and says what it is about: `packing vmlinuz`.
+///
+/// # Errors
+/// A [`Report`] of every file that cannot be used.
+pub fn build_telling(plan: &PlanFile, hash: Hash, tell: &dyn Fn(String)) -> Result<Vec<u8>, Report> {
+    pack(plan, Some(hash), tell)
+}
+
+/// Makes a bundle to be judged and not booted: the same, but its images' hashes are not worked out.
+///
+/// # Errors
+/// A [`Report`] of every file that cannot be used.
+pub fn sketch(plan: &PlanFile) -> Result<Vec<u8>, Report> {
+    pack(plan, None, &|_| ())
+}
+
+fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Vec<u8>, Report> {
     let mut files = Files::default();
     let mut chosen = Vec::new();
     let mut problems = Vec::new();
     for (index, cell) in plan.cells.iter().enumerate() {
+        tell(format!("packing {}", cell.kernel));
         let kernel = files.kernel(plan.resolve(&cell.kernel));
         let initrd = cell.initrd.as_ref().map(|name| files.ramdisk(plan.resolve(name))).transpose();
         let mut refuse = |key, error: &anyhow::Error| {
@@ -93,7 +115,17 @@ pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
         service_cpu: plan.service_cpu,
         cells: cells.collect(),
     };
-    write(&manifest, &files.artifacts, hash).map_err(|error| plan.report(vec![Problem::new(format!("{error:#}"))]))
+    let sources = files.artifacts.iter().zip(&files.sources);
+    let digests = sources.map(|(artifact, (path, _))| match hash {
+        Some(hash) => {
+            tell(format!("hashing {}", artifact.name));
+            kept_digest(artifact, path, hash)
+        }
+        None => vec![0; 32],
+    });
+    let digests: Vec<Vec<u8>> = digests.collect();
+    lay_out(&manifest, &files.artifacts, hash.unwrap_or_default(), &digests)
+        .map_err(|error| plan.report(vec![Problem::new(format!("{error:#}"))]))
 }
 
 /// Makes the bundle of a plan and its images.
@@ -101,11 +133,15 @@ pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
 /// # Errors
 /// Where a FIT cannot hold them: larger than 4 GiB, text with NUL.
 pub fn write(manifest: &Manifest<'_>, artifacts: &[Artifact], hash: Hash) -> Result<Vec<u8>> {
-    let too_large = "the bundle would be larger than the 4 GiB a FIT can hold";
     let digests: Vec<Vec<u8>> = artifacts.iter().map(|artifact| digest(&artifact.bytes, hash)).collect();
+    lay_out(manifest, artifacts, hash, &digests)
+}
+
+fn lay_out(manifest: &Manifest<'_>, artifacts: &[Artifact], hash: Hash, digests: &[Vec<u8>]) -> Result<Vec<u8>> {
+    let too_large = "the bundle would be larger than the 4 GiB a FIT can hold";
     // The tree has the same size wherever the payloads lie: once to learn it, once for good.
     let nowhere = vec![0; artifacts.len()];
-    let mut end = tree(manifest, artifacts, hash, &digests, &nowhere)?.len();
+    let mut end = tree(manifest, artifacts, hash, digests, &nowhere)?.len();
     let mut positions = Vec::new();
     for artifact in artifacts {
         let start = end.checked_next_multiple_of(ALIGNMENT).context(too_large)?;
@@ -113,12 +149,19 @@ pub fn write(manifest: &Manifest<'_>, artifacts: &[Artifact], hash: Hash) -> Res
         end = start.checked_add(artifact.bytes.len()).context(too_large)?;
     }
     u32::try_from(end).context(too_large)?;
-    let mut bundle = tree(manifest, artifacts, hash, &digests, &positions)?;
+    let mut bundle = tree(manifest, artifacts, hash, digests, &positions)?;
     for artifact in artifacts {
         bundle.resize(bundle.len().next_multiple_of(ALIGNMENT), 0);
         bundle.extend_from_slice(&artifact.bytes);
     }
     Ok(bundle)
+}
+
+/// Hashes an artifact, unless that of the same file is still known.
+fn kept_digest(artifact: &Artifact, source: &Path, hash: Hash) -> Vec<u8> {
+    let key = cache::identity(source).map(|file| format!("{hash:?} of {} {file}", artifact.kind));
+    let made = cache::get_or(key.as_deref(), || Ok::<_, Infallible>(digest(&artifact.bytes, hash)));
+    made.unwrap_or_else(|never| match never {})
 }
 
 fn digest(bytes: &[u8], hash: Hash) -> Vec<u8> {

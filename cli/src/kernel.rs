@@ -5,7 +5,7 @@
 //!
 //! Linux, `Documentation/arch/arm64/booting.rst`; `drivers/firmware/efi/libstub/zboot-header.S`.
 
-use crate::flatten;
+use crate::{cache, flatten};
 use anyhow::{Context as _, Result, bail, ensure};
 use manifest::image::{Header, ImageError};
 use std::io::Read as _;
@@ -31,7 +31,23 @@ pub struct Kernel {
 /// Says what the file is instead of a kernel that can be started.
 pub fn load(path: &Path) -> Result<Kernel> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    unpack(bytes).with_context(|| format!("{} cannot be a cell's kernel", path.display()))
+    let refused = || format!("{} cannot be a cell's kernel", path.display());
+    let key = cache::identity(path).map(|file| format!("unpacked {file}"));
+    let packed = [&[0x1f, 0x8b][..], b"\x7fELF", b"MZ"].iter().any(|magic| bytes.starts_with(magic));
+    if let Some(kept) = key.as_deref().filter(|_| packed).and_then(cache::get)
+        && let Some(end) = kept.iter().position(|byte| *byte == 0)
+        && let Some((form, image)) = kept.split_at_checked(end)
+        && let Some(image) = image.get(1..)
+    {
+        let mut kernel = unpack(image.to_vec()).with_context(refused)?;
+        kernel.form = String::from_utf8_lossy(form).into_owned();
+        return Ok(kernel);
+    }
+    let kernel = unpack(bytes).with_context(refused)?;
+    if let Some(key) = key.filter(|_| kernel.form != "Image") {
+        cache::put(&key, &[kernel.form.as_bytes(), b"\0", &kernel.bytes].concat());
+    }
+    Ok(kernel)
 }
 
 /// Makes a kernel of a file's bytes.

@@ -17,12 +17,15 @@
 //! # Ok(()) }
 //! ```
 
+pub mod board_tree;
 pub mod bundle;
+pub mod cache;
 pub mod dom;
 pub mod el2;
 pub mod flatten;
 pub mod inspect;
 pub mod kernel;
+pub mod map;
 pub mod needs;
 pub mod offer;
 mod offer_text;

@@ -3,8 +3,9 @@
 //! Owns the command line and the exit codes: 0 done, 1 the plan or an input is at fault (the message says what to
 //! change), 2 usage. What the commands do is the library's.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use cellwall_cli::bundle::{self, Hash};
+use cellwall_cli::map::{self, Map};
 use cellwall_cli::plan_file::{self, PlanFile};
 use cellwall_cli::platform::Target;
 use cellwall_cli::report::{Problem, Report};
@@ -40,6 +41,7 @@ Examples:
   cargo cellwall board qemu-virt                    What is there to divide?
   cargo cellwall init --board qemu-virt             A first plan, with comments
   cargo cellwall check cells.toml                   Does it hold on the board?
+  cargo cellwall map cells.toml -o map.html         Draw it
   cargo cellwall build cells.toml -o cells.itb      One file for the boot loader, in place of an initrd
   cargo cellwall run cells.toml                     Start it in QEMU; Ctrl-A x leaves
   cargo cellwall run cells.toml --seconds 5 --icount --gic 2 > log
@@ -90,9 +92,14 @@ enum Task {
     )]
     Run(Run),
     /// Says what a bundle holds and whether its images are whole
+    #[command(after_help = "Example:\n  cargo cellwall inspect cells.itb --format json\n\n\
+        `dumpimage -l cells.itb` of u-boot-tools reads it too. Exit code 1: no bundle, or an image is damaged.")]
     Inspect {
         /// The bundle
         bundle: PathBuf,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Lists what a board offers to a plan: CPUs, RAM, devices, who can have them
     #[command(after_help = "Devices with + can go to a cell by devices = [\"PATH\"], those with = together \
@@ -122,6 +129,24 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         kernel: Option<PathBuf>,
     },
+    /// Draws who owns which CPU, address and interrupt, and who may write what
+    #[command(
+        after_help = "The ending chooses the form: .svg is the drawing, .html one page with the drawing and the \
+        same as tables.\nHovering over a piece tells its rights, writers and the line of the plan.\n\n\
+        Example:\n  cargo cellwall map cells.toml -o map.html"
+    )]
+    Map {
+        /// The plan, a cells.toml
+        plan: PathBuf,
+        /// The drawing to write: .svg or .html
+        #[arg(short, long, value_name = "MAP", default_value = "map.html")]
+        output: PathBuf,
+        /// The board's tree, instead of the one QEMU gives
+        #[arg(long, value_name = "F.dtb")]
+        board: Option<PathBuf>,
+        #[command(flatten)]
+        options: qemu::Options,
+    },
     /// Prints a JSON Schema of cells.toml, by which editors complete and check it
     #[command(after_help = "Example, for Taplo and the editors that use it:\n  \
         cargo cellwall schema > cells.schema.json\n  \
@@ -141,6 +166,9 @@ enum Task {
 struct Run {
     /// The plan, a cells.toml
     plan: PathBuf,
+    /// A folder of platforms/, instead of the plan's board
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
     /// End after so many seconds [default: never on a terminal, else 60]
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
@@ -170,9 +198,10 @@ fn main() -> ExitCode {
             build(&plan, &output, board.as_deref(), unchecked, hash)
         }
         Task::Run(arguments) => run(arguments),
-        Task::Inspect { bundle } => show(&bundle),
+        Task::Inspect { bundle, format } => show(&bundle, format),
         Task::Board { board, format, options } => offer(&board, format, &options),
         Task::Init { board, output, kernel } => init(&board, &output, kernel.as_deref()),
+        Task::Map { plan, output, board, options } => draw(&plan, &output, board.as_deref(), &options),
         Task::Schema => say(SCHEMA.trim_end()),
         Task::Flatten { elf, output } => flat(&elf, &output),
     };
@@ -188,7 +217,7 @@ fn main() -> ExitCode {
 fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> {
     let judged = (|| {
         let plan = plan_file::load(path)?;
-        let bytes = bundle::build(&plan, Hash::default())?;
+        let bytes = bundle::sketch(&plan)?;
         verdict::judge(&plan, &bytes, &platform::target(&plan, board, &qemu::Options::default())?)
     })();
     if format == Format::Text {
@@ -226,6 +255,23 @@ fn init(board: &str, output: &Path, kernel: Option<&Path>) -> Result<ExitCode> {
     check(output, None, Format::Text)
 }
 
+fn draw(path: &Path, output: &Path, board: Option<&Path>, options: &qemu::Options) -> Result<ExitCode> {
+    let form = match output.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => map::svg::draw,
+        Some("html" | "htm") => map::html::page,
+        _ => bail!("{}: a map is a .svg or a .html", output.display()),
+    };
+    let plan = plan_file::load(path)?;
+    let bytes = bundle::sketch(&plan)?;
+    let target = platform::target(&plan, board, options)?;
+    let (report, map) = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
+        Ok(Map::new(&plan, board, manifest, sealed))
+    })?;
+    warn(&report);
+    write(output, form(&map).as_bytes())?;
+    say(&format!("wrote {}", output.display()))
+}
+
 fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {
     let plan = plan_file::load(path)?;
     let target = if unchecked { None } else { Some(platform::target(&plan, board, &qemu::Options::default())?) };
@@ -238,7 +284,7 @@ fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash
 /// Makes the bundle of `plan`, proved if there is a target.
 fn bundle(plan: &PlanFile, target: Option<&Target>, hash: Hash) -> Result<Vec<u8>> {
     let progress = spinner("packing the images");
-    let bytes = bundle::build(plan, hash)?;
+    let bytes = bundle::build_telling(plan, hash, &|doing| progress.set_message(doing))?;
     progress.finish_and_clear();
     if let Some(target) = target {
         warn(&verdict::judge(plan, &bytes, target)?.report);
@@ -250,6 +296,9 @@ fn run(mut arguments: Run) -> Result<ExitCode> {
     let options = &mut arguments.options;
     options.terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let mut plan = plan_file::load(&arguments.plan)?;
+    if let Some(board) = arguments.board {
+        plan.board = board;
+    }
     if !options.terminal && !plan.spans.contains_key("when_idle") {
         plan.poweroff_when_idle = true;
     }
@@ -292,10 +341,13 @@ fn terminal_settings() -> Option<String> {
     String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
 }
 
-fn show(path: &Path) -> Result<ExitCode> {
-    let (text, sound) = inspect::describe(&read(path)?).with_context(|| path.display().to_string())?;
-    say(text.trim_end())?;
-    ensure!(sound, "{}: an image is damaged; build the bundle again", path.display());
+fn show(path: &Path, format: Format) -> Result<ExitCode> {
+    let contents = inspect::contents(&read(path)?).with_context(|| path.display().to_string())?;
+    match format {
+        Format::Text => say(contents.to_string().trim_end())?,
+        Format::Json => say(&serde_json::to_string_pretty(&contents)?)?,
+    };
+    ensure!(contents.sound, "{}: an image is damaged; build the bundle again", path.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,11 +20,27 @@ use std::process::{Command, Stdio};
 pub struct Platform {
     /// One line for people.
     pub description: String,
+    /// Its folder.
+    #[serde(skip)]
+    pub folder: PathBuf,
+    /// The file its tree is made of, where QEMU has none of its own for it.
+    pub tree: Option<TreeFile>,
     /// How QEMU starts it, where QEMU can.
     pub qemu: Option<Qemu>,
     /// Where its loader puts things.
     #[serde(default)]
     pub placement: Placement,
+}
+
+/// A tree in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeFile {
+    /// The vendor's, from the project's folder.
+    pub file: PathBuf,
+    /// What changes it, in the platform's folder.
+    #[serde(default)]
+    pub overlays: Vec<PathBuf>,
 }
 
 /// How QEMU starts a board.
@@ -43,9 +59,19 @@ pub struct Qemu {
     pub smp: u32,
     /// `-m` likewise.
     pub memory: String,
+    /// How many UARTs share the console, where it is not one.
+    #[serde(default = "one")]
+    pub uarts: u32,
+    /// What QEMU's model lacks of the tree's file, in the platform's folder.
+    #[serde(default)]
+    pub overlays: Vec<PathBuf>,
     /// What else it needs.
     #[serde(default)]
     pub args: Vec<String>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Where a loader puts image, bundle and tree: offsets from the start of RAM.
@@ -136,7 +162,8 @@ impl Platform {
             let near = near.map_or_else(String::new, |near| format!(", did you mean \"{near}\"?"));
             bail!("there is no board \"{name}\"; platforms/ has {}{near}", names.join(", "));
         };
-        toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))
+        let platform: Self = toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))?;
+        Ok(Self { folder: folder.join(name), ..platform })
     }
 }
 

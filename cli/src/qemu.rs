@@ -3,8 +3,11 @@
 //! Owns how [`Options`] become arguments; what a board needs comes from its `platform.toml`. The tree of exactly these
 //! options is QEMU's own (`dumpdtb`). QEMU may ignore polite signals: it is ended by SIGKILL.
 
+use crate::board_tree;
+use crate::cache;
 use crate::platform::{Platform, Qemu};
 use anyhow::{Context as _, Result, ensure};
+use manifest::digest::{Hasher as _, Software};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,16 +41,23 @@ pub struct Options {
     pub extra: Vec<String>,
 }
 
-/// Returns the command that starts `image` with `bundle`, its UART on standard input and output.
+/// Returns the command that starts `image` with `bundle`, its UART on standard input and output. Where the board's tree is a
+/// file, it is made beside the bundle.
 ///
 /// # Errors
 /// Where QEMU does not know the board.
 pub fn command(platform: &Platform, options: &Options, image: &Path, bundle: &Path) -> Result<Command> {
     let qemu = known(platform)?;
     let mut command = Command::new(&qemu.program);
-    command.args(machine(qemu, options));
-    let mux = if options.terminal { ",mux=on" } else { "" };
-    command.args(["-chardev", &format!("stdio,id=uart,signal=off{mux}"), "-serial", "chardev:uart"]);
+    command.args(machine(qemu, options)?);
+    let mux = if options.terminal || qemu.uarts > 1 { ",mux=on" } else { "" };
+    command.args(["-chardev", &format!("stdio,id=uart,signal=off{mux}")]);
+    (0..qemu.uarts).for_each(|_| {
+        command.args(["-serial", "chardev:uart"]);
+    });
+    if let Some(tree) = board_tree::make(platform, &qemu.overlays, &bundle.with_extension("dtb"))? {
+        command.arg("-dtb").arg(tree);
+    }
     if options.terminal {
         command.args(["-mon", "chardev=uart,mode=readline"]);
     }
@@ -62,17 +72,33 @@ pub fn command(platform: &Platform, options: &Options, image: &Path, bundle: &Pa
 pub fn dump_tree(platform: &Platform, options: &Options) -> Result<Vec<u8>> {
     let qemu = known(platform)?;
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("board.dtb");
-    let output = Command::new(&qemu.program)
-        .args(machine(qemu, options))
-        .args(&options.extra)
-        .args(["-machine", &format!("dumpdtb={}", file.display())])
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {}; is it installed?", qemu.program))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} refuses these options: {}", qemu.program, said.trim());
-    std::fs::read(file).with_context(|| format!("{} wrote no device tree", qemu.program))
+    let made = board_tree::make(platform, &qemu.overlays, &folder.path().join("base.dtb"))?;
+    let base = made.as_ref().map(std::fs::read).transpose()?.unwrap_or_default();
+    // The same program with the same options says the same (`dtb-randomness=off`); what a person adds may name files.
+    let arguments = [machine(qemu, options)?, options.extra.clone()].concat();
+    let program = cache::program(&qemu.program).filter(|_| options.extra.is_empty());
+    let key = program.map(|program| format!("tree of {program} {arguments:?} {:x?}", Software.sha256(&base)));
+    cache::get_or(key.as_deref(), || {
+        let file = folder.path().join("board.dtb");
+        let mut command = Command::new(&qemu.program);
+        if let Some(tree) = &made {
+            command.arg("-dtb").arg(tree);
+        }
+        // Some models tell how CPUs are started only where they have a kernel to start.
+        let kernel = folder.path().join("kernel");
+        std::fs::write(&kernel, [0; 4])?;
+        let output = command
+            .args(&arguments)
+            .arg("-kernel")
+            .arg(kernel)
+            .args(["-machine", &format!("dumpdtb={}", file.display())])
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot start {}; is it installed?", qemu.program))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{} refuses these options: {}", qemu.program, said.trim());
+        std::fs::read(file).with_context(|| format!("{} wrote no device tree", qemu.program))
+    })
 }
 
 /// Waits for QEMU to end, or ends it after `limit`; returns whether it ended by itself.
@@ -100,8 +126,9 @@ fn known(platform: &Platform) -> Result<&Qemu> {
 }
 
 /// Everything that decides what the board is.
-fn machine(qemu: &Qemu, options: &Options) -> Vec<String> {
+fn machine(qemu: &Qemu, options: &Options) -> Result<Vec<String>> {
     let gic = options.gic.unwrap_or(qemu.gic);
+    ensure!(gic == qemu.gic || qemu.machine.contains("{gic}"), "this board's GIC is version {}", qemu.gic);
     let smp = options.smp.unwrap_or(qemu.smp);
     let mut args = vec![
         "-M".to_owned(),
@@ -124,5 +151,5 @@ fn machine(qemu: &Qemu, options: &Options) -> Vec<String> {
         args.extend(["-drive".to_owned(), format!("if=none,format=raw,id=d{index},file={file}")]);
         args.extend(["-device".to_owned(), format!("virtio-blk-device,drive=d{index}")]);
     }
-    args
+    Ok(args)
 }

@@ -6,11 +6,12 @@
 use crate::plan_file::PlanFile;
 use crate::platform::Target;
 use crate::report::{Problem, Report};
-use crate::size;
+use crate::{size, suggest};
+use address::{PAGE_BYTES, PhysAddr, Region};
 use anyhow::{Context as _, Result, anyhow};
-use board::{Board, Gic};
-use manifest::Bundle;
-use plan::{Class, Finding, Key, SealedPlan};
+use board::{Board, Device, Gic};
+use manifest::{Bundle, Manifest};
+use plan::{Class, Finding, SealedPlan};
 use std::fmt::Write as _;
 
 /// A plan that holds.
@@ -27,6 +28,20 @@ pub struct Verdict {
 /// # Errors
 /// A [`Report`] of all findings where the plan does not hold; else why it cannot be judged.
 pub fn judge(plan: &PlanFile, bundle: &[u8], target: &Target) -> Result<Verdict> {
+    let (report, summary) = sealed(plan, bundle, target, |board, _, sealed| Ok(summary(plan, board, sealed)))?;
+    Ok(Verdict { report, summary: summary.context("no text")? })
+}
+
+/// Judges likewise, and lets `then` use the proof; beside what that makes, warnings.
+///
+/// # Errors
+/// A [`Report`] of all findings where the plan does not hold; else why it cannot be judged, or what `then` says.
+pub fn sealed<T>(
+    plan: &PlanFile,
+    bundle: &[u8],
+    target: &Target,
+    then: impl FnOnce(&Board<'_>, &Manifest<'_>, &SealedPlan<'_>) -> Result<T>,
+) -> Result<(Report, T)> {
     let board = Board::parse(&target.tree).map_err(|error| anyhow!("the board's tree cannot be used: {error}"))?;
     let read = Bundle::read(bundle)?;
     let tree_bytes = Bundle::total_size(&target.tree).unwrap_or(0);
@@ -34,37 +49,76 @@ pub fn judge(plan: &PlanFile, bundle: &[u8], target: &Target) -> Result<Verdict>
     let footprint = target.platform.placement.footprint(*bank, bundle.len() as u64, tree_bytes).with_context(|| {
         format!("the bundle ({}) and the rest do not fit into the board's RAM", size::show(bundle.len() as u64))
     })?;
-    let problems = |findings: &[Finding]| findings.iter().map(|finding| problem(plan, finding)).collect();
+    let problems = |findings: &[Finding<'_>]| findings.iter().map(|finding| problem(plan, &board, finding)).collect();
     match plan::seal(&board, &read.manifest, &footprint) {
-        Ok(sealed) => Ok(Verdict {
-            report: plan.report(problems(sealed.findings())),
-            summary: summary(plan, &board, &sealed).context("no text")?,
-        }),
+        Ok(sealed) => {
+            let made = then(&board, &read.manifest, &sealed)?;
+            Ok((plan.report(problems(sealed.findings())), made))
+        }
         Err(findings) => Err(plan.report(problems(&findings)).into()),
     }
 }
 
-/// Shows a finding at its key, and beside it the key of the cell it collides with.
-fn problem(plan: &PlanFile, finding: &Finding) -> Problem {
-    let (key, whole) = match finding.key {
-        Key::Name => ("name".to_owned(), "name"),
-        Key::Cpus => ("cpus".to_owned(), "cpus"),
-        Key::Memory(index) => (format!("memory[{index}]"), "memory"),
-        Key::Kernel => ("kernel".to_owned(), "kernel"),
-        Key::Initrd => ("initrd".to_owned(), "initrd"),
-        Key::Devices(index) => (format!("devices[{index}]"), "devices"),
-        Key::Dma => ("dma".to_owned(), "dma"),
-        Key::Console => ("console".to_owned(), "console"),
-        Key::ServiceCpu => ("service_cpu".to_owned(), "service_cpu"),
-    };
+/// Shows a finding at its key, and beside it what it collides with.
+fn problem(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> Problem {
+    let key = finding.key();
+    let entry = |index: usize| format!("{key}[{index}]");
+    let other = finding.other.and_then(|other| {
+        let cell = plan.cells.get(other)?;
+        let same = match key {
+            "cpus" => cell.cpus.iter().position(|cpu| u64::from(*cpu) == finding.numbers[0]),
+            "devices" => cell.devices.iter().position(|path| {
+                let path = board.device(path).and_then(|device| board.devices.get(device)).map(|device| &*device.path);
+                path.is_some_and(|path| finding.names[2..].contains(&path))
+            }),
+            _ => None,
+        };
+        plan.span(Some(other), &same.map_or(key.to_owned(), entry))
+    });
     Problem {
-        code: Some(finding.code),
-        message: finding.message.clone(),
-        span: plan.span(finding.cell, &key),
-        other: finding.other.and_then(|other| plan.span(Some(other), whole)),
-        help: Some(finding.help.clone()),
-        warning: finding.class == Class::Warning,
+        code: Some(finding.code()),
+        message: finding.message().to_string(),
+        span: plan.span(finding.cell, &entry(finding.entry)),
+        other,
+        help: Some(help(plan, board, finding)),
+        warning: finding.class() == Class::Warning,
     }
+}
+
+/// Says what to change; where EL2 names one thing or none, all there are.
+fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> String {
+    match finding.code() {
+        "E0301" => {
+            let paths = board.devices.iter().map(|device| device.path.as_str());
+            let near = suggest::nearest(finding.names[2], paths).map(|path| format!("did you mean {path}?"));
+            near.unwrap_or_else(|| finding.help().to_string())
+        }
+        "E0307" => {
+            let cell = finding.cell.and_then(|cell| plan.cells.get(cell));
+            let named: Vec<&str> = cell.into_iter().flat_map(|cell| &cell.devices).map(String::as_str).collect();
+            let missing = together(board, finding, &named);
+            format!("name these too: {}", missing.join(", "))
+        }
+        "E0206" => {
+            let banks: Vec<String> = board.ram.iter().map(ToString::to_string).collect();
+            format!("the board has RAM at {}", banks.join(" and "))
+        }
+        _ => finding.help().to_string(),
+    }
+}
+
+/// Returns the devices beside `named` on the pages of an E0307.
+#[must_use]
+pub fn together<'b>(board: &'b Board<'_>, finding: &Finding<'_>, named: &[&str]) -> Vec<&'b str> {
+    let [base, end, ..] = finding.numbers.map(PhysAddr::at);
+    let named: Vec<_> = named.iter().map(|path| board.device(path)).collect();
+    let there = |device: &Device<'_>| {
+        let mut pages = device.regions.iter().filter_map(|region| region.widen(PAGE_BYTES));
+        !device.disabled && pages.any(|pages| Region::from_ends(base, end).is_some_and(|all| all.overlaps(pages)))
+    };
+    let missing = board.devices.iter().enumerate();
+    let missing = missing.filter(|(index, device)| there(device) && !named.contains(&Some(*index)));
+    missing.map(|(_, device)| device.path.as_str()).collect()
 }
 
 fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Option<String> {

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use board::Board;
 use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use lifecycle::{Budget, Life, State};
+use lifecycle::{Budget, Life, State, Zap};
 use manifest::Bundle;
 use plan::{SealedCell, SealedPlan, VirtualGic};
 use spin::mutex::TicketMutex;
@@ -70,7 +70,7 @@ fn build(
             return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
         }
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), last: Snapshot::new() });
+        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), zap: Zap::new(), last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -86,19 +86,19 @@ fn build(
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         vcpus,
         stage2,
-        revoked: AtomicBool::new(false),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
-        output: Ring::new(),
-        news: Ring::new(),
+        output: const { Ring::new() },
+        news: const { Ring::new() },
         said: AtomicU32::new(0),
-        input: Ring::new(),
+        input: const { Ring::new() },
         wants_room: AtomicBool::new(false),
         attention: AtomicU32::new(0),
         counter_offset: AtomicU64::new(0),
         noise: AtomicU32::new(0),
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
-        leaving: AtomicU64::new(0),
+        ended: AtomicU64::new(0),
+        left: AtomicU64::new(0),
         forgiving: spec.forgiving,
         images,
     });
@@ -140,6 +140,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],
+        passthrough: false,
+        sgis: 0,
     };
     let timers = [board.timers.physical, board.timers.virtual_];
     for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {

@@ -9,6 +9,7 @@ mod load;
 mod start;
 mod stop;
 mod vcpu;
+mod zap;
 
 pub use build::build_all;
 pub use enter::{resume_at, run_vcpu};
@@ -58,8 +59,6 @@ pub struct Cell {
     pub vmid: u16,
     /// Its tables.
     pub stage2: Stage2,
-    /// Some of them were taken from vCPUs that did not answer.
-    pub revoked: AtomicBool,
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.
@@ -84,8 +83,10 @@ pub struct Cell {
     pub noise: AtomicU32,
     /// Where it stands between built and over, and who is inside.
     pub life: Life,
-    /// When its last end began; once all were out, how long that took.
-    pub leaving: AtomicU64,
+    /// When it ended last.
+    pub ended: AtomicU64,
+    /// When a CPU left it last.
+    pub left: AtomicU64,
     /// Touching another's property gives its guest an abort and does not stop it.
     pub forgiving: bool,
     /// What must be put into RAM before it starts.
@@ -105,11 +106,6 @@ pub fn all() -> &'static [Cell] {
 }
 
 impl Cell {
-    /// `VTTBR_EL2` while `vcpu` runs.
-    pub fn vttbr(&self, vcpu: &Vcpu) -> u64 {
-        (u64::from(self.vmid) << 48) | vcpu.root.get()
-    }
-
     /// The physical side of its interrupts.
     #[inline]
     pub fn lines(&'static self) -> Option<Lines> {
@@ -148,7 +144,7 @@ impl Cell {
     }
 
     #[cold]
-    fn attend_uart(&self) {
+    fn attend_uart(&'static self) {
         if self.attention.swap(0, Ordering::Acquire) & attention::UART != 0 {
             let mut uart = self.uart.lock();
             uart.receive(|| self.input.pop());
@@ -162,9 +158,9 @@ impl Cell {
     }
 
     /// Drives the emulated UART's interrupt line.
-    pub fn uart_line(&self, high: bool) {
-        if let Some(uart) = self.sealed.uart {
-            let kicks = self.vgic.lock().set_line(uart.intid, high);
+    pub fn uart_line(&'static self, high: bool) {
+        if let (Some(uart), Some(mut lines)) = (self.sealed.uart, self.lines()) {
+            let kicks = self.vgic.lock().set_line(uart.intid, high, &mut lines);
             self.kick(kicks);
         }
     }

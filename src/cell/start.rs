@@ -7,7 +7,6 @@ use super::{Cell, retire, run_vcpu};
 use crate::console::{self, announce};
 use crate::el2::timer;
 use crate::gic;
-use crate::memory::map::Tables;
 use crate::smp;
 use core::sync::atomic::Ordering;
 use lifecycle::State;
@@ -36,15 +35,11 @@ pub fn work(seat: Seat) {
 /// Silences a cell that all have left.
 fn finish(cell: &'static Cell) {
     let Some(next) = cell.life.close() else { return };
-    cell.leaving.store(timer::now().wrapping_sub(cell.leaving.load(Ordering::Relaxed)), Ordering::Relaxed);
     if let Some(mut lines) = cell.lines() {
         cell.vgic.lock().reset(&mut lines);
         for interrupt in &cell.sealed.interrupts {
             lines.gic.quiet(interrupt.intid);
         }
-    }
-    if cell.revoked.swap(false, Ordering::Relaxed) {
-        cell.vcpus.iter().for_each(|vcpu| cell.stage2.reinstate(&mut Tables, vcpu.index));
     }
     cell.life.settle(next);
     if next != State::Restarting {

@@ -3,15 +3,11 @@
 use super::Cell;
 use super::vcpu::Seat;
 use crate::console::announce;
-use crate::el2::cache::Hardware;
-use crate::el2::sysreg::VTTBR_EL2;
 use crate::el2::{barrier, fp, timer};
-use crate::memory::map::Tables;
 use crate::smp;
 use core::fmt;
 use core::sync::atomic::Ordering;
 use lifecycle::{Cause, State};
-use stage2::Regime;
 
 /// Ends the cell this CPU runs a vCPU of, and leaves the guest for good.
 pub fn stop(seat: Seat, cause: Cause, why: fmt::Arguments<'_>) -> ! {
@@ -24,37 +20,12 @@ pub fn stop(seat: Seat, cause: Cause, why: fmt::Arguments<'_>) -> ! {
 pub fn end(cell: &'static Cell, cause: Cause, why: fmt::Arguments<'_>) {
     let now = timer::now();
     if let Some(next) = cell.life.end(cause, now) {
-        cell.leaving.store(now, Ordering::Relaxed);
-        announce!(cell, "event=cell-{} cell={} reason={why}", next.word(), cell.name);
+        cell.ended.store(now, Ordering::Relaxed);
         cell.kick(cell.everyone());
-        regain(cell);
+        cell.vcpus.iter().for_each(|vcpu| cell.zap(vcpu));
+        barrier::yield_turn();
+        announce!(cell, "event=cell-{} cell={} reason={why}", next.word(), cell.name);
     }
-}
-
-/// Turns to wait for the others of a cell that ends: far more than taking an interrupt needs.
-const PATIENCE: u32 = 1 << 10;
-
-/// Makes sure that every CPU of the cell comes to EL2, whatever its guest has done to it. Who does not take the kick
-/// loses its memory: its next fetch aborts, and needs no interrupt controller to do so. The caller is inside the gate,
-/// so the cell is not started again meanwhile.
-fn regain(cell: &'static Cell) {
-    for _ in 0..PATIENCE {
-        if cell.life.gate.inside() <= 1 {
-            return;
-        }
-        core::hint::spin_loop();
-    }
-    cell.revoked.store(true, Ordering::Relaxed);
-    let mine = VTTBR_EL2::get();
-    for vcpu in &cell.vcpus {
-        cell.stage2.revoke(&mut Tables, vcpu.index);
-        // The invalidation is for the VMID in this register, over a table that is empty now.
-        VTTBR_EL2::set(cell.vttbr(vcpu));
-        barrier::synchronize();
-        stage2::publish(&mut Hardware, Regime::Cell { vmid: cell.vmid });
-    }
-    VTTBR_EL2::set(mine);
-    barrier::synchronize();
 }
 
 /// Takes this CPU out of the guest: list registers folded home, then idle.
@@ -70,6 +41,7 @@ pub fn leave(seat: Seat) -> ! {
         cell.kick(kicks);
     }
     timer::stop_guest_timers();
+    cell.left.store(timer::now(), Ordering::Relaxed);
     fp::leave_streaming_mode();
     retire(cell);
     smp::idle_again()

@@ -88,7 +88,8 @@ fn stats(cell: &Cell) -> fmt::Result {
     if life.is_running() {
         write!(Answer, " up_s={up}")?;
     } else {
-        write!(Answer, " left_in_ticks={}", cell.leaving.load(Ordering::Relaxed))?;
+        let took = cell.left.load(Ordering::Relaxed).wrapping_sub(cell.ended.load(Ordering::Relaxed));
+        write!(Answer, " left_in_ticks={took}")?;
     }
     writeln!(Answer, " console_dropped={dropped}")?;
     for vcpu in &cell.vcpus {

@@ -6,18 +6,14 @@ use crate::memory::mmio::Mmio;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::register_structs;
 use tock_registers::registers::ReadWrite;
+use vgic::field;
 
 register_structs! {
     /// At offset 0 of the frame.
     pub Registers {
         (0x000 => _control),
-        (0x080 => IGROUPR: [ReadWrite<u32>; 32]),
-        (0x100 => ISENABLER: [ReadWrite<u32>; 32]),
-        (0x180 => ICENABLER: [ReadWrite<u32>; 32]),
-        (0x200 => ISPENDR: [ReadWrite<u32>; 32]),
-        (0x280 => ICPENDR: [ReadWrite<u32>; 32]),
-        (0x300 => ISACTIVER: [ReadWrite<u32>; 32]),
-        (0x380 => ICACTIVER: [ReadWrite<u32>; 32]),
+        // A bit a line: a word of 32 lines each, groups first, then what `vgic::field` names.
+        (0x080 => words: [ReadWrite<u32>; 224]),
         (0x400 => IPRIORITYR: [ReadWrite<u8>; 1024]),
         (0x800 => ITARGETSR: [ReadWrite<u8>; 1024]),
         (0xc00 => ICFGR: [ReadWrite<u32>; 64]),
@@ -38,45 +34,42 @@ pub const fn bit(intid: u32) -> u32 {
     1_u32.wrapping_shl(intid)
 }
 
-macro_rules! switch {
-    ($($(#[$doc:meta])* $name:ident = $set:ident, $clear:ident;)+) => {$(
-        $(#[$doc])*
-        #[inline]
-        pub fn $name(self, intid: u32, on: bool) {
-            let registers = if on { &self.0.$set } else { &self.0.$clear };
-            if let Some(word) = registers.get(intid as usize / 32) {
-                word.set(bit(intid));
-            }
-        }
-    )+};
-}
+const IGROUPR: usize = 0x80;
 
 impl Banks {
-    switch! {
-        /// Enables or disables a line.
-        set_enable = ISENABLER, ICENABLER;
-        /// Sets or clears its pending state.
-        set_pending = ISPENDR, ICPENDR;
-        /// Sets or clears its active state.
-        set_active = ISACTIVER, ICACTIVER;
+    #[inline]
+    fn register(&self, register: usize, w: usize) -> Option<&ReadWrite<u32>> {
+        self.0.words.get((register.wrapping_sub(IGROUPR) >> 2).wrapping_add(w))
     }
 
-    /// Its pending state.
-    pub fn is_pending(self, intid: u32) -> bool {
-        self.0.ISPENDR.get(intid as usize / 32).is_some_and(|word| word.get() & bit(intid) != 0)
+    /// Reads one of [`vgic::field`]'s registers for the lines of word `w`.
+    #[inline]
+    pub fn read(self, register: usize, w: usize) -> u32 {
+        self.register(register, w).map_or(0, Readable::get)
+    }
+
+    /// Writes it.
+    #[inline]
+    pub fn write(self, register: usize, w: usize, bits: u32) {
+        if let Some(word) = self.register(register, w) {
+            word.set(bits);
+        }
+    }
+
+    /// Sets the priority of a line.
+    pub fn set_priority(self, intid: u32, priority: u8) {
+        if let Some(register) = self.0.IPRIORITYR.get(intid as usize) {
+            register.set(priority);
+        }
     }
 
     /// Makes all 32 lines of a word quiet, in one group and at EL2's priority.
-    pub fn reset(self, word: usize, group: u32) {
-        for registers in [&self.0.ICENABLER, &self.0.ICPENDR, &self.0.ICACTIVER] {
-            if let Some(register) = registers.get(word) {
-                register.set(u32::MAX);
-            }
+    pub fn reset(self, w: usize, group: u32) {
+        for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
+            self.write(register, w, u32::MAX);
         }
-        if let Some(register) = self.0.IGROUPR.get(word) {
-            register.set(group);
-        }
-        for priority in self.0.IPRIORITYR.iter().skip(word.wrapping_mul(32)).take(32) {
+        self.write(IGROUPR, w, group);
+        for priority in self.0.IPRIORITYR.iter().skip(w.wrapping_mul(32)).take(32) {
             priority.set(PRIORITY);
         }
     }

@@ -21,18 +21,18 @@ pub struct Lines {
 
 impl Lines {
     #[inline]
-    fn banks(&self, vcpu: usize, intid: u32) -> Option<Banks> {
-        self.gic.banks(self.cell.vcpus.get(vcpu)?.cpu, intid)
+    fn banks(&self, vcpu: usize, w: usize) -> Option<Banks> {
+        self.gic.banks(self.cell.vcpus.get(vcpu)?.cpu, w)
     }
 }
 
 impl Hardware for Lines {
-    #[inline]
+    #[inline(never)]
     fn read_lr(&self, n: usize) -> ListRegister {
         ListRegister(self.gic.lr(n))
     }
 
-    #[inline]
+    #[inline(never)]
     fn write_lr(&mut self, n: usize, value: ListRegister) {
         self.gic.set_lr(n, value.0);
     }
@@ -54,25 +54,23 @@ impl Hardware for Lines {
         ((value & EOI_COUNT) >> 27) as u32
     }
 
-    fn set_enable(&mut self, vcpu: usize, intid: u32, on: bool) {
-        if let Some(banks) = self.banks(vcpu, intid) {
-            banks.set_enable(intid, on);
+    #[inline(never)]
+    fn read(&self, register: usize, vcpu: usize, w: usize) -> u32 {
+        self.banks(vcpu, w).map_or(0, |banks| banks.read(register, w))
+    }
+
+    #[inline(never)]
+    fn write(&mut self, register: usize, vcpu: usize, w: usize, bits: u32) {
+        if bits != 0
+            && let Some(banks) = self.banks(vcpu, w)
+        {
+            banks.write(register, w, bits);
         }
     }
 
-    fn set_pending(&mut self, vcpu: usize, intid: u32, on: bool) {
-        if let Some(banks) = self.banks(vcpu, intid) {
-            banks.set_pending(intid, on);
-        }
-    }
-
-    fn is_pending(&self, vcpu: usize, intid: u32) -> bool {
-        self.banks(vcpu, intid).is_some_and(|banks| banks.is_pending(intid))
-    }
-
-    fn set_active(&mut self, vcpu: usize, intid: u32, on: bool) {
-        if let Some(banks) = self.banks(vcpu, intid) {
-            banks.set_active(intid, on);
+    fn set_priority(&mut self, vcpu: usize, intid: u32, priority: u8) {
+        if let Some(banks) = self.banks(vcpu, intid as usize / 32) {
+            banks.set_priority(intid, priority);
         }
     }
 

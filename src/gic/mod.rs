@@ -9,12 +9,13 @@ mod v3;
 mod virtual_interface;
 
 use alloc::vec::Vec;
-use banks::Banks;
+use banks::{Banks, bit};
 use board::Interrupt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 use v2::V2;
 use v3::{Gicd, Gicr};
+use vgic::field;
 
 /// SGI: look at your cell: virtual interrupts, requests to stop.
 pub const KICK: u32 = 0;
@@ -167,26 +168,27 @@ impl Gic {
         .wrapping_mul(32)
     }
 
-    /// The registers that hold a line: of a private one, CPU `cpu`'s (on `GICv2` that must be the calling one).
+    /// The registers that hold a word of lines: of the private ones, CPU `cpu`'s (on `GICv2` that must be the calling one).
     #[inline]
-    fn banks(&self, cpu: usize, intid: u32) -> Option<Banks> {
+    fn banks(&self, cpu: usize, w: usize) -> Option<Banks> {
         match &self.driver {
             Driver::V2(gic) => Some(gic.banks),
-            Driver::V3(distributor) if intid >= 32 => Some(distributor.banks),
+            Driver::V3(distributor) if w != 0 => Some(distributor.banks),
             Driver::V3(_) => self.cpus.get(cpu)?.redistributor.map(|redistributor| redistributor.banks),
         }
     }
 
     /// Enables a line.
     pub fn enable(&self, cpu: usize, intid: u32) {
-        if let Some(banks) = self.banks(cpu, intid) {
-            banks.set_enable(intid, true);
+        let w = intid as usize / 32;
+        if let Some(banks) = self.banks(cpu, w) {
+            banks.write(field::ISENABLER, w, bit(intid));
         }
     }
 
     /// Sets the trigger of an SPI: before commit, since a register holds those of several cells.
     pub fn set_trigger(&self, interrupt: Interrupt) {
-        if let Some(banks) = self.banks(0, interrupt.intid) {
+        if let Some(banks) = self.banks(0, 1) {
             banks.set_edge(interrupt.intid, interrupt.edge);
         }
     }
@@ -205,13 +207,14 @@ impl Gic {
 
     /// Disables an SPI and forgets that it was pending or active.
     pub fn quiet(&self, intid: u32) {
-        if let Some(banks) = self.banks(0, intid) {
-            banks.set_enable(intid, false);
-            if let Driver::V3(distributor) = &self.driver {
-                distributor.wait();
+        let w = intid as usize / 32;
+        if let Some(banks) = self.banks(0, 1) {
+            for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
+                banks.write(register, w, bit(intid));
+                if let Driver::V3(distributor) = &self.driver {
+                    distributor.wait();
+                }
             }
-            banks.set_pending(intid, false);
-            banks.set_active(intid, false);
         }
     }
 }

@@ -71,6 +71,7 @@ pub fn physical(address: VirtAddr) -> PhysAddr {
 }
 
 /// Returns the linked address of something inside the image, or nothing if it is not.
+#[inline(always)]
 pub fn linked(address: PhysAddr) -> Option<VirtAddr> {
     let offset = address.get().checked_sub(IMAGE.load(Ordering::Relaxed))?;
     let linked = VirtAddr::new(head().get().wrapping_add(offset));

@@ -43,14 +43,14 @@ impl TableMemory for Tables {
         pool::frame()
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, table: PhysAddr, index: usize) -> u64 {
         let Some(entry) = entry(table, index) else { return 0 };
         // SAFETY: `entry` lies in EL2's own image or pool, aligned; hardware walkers only read it.
         unsafe { entry.read_volatile() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
         if let Some(entry) = entry(table, index) {
             // SAFETY: as above; the caller is the only writer (`ROOT` or boot's single thread).
@@ -67,17 +67,19 @@ impl TableMemory for Standing {
         None
     }
 
+    #[inline(always)]
     fn read(&self, table: PhysAddr, index: usize) -> u64 {
         self.0.read(table, index)
     }
 
+    #[inline(always)]
     fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
         self.0.write(table, index, descriptor);
     }
 }
 
 /// Returns where a descriptor lies; nothing for what is not EL2's own memory.
-#[inline]
+#[inline(always)]
 fn entry(table: PhysAddr, index: usize) -> Option<*mut u64> {
     let page = layout::linked(table)?;
     let offset = ((index & 0x1ff) as u64) << 3;

@@ -43,11 +43,15 @@ fn external(esr: u64, far: u64) {
     apply(Outcome::Inject { esr, far: Some(far) });
 }
 
-/// Tells whether `ipa` is a hole; touching a wall stops the cell.
+/// Tells whether `ipa` is a hole; touching a wall stops the cell. To a vCPU that was zapped all of its memory looks like
+/// one: it serves the kick and goes on where it was.
 #[cold]
 fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
-    // All of its memory is a hole to a vCPU that was to leave and did not.
-    irq::check(seat);
+    if seat.cell.zapped(seat.vcpu) {
+        irq::service();
+        irq::check(seat);
+        return false;
+    }
     match seat.cell.plan.outside(seat.cell.index, ipa) {
         Outside::Hole => {
             if seat.cell.may_log() {

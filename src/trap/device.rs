@@ -8,7 +8,7 @@ use address::{Address, Ipa, Region};
 use core::sync::atomic::Ordering;
 use plan::VirtualGic;
 use syndrome::Access;
-use vgic::{Kicks, Retry};
+use vgic::Retry;
 use vuart::Effect;
 
 /// Bytes of one vCPU's redistributor frames.
@@ -16,8 +16,7 @@ const REDISTRIBUTOR: u64 = 0x2_0000;
 
 /// What is emulated at an address.
 enum Device {
-    Distributor(u64),
-    Redistributor(usize, u64),
+    Gic(vgic::Frame, u64),
     Uart(u64),
 }
 
@@ -28,12 +27,13 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
     };
     let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = cell.sealed.gic;
     if let Some(offset) = offset(distributor) {
-        return Some(Device::Distributor(offset));
+        return Some(Device::Gic(vgic::Frame::Distributor, offset));
     }
     if let VirtualGic::V3 { redistributors, .. } = cell.sealed.gic
         && let Some(offset) = offset(redistributors)
     {
-        return Some(Device::Redistributor((offset / REDISTRIBUTOR) as usize, offset % REDISTRIBUTOR));
+        let frame = vgic::Frame::Redistributor((offset / REDISTRIBUTOR) as usize);
+        return Some(Device::Gic(frame, offset % REDISTRIBUTOR));
     }
     cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart)
 }
@@ -57,16 +57,9 @@ pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: Access, write: bo
 }
 
 fn load(seat: Seat, device: &Device, size: u32) -> u64 {
-    let Seat { cell, vcpu } = seat;
+    let cell = seat.cell;
     match *device {
-        Device::Distributor(offset) => persist(seat, || {
-            let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
-            cell.vgic.lock().distributor_read(vcpu.index, offset, size, &mut lines)
-        }),
-        Device::Redistributor(frame, offset) => persist(seat, || {
-            let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
-            cell.vgic.lock().redistributor_read(vcpu.index, frame, offset, size, &mut lines)
-        }),
+        Device::Gic(frame, offset) => persist(seat, frame, offset, size, None),
         Device::Uart(offset) => {
             let mut uart = cell.uart.lock();
             let room = cell.output.room() >= vuart::FIFO_BYTES;
@@ -89,23 +82,12 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
 fn store(seat: Seat, device: &Device, size: u32, value: u64) {
     let Seat { cell, vcpu } = seat;
     match *device {
-        Device::Distributor(vgic::SGIR) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
+        Device::Gic(_, vgic::SGIR) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
             let value = (value & 0xffff_ffff) as u32;
             register::send(seat, vgic::sgir(value, vcpu.index, cell.vcpus.len()));
         }
-        Device::Distributor(offset) => {
-            let kicks = persist(seat, || {
-                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
-                cell.vgic.lock().distributor_write(vcpu.index, offset, size, value, &mut lines)
-            });
-            cell.kick(kicks);
-        }
-        Device::Redistributor(frame, offset) => {
-            let kicks = persist(seat, || {
-                let mut lines = cell.lines().ok_or(Retry(Kicks(0)))?;
-                cell.vgic.lock().redistributor_write(vcpu.index, frame, offset, size, value, &mut lines)
-            });
-            cell.kick(kicks);
+        Device::Gic(frame, offset) => {
+            persist(seat, frame, offset, size, Some(value));
         }
         Device::Uart(offset) => {
             let mut uart = cell.uart.lock();
@@ -128,20 +110,26 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
     }
 }
 
-/// Repeats an access until no other vCPU's list registers stand in its way: kicks them, and serves kicks meanwhile. Each
-/// kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
-fn persist<T: Default>(seat: Seat, mut access: impl FnMut() -> Result<T, Retry>) -> T {
+/// Accesses the virtual GIC, again and again until no other vCPU's list registers stand in its way: kicks them, and serves
+/// kicks meanwhile. Each kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
+fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
+    let Seat { cell, vcpu } = seat;
+    let Some(mut lines) = cell.lines() else { return 0 };
     for _ in 0..PATIENCE {
-        match access() {
-            Ok(value) => return value,
+        let done = cell.vgic.lock().access(vcpu.index, frame, offset, size, write, &mut lines);
+        match done {
+            Ok((value, kicks)) => {
+                cell.kick(kicks);
+                return value;
+            }
             Err(Retry(kicks)) => {
-                seat.cell.kick(kicks);
+                cell.kick(kicks);
                 irq::service();
                 irq::check(seat);
             }
         }
     }
-    T::default()
+    0
 }
 
 /// Far more turns than another CPU needs to take an interrupt.

@@ -2,8 +2,10 @@
 //! distributor state. Each verdict is the victim's: intact after the attempt, and never broken.
 
 use crate::small::{cell_of, ending, staying};
-use crate::{machine, on_each};
+use crate::{DRIVEN, machine, on_each};
+use libtest_mimic::Trial;
 use scenes::Scene;
+use scenes::attack::{CLASSES, Class};
 use scenes::stage::{Machine, Start};
 
 /// What nobody may say.
@@ -16,6 +18,17 @@ const NEVER: [&str; 3] = [
 const INTACT: [&str; 1] = [r"^\[victim\] victim: intact rounds="];
 const AFTER_MS: u32 = 300;
 
+/// The suite's classes, on each interrupt controller.
+pub fn trials() -> Vec<Trial> {
+    let classes = CLASSES.iter().flat_map(|class| DRIVEN.iter().map(move |&gic| (class, gic)));
+    let play = |(class, gic): (&'static Class, u32)| {
+        Trial::test(format!("attack_{}_gicv{gic}", class.name), move || {
+            class.play(gic, false).map(|_| ()).map_err(|failure| failure.to_string().into())
+        })
+    };
+    classes.map(play).collect()
+}
+
 pub fn scenes() -> Vec<Scene> {
     let survived = [
         ("interrupts_of_others_are_out_of_reach", &["spi", "ppi", "sgi"][..]),
@@ -23,8 +36,9 @@ pub fn scenes() -> Vec<Scene> {
         ("instructions_reach_neither_el2_nor_other_caches", &["set-way", "el2-registers", "el1-registers", "wait"][..]),
         ("holes_and_blind_accesses_give_external_aborts", &["holes", "no-syndrome", "walks"][..]),
     ];
-    let survived =
-        survived.into_iter().flat_map(|(name, attempts)| on_each(|gic| survive(name, attempts, machine(gic, 2))));
+    let survived = survived
+        .into_iter()
+        .flat_map(|(name, attempts)| on_each(|gic| survive(name, attempts, machine(gic, 2).counted())));
     let threads = on_each(|gic| {
         let machine = Machine { threads: true, ..machine(gic, 2) };
         survive("interrupts_of_others_are_out_of_reach_on_host_threads", &["spi", "ppi", "sgi"], machine)
@@ -140,7 +154,8 @@ fn frames(gic: u32) -> Vec<Touch> {
 /// As many attackers as touches, each on a CPU of its own beside the same victim.
 fn stop(name: &str, touches: &[Touch], gic: u32) -> Scene {
     let mut cells = vec![victim("")];
-    let mut stops = Vec::new();
+    // Some are stopped before the victim has said a word.
+    let mut stops = vec![r"^\[victim\] victim: watching".to_owned()];
     for (cpu, touch) in (1_u64..).zip(touches) {
         let Touch { name, address, access, identity, owner } = touch;
         let bootargs = format!("attempt={name} after_ms={AFTER_MS} access={access} address={address:#x}");
@@ -160,7 +175,7 @@ fn stop(name: &str, touches: &[Touch], gic: u32) -> Scene {
     }
     let mut stops: Vec<&str> = stops.iter().map(String::as_str).collect();
     let cpus = u32::try_from(cells.len()).unwrap_or(8);
-    let mut scene = Scene::new(name, Start::plan(&staying(&cells), machine(gic, cpus)));
+    let mut scene = Scene::new(name, Start::plan(&staying(&cells), machine(gic, cpus).counted()));
     // Under load the victim may begin behind the last of them.
     stops.push(r"^\[victim\] victim: watching");
     scene.script.steps.push(scenes::Step::expect(&stops));

@@ -7,6 +7,7 @@ use scenes::{Scene, prepare};
 use std::process::ExitCode;
 
 mod attacks;
+mod boards;
 mod boot;
 mod boot_code;
 mod lifecycle;
@@ -36,7 +37,13 @@ fn main() -> ExitCode {
     });
     libtest_mimic::run(
         &arguments,
-        trials.chain(boot::trials()).chain(matrix::trials()).chain(lifecycle::trials()).collect(),
+        trials
+            .chain(attacks::trials())
+            .chain(boards::trials())
+            .chain(boot::trials())
+            .chain(lifecycle::trials())
+            .chain(matrix::trials())
+            .collect(),
     )
     .exit_code()
 }

@@ -49,7 +49,7 @@ const MODELS: [Model; 6] = [
     },
 ];
 
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var_os("SCENES_FULL").is_some_and(|value| !value.is_empty())
 }
 

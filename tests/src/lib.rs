@@ -7,6 +7,7 @@
 //! [`prepare`] brings guests, the EL2 image and the Linux guest up to date by `./x build`; [`stage`] launches;
 //! [`script`] matches. The harness `scenes.rs` runs all scenes, the binary `demo` is the watcher of `./x demo`.
 
+pub mod attack;
 pub mod audit;
 pub mod bench;
 pub mod script;

@@ -130,8 +130,14 @@ pub fn prepare() -> Result<(), Failure> {
     if env::var_os("CELLWALL_BUILT").is_some() {
         return Ok(());
     }
-    let status = Command::new(root().join("x")).arg("build").status()?;
-    if status.success() { Ok(()) } else { Err(Failure::early("`./x build` failed")) }
+    for (program, argument) in [("x", "build"), ("platforms/fetch", "")] {
+        let status =
+            Command::new(root().join(program)).args(Some(argument).filter(|word| !word.is_empty())).status()?;
+        if !status.success() {
+            return Err(Failure::early(format!("`{program} {argument}` failed")));
+        }
+    }
+    Ok(())
 }
 
 impl Start {

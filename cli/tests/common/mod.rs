@@ -38,6 +38,28 @@ memory = "64M"
 kernel = "Image"
 "#;
 
+/// A plan of `count` cells of one CPU, the first with devices.
+pub fn cells(count: usize) -> String {
+    let mut plan = String::from("board = \"qemu-virt\"\n");
+    for index in 0..count {
+        let more = match index {
+            0 => "initrd = \"initrd.cpio\"\ndevices = [\"/pl031@9010000\", \"/pl061@9030000\"]\n",
+            1 => "devices = [\"/fw-cfg@9020000\", \"/flash@0\"]\ndma = \"none\"\n",
+            2 => "console = \"none\"\n",
+            _ => "",
+        };
+        let memory =
+            if index % 3 == 1 { "[{ size = \"16M\" }, { size = \"1M\", at = 0x9000_0000 }]" } else { "\"8M\"" };
+        let (cpus, image) = (format!("cpus = [{index}]"), "kernel = \"Image\"");
+        let lines =
+            ["[[cell]]".into(), format!("name = \"cell{index}\""), cpus, format!("memory = {memory}"), image.into()];
+        plan.push_str(&lines.join("\n"));
+        plan.push('\n');
+        plan.push_str(more);
+    }
+    plan
+}
+
 /// An arm64 `Image` of 4 KiB that branches to itself.
 pub fn image() -> Vec<u8> {
     let mut image = vec![0; 4096];

@@ -1,187 +1,144 @@
 //! Which cell owns which device.
 //!
-//! Promises that each device has one owner; EL2 keeps the GIC, every SMMU and the console UART. Data comes from
+//! Promises that each device has one owner; EL2 keeps the GIC, every IOMMU and the console UART. Data comes from
 //! `Board::devices` and the plan's `devices`; it goes to the cells' maps and to the walls.
 
-use address::{Address, PAGE_BYTES, PhysAddr, Region};
-use alloc::{format, vec, vec::Vec};
+use address::{PAGE_BYTES, PhysAddr, Region};
+use alloc::vec;
+use alloc::vec::Vec;
 use board::{Board, Gic, UARTS};
-use manifest::{Console, Manifest};
+use manifest::Console;
 
-use crate::sort::sort;
-use crate::{Finding, IPA_END, Key, Owner, dma, page, suggest, wall};
-
-/// What EL2 keeps to itself: whoever programs one of these decides where DMA goes.
-const SMMUS: [&str; 6] = ["arm,smmu-v3", "arm,smmu-v2", "arm,smmu-v1", "arm,mmu-500", "arm,mmu-401", "arm,mmu-400"];
+use crate::line::{self, Piece};
+use crate::{IPA_END, NONE, Owner, Proof, dma, page, wall};
 
 /// Who owns which device.
 pub(crate) struct Devices {
-    /// For each device of the board its owner, and the index in that cell's `devices`.
-    claims: Vec<(Owner, usize)>,
+    /// Of each device of the board.
+    owners: Vec<Owner>,
     /// The UART that EL2 keeps, and the cell that has the board's console UART instead.
     pub(crate) uart: Option<usize>,
     pub(crate) console: Option<usize>,
-    /// Every piece of device space in whole pages, ascending: the GIC's frames too.
-    pub(crate) spans: Vec<Span>,
-}
-
-/// A piece of device space in whole pages.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Span {
-    /// The pages.
-    pub(crate) region: Region<PhysAddr>,
-    /// Whose; the GIC's where none.
-    pub(crate) device: Option<usize>,
+    /// Device space inside the IPA space in whole pages, ascending, tagged with the device; the GIC's frames: [`NONE`].
+    pub(crate) spans: Vec<Piece>,
 }
 
 impl Devices {
     /// Returns who owns `device`; the GIC is EL2's.
-    pub(crate) fn owner(&self, device: Option<usize>) -> Owner {
-        device.map_or(Owner::El2, |device| self.claim(device).0)
-    }
-
-    /// Returns the owner of `device` and the index in that cell's `devices`.
-    pub(crate) fn claim(&self, device: usize) -> (Owner, usize) {
-        self.claims.get(device).copied().unwrap_or((Owner::Nobody, 0))
+    pub(crate) fn owner(&self, device: usize) -> Owner {
+        self.owners.get(device).copied().unwrap_or(Owner::El2)
     }
 
     /// Returns the devices that cell `cell` owns, ascending.
     pub(crate) fn of(&self, cell: usize) -> impl Iterator<Item = usize> {
-        self.claims.iter().enumerate().filter(move |(_, claim)| claim.0 == Owner::Cell(cell)).map(|(device, _)| device)
+        self.owners.iter().enumerate().filter(move |(_, owner)| **owner == Owner::Cell(cell)).map(|(device, _)| device)
     }
 }
 
+/// Programs where DMA goes, by the name: `arm,smmu-v3`, `arm,mmu-500`, `rockchip,iommu`.
+fn is_iommu(compatible: &str) -> bool {
+    compatible.as_bytes().windows(3).any(|part| part == b"mmu")
+}
+
 /// Hands out the devices the plan names.
-pub(crate) fn assign(board: &Board<'_>, manifest: &Manifest<'_>, out: &mut Vec<Finding>) -> Devices {
-    let console = passed_console(board, manifest, out);
-    let uart = own_uart(board, manifest, console);
-    let mut claims = vec![(Owner::Nobody, 0); board.devices.len()];
-    for (index, (claim, device)) in claims.iter_mut().zip(&board.devices).enumerate() {
-        if uart == Some(index) || SMMUS.contains(&device.compatible) {
-            claim.0 = Owner::El2;
+pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
+    let (board, cells) = (proof.board, proof.cells);
+    let console = passed_console(proof);
+    let uart = own_uart(proof, console);
+    let mut owners = vec![Owner::Nobody; board.devices.len()];
+    for (index, (owner, device)) in owners.iter_mut().zip(&board.devices).enumerate() {
+        match console {
+            _ if uart == Some(index) || is_iommu(device.compatible) => *owner = Owner::El2,
+            Some(cell) if board.stdout == Some(index) => *owner = Owner::Cell(cell),
+            _ => {}
         }
     }
-    if let (Some(cell), Some(stdout)) = (console, board.stdout) {
-        claims.get_mut(stdout).into_iter().for_each(|claim| *claim = (Owner::Cell(cell), CONSOLE));
-    }
-    for (index, cell) in manifest.cells.iter().enumerate() {
+    let mut any = console.is_some();
+    for (index, cell) in cells.iter().enumerate() {
         for (entry, &wanted) in cell.devices.iter().enumerate() {
-            if let Err(finding) = claim(board, manifest, (index, entry, wanted), &mut claims) {
-                out.push(finding);
-            }
+            any = true;
+            let found = resolve(board, wanted).map(|found| (board.devices.get(found), owners.get_mut(found)));
+            let (code, other) = match found {
+                Err(code) => (code, NONE),
+                Ok((Some(device), _)) if device.disabled => (0x0303, NONE),
+                Ok((_, Some(owner))) => match *owner {
+                    Owner::El2 => (0x0304, NONE),
+                    Owner::Cell(other) if other == index => (0x0306, NONE),
+                    Owner::Cell(other) => (0x0305, other),
+                    Owner::Nobody => {
+                        *owner = Owner::Cell(index);
+                        continue;
+                    }
+                },
+                Ok(_) => continue,
+            };
+            proof.say(code, index, other, entry).names[2] = wanted;
         }
     }
-    let devices = Devices { claims, uart, console, spans: spans(board) };
-    if console.is_some() || manifest.cells.iter().any(|cell| !cell.devices.is_empty()) {
-        page::share(board, manifest, &devices, out);
-        page::reach(board, manifest, &devices, out);
-        dma::check(board, manifest, &devices, out);
+    let devices = Devices { owners, uart, console, spans: spans(board) };
+    if any {
+        page::share(proof, &devices);
+        page::reach(proof, &devices);
+        dma::check(proof, &devices);
     }
     devices
 }
 
-/// The index of a claim that `console` makes, not `devices`.
-const CONSOLE: usize = usize::MAX;
-
 /// Finds the cell that has the board's console UART.
-fn passed_console(board: &Board<'_>, manifest: &Manifest<'_>, out: &mut Vec<Finding>) -> Option<usize> {
-    let mut cells = manifest.cells.iter().enumerate().filter(|(_, cell)| cell.console == Console::Passthrough);
-    let (first, owner) = cells.next()?;
-    if own_uart(board, manifest, Some(first)).is_none() {
-        let message = format!("cell {} has the board's only free UART: EL2's lines are shown nowhere", owner.name);
-        let help = "console = \"virtual\" shares it; another UART that no cell names would serve too".into();
-        out.push(Finding::new("E0508", Some(first), Key::Console, message, help).warning());
+fn passed_console(proof: &mut Proof<'_, '_>) -> Option<usize> {
+    let mut first = None;
+    for (index, _) in proof.cells.iter().enumerate().filter(|(_, cell)| cell.console == Console::Passthrough) {
+        match first {
+            None => first = Some(index),
+            Some(first) => _ = proof.say(0x0506, index, first, 0),
+        }
     }
-    for (index, cell) in cells {
-        let message = format!("cell {} has console = \"passthrough\", which cell {} has too", cell.name, owner.name);
-        let help = "the board has one console UART: say console = \"virtual\" or \"none\" in one of them".into();
-        out.push(Finding::new("E0506", Some(index), Key::Console, message, help).against(first));
+    if let Some(cell) = first
+        && own_uart(proof, first).is_none()
+    {
+        proof.say(0x0508, cell, NONE, 0);
     }
-    board.stdout.map(|_| first)
+    first.filter(|_| proof.board.stdout.is_some())
 }
 
 /// Chooses EL2's UART: the board's console, or where that is a cell's the next that no cell names.
-fn own_uart(board: &Board<'_>, manifest: &Manifest<'_>, console: Option<usize>) -> Option<usize> {
+fn own_uart(proof: &Proof<'_, '_>, console: Option<usize>) -> Option<usize> {
+    let board = proof.board;
     if console.is_none() {
         return board.stdout;
     }
-    let named = |path: &str| manifest.cells.iter().any(|cell| cell.devices.contains(&path));
+    let named = |path: &str| proof.cells.iter().any(|cell| cell.devices.contains(&path));
     board.devices.iter().enumerate().position(|(index, device)| {
         board.stdout != Some(index) && !device.disabled && UARTS.contains(&device.compatible) && !named(&device.path)
     })
 }
 
-/// Gives one device to the cell that names it.
-fn claim(
-    board: &Board<'_>,
-    manifest: &Manifest<'_>,
-    (index, entry, wanted): (usize, usize, &str),
-    claims: &mut [(Owner, usize)],
-) -> Result<(), Finding> {
-    let cell_name = |cell: usize| manifest.cells.get(cell).map_or("", |cell| cell.name);
-    let say = |code, what: &str, help: &str| {
-        let message = format!("cell {} names {wanted}, which {what}", cell_name(index));
-        Finding::new(code, Some(index), Key::Devices(entry), message, help.into())
-    };
-    let found = resolve(board, wanted, say)?;
-    let (Some(device), Some(claim)) = (board.devices.get(found), claims.get_mut(found)) else { return Ok(()) };
-    if device.disabled {
-        return Err(say("E0303", "the board's tree disables", "take it away, or enable it in the tree").of_cell());
-    }
-    match claim.0 {
-        Owner::Nobody => {
-            *claim = (Owner::Cell(index), entry);
-            Ok(())
-        }
-        Owner::El2 if board.stdout == Some(found) => {
-            Err(say("E0304", "EL2 keeps", "take it away: console = \"virtual\" stands in its place"))
-        }
-        Owner::El2 => Err(say("E0304", "EL2 keeps", "take it away")),
-        Owner::Cell(other) if other == index => {
-            Err(say("E0306", "it has named before", "name each device once").of_cell())
-        }
-        Owner::Cell(other) => {
-            let what = format!("cell {} owns", cell_name(other));
-            Err(say("E0305", &what, "give each device to one cell").against(other))
-        }
-    }
-}
-
 /// Finds the device that a path, alias or label means.
-fn resolve(
-    board: &Board<'_>,
-    wanted: &str,
-    say: impl Fn(&'static str, &str, &str) -> Finding,
-) -> Result<usize, Finding> {
+pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u32> {
     let mut found = board.devices.iter().position(|device| device.path == wanted);
     if found.is_none() {
-        let Some(node) = board.tree.find(wanted) else {
-            let meant = suggest::nearest(board, wanted).map(|path| format!("did you mean {path}?"));
-            let help = meant.as_deref().unwrap_or("name a path, alias or label of the tree");
-            return Err(say("E0301", "the board's tree does not have", help).of_cell());
-        };
+        let node = board.tree.find(wanted).ok_or(0x0301_u32)?;
         let (Gic::V2 { node: gic, .. } | Gic::V3 { node: gic, .. }) = board.gic;
         if [gic, board.timers.node].contains(&node) {
-            return Err(say("E0304", "EL2 keeps", "take it away: each cell has a virtual one"));
+            return Err(0x0304);
         }
         found = board.devices.iter().position(|device| device.node == node);
     }
-    found.filter(|&found| board.devices.get(found).is_some_and(|device| !device.regions.is_empty())).ok_or_else(|| {
-        say("E0302", "has no registers on the board's bus", "name a node with registers, or take it away").of_cell()
-    })
+    found.filter(|&found| board.devices.get(found).is_some_and(|device| !device.regions.is_empty())).ok_or(0x0302)
 }
 
 /// Returns all device space inside the IPA space in whole pages, ascending.
-fn spans(board: &Board<'_>) -> Vec<Span> {
+fn spans(board: &Board<'_>) -> Vec<Piece> {
     let mut spans = Vec::with_capacity(board.devices.len().saturating_add(8));
     let mut add = |region: Region<PhysAddr>, device| {
         let pages = Region::from_ends(region.base(), region.end().min(PhysAddr::at(IPA_END)));
-        spans.extend(pages.and_then(|pages| pages.widen(PAGE_BYTES)).map(|region| Span { region, device }));
+        if let Some(pages) = pages.and_then(|pages| pages.widen(PAGE_BYTES)) {
+            line::add(&mut spans, Piece::of(pages, device));
+        }
     };
-    wall::frames(&board.gic).for_each(|(frame, _)| add(frame, None));
+    wall::frames(&board.gic, &mut |frame, _| add(frame, NONE));
     for (index, device) in board.devices.iter().enumerate() {
-        device.regions.iter().chain(&device.windows).for_each(|&region| add(region, Some(index)));
+        device.regions.iter().chain(&device.windows).for_each(|&region| add(region, index));
     }
-    sort(&mut spans, |span| (span.region.base().get(), 0));
     spans
 }

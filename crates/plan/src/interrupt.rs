@@ -3,60 +3,38 @@
 //! Promises that a line has one owner: devices of two cells, or of a cell and EL2, never share an INTID. PPIs (below
 //! 32) belong to their CPU (IHI 0069 2.2.1).
 
-use alloc::{format, vec::Vec};
-use board::{Board, Interrupt};
-use manifest::Manifest;
+use alloc::vec::Vec;
+use board::Interrupt;
 
-use crate::sort::sort;
-use crate::{Finding, Key, Owner, device::Devices};
+use crate::line::{self, Piece};
+use crate::{NONE, Owner, Proof, device::Devices};
 
 /// The first INTID that is no SGI and no PPI.
 const FIRST_SPI: u32 = 32;
 
 /// Checks every line with an owner.
-pub(crate) fn check(board: &Board<'_>, manifest: &Manifest<'_>, devices: &Devices, out: &mut Vec<Finding>) {
+pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
+    let board = proof.board;
     let mut lines = Vec::new();
     for (index, device) in board.devices.iter().enumerate() {
-        let owner = devices.claim(index).0;
-        if owner != Owner::Nobody {
-            lines.extend(spis(&device.interrupts).map(|line| (line.intid, owner, index)));
+        if devices.owner(index) != Owner::Nobody {
+            for base in spis(&device.interrupts).map(|line| u64::from(line.intid)) {
+                line::add(&mut lines, Piece::at(base, 1, index));
+            }
         }
     }
-    sort(&mut lines, |(intid, owner, _)| (u64::from(*intid), owner.rank()));
-    let cell_name = |cell: usize| manifest.cells.get(cell).map_or("", |cell| cell.name);
-    let path = |device: usize| board.devices.get(device).map_or("", |device| device.path.as_str());
-    for pair in lines.windows(2) {
-        let &[(intid, first, a), (next, second, b)] = pair else { continue };
-        if intid != next || first == second {
-            continue;
-        }
-        match (first, second) {
-            (Owner::Cell(other), Owner::Cell(cell)) => {
-                let (name, owner) = (cell_name(cell), cell_name(other));
-                let message = format!(
-                    "interrupt {intid} of cell {name}'s {} is also that of cell {owner}'s {}",
-                    path(b),
-                    path(a)
-                );
-                let key = Key::Devices(devices.claim(b).1);
-                out.push(
-                    Finding::new("E0401", Some(cell), key, message, "give both devices to one cell".into())
-                        .against(other),
-                );
-            }
-            (Owner::Cell(cell), _) => {
-                let message = format!(
-                    "interrupt {intid} of cell {}'s {} is also that of EL2's {}",
-                    cell_name(cell),
-                    path(a),
-                    path(b)
-                );
-                let key = Key::Devices(devices.claim(a).1);
-                out.push(Finding::new("E0402", Some(cell), key, message, "take the device away".into()));
-            }
-            _ => {}
-        }
-    }
+    line::sweep(&lines, &mut |first, second| {
+        let (code, cell, other, mine, theirs) = match (devices.owner(first.tag), devices.owner(second.tag)) {
+            (Owner::Cell(a), Owner::Cell(b)) if a < b => (0x0401, b, a, second, first),
+            (Owner::Cell(a), Owner::Cell(b)) if a > b => (0x0401, a, b, first, second),
+            (Owner::Cell(a), Owner::El2) => (0x0402, a, NONE, first, second),
+            (Owner::El2, Owner::Cell(b)) => (0x0402, b, NONE, second, first),
+            _ => return,
+        };
+        let finding = proof.say_device(code, cell, other, mine.tag);
+        finding.numbers[0] = mine.base;
+        finding.names[3] = board.devices.get(theirs.tag).map_or("", |device| &device.path);
+    });
 }
 
 /// Returns the SPIs among `interrupts`.

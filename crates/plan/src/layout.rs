@@ -5,14 +5,14 @@
 //! placement stands in the crate's root.
 
 use address::{Address, Ipa, PAGE_BYTES, PhysAddr, Region};
-use alloc::{format, string::String, vec::Vec};
-use board::{Board, Gic};
-use manifest::{Cell, Console, Manifest};
+use alloc::vec::Vec;
+use board::{Gic, Interrupt};
+use manifest::{Cell, Console};
 
 use crate::device::Devices;
-use crate::memory::{BLOCK_BYTES, Bytes};
-use crate::sort::{ends, sort};
-use crate::{Class, Finding, Key, Mapping, Owner, SealedCell, VirtualGic, VirtualUart, cpu, interrupt};
+use crate::line::{self, Piece};
+use crate::memory::{BLOCK_BYTES, Ram};
+use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt};
 
 /// The room for a cell's tree.
 const TREE_BYTES: u64 = 64 << 10;
@@ -22,55 +22,64 @@ const SMALL_TREE_BYTES: u64 = 16 << 10;
 const REDISTRIBUTOR_BYTES: u64 = 128 << 10;
 
 /// Lays out every cell and returns those that nothing refuses.
-pub(crate) fn lay_out<'a>(
-    board: &Board<'a>,
-    manifest: &Manifest<'a>,
-    devices: &Devices,
-    ram: &[Vec<Mapping>],
-    out: &mut Vec<Finding>,
-) -> Vec<SealedCell<'a>> {
-    let mut cells = Vec::with_capacity(manifest.cells.len());
-    for ((index, cell), ram) in manifest.cells.iter().enumerate().zip(ram) {
-        let laid = lay(board, (index, cell), devices, ram, out);
-        let refused = out.iter().any(|finding| finding.cell == Some(index) && finding.class != Class::Warning);
-        cells.extend(laid.filter(|_| !refused));
+pub(crate) fn lay_out<'a>(proof: &mut Proof<'a, '_>, devices: &Devices, ram: &mut Ram<'a>) -> Vec<SealedCell<'a>> {
+    let cells = proof.cells;
+    let mut sound = Vec::with_capacity(cells.len());
+    for (index, cell) in cells.iter().enumerate() {
+        let laid = lay(proof, (index, cell), devices, ram);
+        let refuses = |code, class| code == Some(index) && class != Class::Warning;
+        if !proof.out.iter().any(|finding| refuses(finding.cell, finding.class())) {
+            sound.extend(laid);
+        }
     }
-    cells
+    sound
 }
 
 /// Lays out one cell; nothing where something does not fit.
 fn lay<'a>(
-    board: &Board<'a>,
+    proof: &mut Proof<'a, '_>,
     (index, cell): (usize, &Cell<'a>),
     devices: &Devices,
-    ram: &[Mapping],
-    out: &mut Vec<Finding>,
+    ram: &mut Ram<'a>,
 ) -> Option<SealedCell<'a>> {
-    let uart = uart(board, devices, (index, cell), out);
+    let board = proof.board;
+    let runs = ram.place(proof, index, &cell.memory);
+    let uart = uart(proof, devices, (index, cell));
     let owned: Vec<usize> = devices.of(index).collect();
     let mmio = mmio(devices, index);
-    let mut interrupts: Vec<_> = owned
-        .iter()
-        .filter_map(|&device| board.devices.get(device))
-        .flat_map(|device| interrupt::spis(&device.interrupts))
-        .collect();
-    sort(&mut interrupts, |line| (line.intid.into(), line.edge.into()));
-    interrupts.dedup_by_key(|line| line.intid);
-    let gic = gic(&board.gic, cell.cpus.len())?;
-    apart((index, cell), ram, &mmio, &gic, uart, out);
-    if cell.memory.is_empty() {
-        let message = format!("cell {} has no memory", cell.name);
-        out.push(
-            Finding::new("E0201", Some(index), Key::Name, message, "give it memory, 1 MiB or more".into()).of_cell(),
-        );
+    let mut interrupts: Vec<Interrupt> = Vec::new();
+    for device in owned.iter().filter_map(|&device| board.devices.get(device)) {
+        for line in interrupt::spis(&device.interrupts) {
+            let place = interrupts.partition_point(|earlier| earlier.intid < line.intid);
+            if interrupts.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
+                interrupts.insert(place, line);
+            }
+        }
     }
-    let first = ram.first().filter(|_| ram.len() == cell.memory.len())?;
-    let (kernel, initrd, tree) = images((index, cell), Region::new(first.ipa, first.pa.size())?, out)?;
+    let gic = gic(&board.gic, cell.cpus.len())?;
+    let mut things = Vec::new();
+    let at = |mapping: &Mapping, tag| Piece::at(mapping.ipa.get(), mapping.pa.size(), tag);
+    let (distributor, frames) = match &gic {
+        VirtualGic::V2 { distributor, cpu } => (distributor, at(cpu, GIC)),
+        VirtualGic::V3 { distributor, redistributors } => (distributor, Piece::of(*redistributors, GIC)),
+    };
+    let own = runs.iter().enumerate().map(|(run, mapping)| at(mapping, run));
+    let pages = mmio.iter().map(|mapping| at(mapping, DEVICE)).chain(uart.map(|uart| Piece::of(uart.page, UART)));
+    for thing in own.chain(pages).chain([Piece::of(*distributor, GIC), frames]) {
+        line::add(&mut things, thing);
+    }
+    apart(proof, index, &things);
+    if cell.memory.is_empty() {
+        proof.say(0x0201, index, NONE, 0);
+    }
+    let first = runs.first().filter(|_| runs.len() == cell.memory.len())?;
+    let (kernel, initrd, tree) = images(proof, (index, cell), Region::new(first.ipa, first.pa.size())?)?;
     Some(SealedCell {
         name: cell.name,
         index,
-        cpus: cell.cpus.iter().map(|&cpu| cpu::index_of(cpu)).collect(),
-        ram: ram.to_vec(),
+        cpus: cell.cpus.iter().map(|&cpu| cpu as usize).collect(),
+        identity: runs.iter().any(|run| run.ipa.get() == run.pa.base().get()),
+        ram: runs,
         mmio,
         devices: owned,
         interrupts,
@@ -79,7 +88,6 @@ fn lay<'a>(
         tree,
         uart,
         gic,
-        identity: ram.iter().any(|run| run.ipa.get() == run.pa.base().get()),
     })
 }
 
@@ -89,52 +97,30 @@ fn same(region: Region<PhysAddr>) -> Option<Region<Ipa>> {
 }
 
 /// Places the virtual UART at the board's.
-fn uart(
-    board: &Board<'_>,
-    devices: &Devices,
-    (index, cell): (usize, &Cell<'_>),
-    out: &mut Vec<Finding>,
-) -> Option<VirtualUart> {
-    let mut refuse = |code, what: &str, help: &str| {
-        let message = format!("cell {} has {what}", cell.name);
-        out.push(Finding::new(code, Some(index), Key::Console, message, help.into()).of_cell());
-    };
-    match cell.console {
-        Console::Passthrough if devices.console.is_none() => {
-            refuse("E0501", "the board's UART, but the board has none", "set stdout-path in the tree");
-            return None;
-        }
-        Console::Passthrough | Console::None => return None,
-        Console::Virtual if devices.uart.is_none() && devices.console.is_some() => {
-            let help = "say console = \"none\" here, or console = \"virtual\" in the cell that has the board's UART";
-            refuse("E0507", "a virtual console, but no UART is left for EL2 to show it on", help);
-            return None;
-        }
-        Console::Virtual => {}
-    }
+fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Cell<'_>)) -> Option<VirtualUart> {
+    let board = proof.board;
     let found = board.stdout.and_then(|device| board.devices.get(device)).and_then(|device| {
         let base = Ipa::at(device.regions.first()?.base().get()).align_down(PAGE_BYTES);
         let intid = interrupt::spis(&device.interrupts).next()?.intid;
         Some(VirtualUart { page: Region::new(base, PAGE_BYTES)?, intid })
     });
-    if found.is_none() {
-        let what = "a virtual console, but the board has no UART with an interrupt to stand in for";
-        refuse("E0501", what, "say console = \"none\", or set stdout-path in the tree");
-    }
-    found
+    let code = match cell.console {
+        Console::Passthrough if devices.console.is_none() => 0x0501,
+        Console::Virtual if devices.uart.is_none() && devices.console.is_some() => 0x0507,
+        Console::Virtual if found.is_none() => 0x0501,
+        Console::Virtual => return found,
+        Console::Passthrough | Console::None => return None,
+    };
+    proof.say(code, index, NONE, 0);
+    None
 }
 
 /// Returns a cell's device pages, adjacent ones merged.
 fn mmio(devices: &Devices, index: usize) -> Vec<Mapping> {
-    let mut pages: Vec<Region<PhysAddr>> = Vec::new();
-    for span in devices.spans.iter().filter(|span| devices.owner(span.device) == Owner::Cell(index)) {
-        let joined = pages.last().filter(|last| span.region.base() <= last.end());
-        match joined.and_then(|last| Region::from_ends(last.base(), last.end().max(span.region.end()))) {
-            Some(joined) => pages.last_mut().into_iter().for_each(|last| *last = joined),
-            None => pages.push(span.region),
-        }
-    }
-    pages.into_iter().map(|pa| Mapping { ipa: Ipa::at(pa.base().get()), pa }).collect()
+    let mut pages = devices.spans.clone();
+    pages.retain(|span| devices.owner(span.tag) == Owner::Cell(index));
+    line::join(&mut pages);
+    pages.iter().filter_map(Piece::frames).map(|pa| Mapping { ipa: Ipa::at(pa.base().get()), pa }).collect()
 }
 
 /// Places the GIC of a cell with so many vCPUs.
@@ -148,123 +134,65 @@ fn gic(gic: &Gic, vcpus: usize) -> Option<VirtualGic> {
         }
         Gic::V3 { distributor, redistributors, .. } => {
             let base = Ipa::at(redistributors.first()?.base().get());
-            let size = u64::try_from(vcpus.max(1)).ok()?.checked_mul(REDISTRIBUTOR_BYTES)?;
+            let size = (vcpus.max(1) as u64).checked_mul(REDISTRIBUTOR_BYTES)?;
             Some(VirtualGic::V3 { distributor: same(*distributor)?, redistributors: Region::new(base, size)? })
         }
     }
 }
 
-/// What stands somewhere in a cell's IPA space, in the order in which it is blamed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Thing {
-    Ram(usize),
-    Device,
-    Uart,
-    Gic,
-}
+/// Tags of what stands in a cell's IPA space beside its runs, in the order in which it is blamed.
+const DEVICE: usize = usize::MAX - 2;
+const UART: usize = usize::MAX - 1;
+const GIC: usize = usize::MAX;
 
 /// Checks that nothing in the cell's IPA space stands on anything else.
-fn apart(
-    (index, cell): (usize, &Cell<'_>),
-    ram: &[Mapping],
-    mmio: &[Mapping],
-    gic: &VirtualGic,
-    uart: Option<VirtualUart>,
-    out: &mut Vec<Finding>,
-) {
-    let at = |mapping: &Mapping| Region::new(mapping.ipa, mapping.pa.size());
-    let frames = match *gic {
-        VirtualGic::V2 { distributor, cpu } => [Some(distributor), at(&cpu)],
-        VirtualGic::V3 { distributor, redistributors } => [Some(distributor), Some(redistributors)],
-    };
-    let runs = ram.iter().enumerate().map(|(run, mapping)| (at(mapping), Thing::Ram(run)));
-    let pages = mmio.iter().map(|mapping| (at(mapping), Thing::Device));
-    let emulated =
-        frames.into_iter().map(|frame| (frame, Thing::Gic)).chain([(uart.map(|uart| uart.page), Thing::Uart)]);
-    let all = runs.chain(pages).chain(emulated);
-    let mut things: Vec<(Region<Ipa>, Thing)> = all.filter_map(|(region, thing)| Some((region?, thing))).collect();
-    sort(&mut things, |(region, _)| ends(*region));
+fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {
     // A device on a page EL2 keeps has its finding already.
-    let known = out.iter().any(|finding| finding.cell == Some(index) && finding.code == "E0313");
-    let mut furthest: Option<(Region<Ipa>, Thing)> = None;
-    for &(region, thing) in &things {
-        let said = |another: Thing| known && thing.min(another) == Thing::Device;
-        if let Some((other, another)) = furthest.filter(|(other, it)| other.overlaps(region) && !said(*it)) {
-            let ((mine, blamed), (theirs, with)) =
-                if thing < another { ((region, thing), (other, another)) } else { ((other, another), (region, thing)) };
-            let (code, what) = match (blamed, with) {
-                (Thing::Ram(_), Thing::Ram(_)) => ("E0205", "its memory"),
-                (Thing::Ram(_), Thing::Gic) => ("E0211", "its virtual GIC"),
-                (Thing::Ram(_), Thing::Uart) => ("E0212", "its virtual UART"),
-                (Thing::Ram(_), Thing::Device) => ("E0213", "its device pages"),
-                _ => ("E0314", "what EL2 emulates for it"),
-            };
-            let (thing, key) = match blamed {
-                Thing::Ram(run) => (format!("memory {run}"), Key::Memory(run)),
-                Thing::Device | Thing::Uart | Thing::Gic => (String::from("device pages"), Key::Devices(0)),
-            };
-            let message = format!("cell {}'s {thing} at {mine} overlaps {what} at {theirs}", cell.name);
-            let help = match blamed {
-                Thing::Ram(_) => {
-                    format!("let it end by {} or choose an at of {} or above", theirs.base(), theirs.end())
-                }
-                _ => "take the device away".into(),
-            };
-            out.push(Finding::new(code, Some(index), key, message, help).of_cell());
-        }
-        if furthest.is_none_or(|(other, _)| other.end() < region.end()) {
-            furthest = Some((region, thing));
-        }
-    }
+    let known = proof.out.iter().any(|finding| finding.cell == Some(index) && finding.code() == "E0313");
+    line::sweep(things, &mut |first, second| {
+        let (mine, theirs) = if first.tag > second.tag { (second, first) } else { (first, second) };
+        let (code, run) = match (mine.tag, theirs.tag) {
+            (DEVICE.., _) if known => return,
+            (DEVICE.., _) => (0x0314, 0),
+            (run, DEVICE) => (0x0213, run),
+            (run, UART) => (0x0212, run),
+            (run, GIC) => (0x0211, run),
+            (run, _) => (0x0205, run),
+        };
+        proof.say(code, index, NONE, run).numbers = [mine.base, mine.end, theirs.base, theirs.end];
+    });
 }
 
 /// Places kernel, initrd and tree in the first run.
 fn images(
+    proof: &mut Proof<'_, '_>,
     (index, cell): (usize, &Cell<'_>),
     run: Region<Ipa>,
-    out: &mut Vec<Finding>,
 ) -> Option<(Ipa, Option<Region<Ipa>>, Region<Ipa>)> {
-    let mut say = |code, key, what: String, help: String| {
-        let message = format!("cell {}'s {what}", cell.name);
-        out.push(Finding::new(code, Some(index), key, message, help).of_cell());
-    };
-    let kernel = &cell.kernel;
+    let (mut say, kernel) = (|code, key, numbers| proof.say(code, index, NONE, key).numbers = numbers, &cell.kernel);
     if kernel.image.size == 0 {
-        say("E0701", Key::Kernel, format!("kernel {} is empty", kernel.image.name), "name a kernel image".into());
+        say(0x0701, 0, [0; 4]);
         return None;
     }
     let bytes = kernel.image_size.max(kernel.image.size);
     let base = run.base().align_up(BLOCK_BYTES).and_then(|base| base.checked_add(kernel.text_offset));
     let Some(code) = base.and_then(|base| Region::new(base, bytes)).filter(|code| run.encloses(*code)) else {
-        let at = base.unwrap_or(run.base());
-        let what = format!("kernel needs {bytes:#x} bytes at {at}, its first memory run is {run}");
-        let help = format!("make that run {bytes:#x} bytes larger, or let at be a multiple of 2 MiB");
-        say("E0702", Key::Kernel, what, help);
+        let at = base.unwrap_or(run.base()).get();
+        say(0x0702, 0, [bytes, at, run.base().get(), run.end().get()]);
         return None;
     };
     let room = if run.size() <= BLOCK_BYTES { SMALL_TREE_BYTES } else { TREE_BYTES };
     let end = code.end().align_up(PAGE_BYTES)?;
     let base = run.end().get().checked_sub(room).map(Ipa::at).filter(|base| *base >= end);
     let Some(tree) = base.and_then(|base| Region::new(base, room)) else {
-        let what = format!(
-            "tree needs {} behind the kernel's end at {end}, its first memory run ends at {}",
-            Bytes(room),
-            run.end()
-        );
-        say("E0704", Key::Memory(0), what, format!("make that run {} larger", Bytes(room)));
+        say(0x0704, 0, [room, end.get(), run.end().get(), 0]);
         return None;
     };
     let Some(image) = cell.initrd.filter(|image| image.size > 0) else { return Some((code.base(), None, tree)) };
     let space = |base: Ipa| Region::new(base, image.size).filter(|initrd| initrd.end() <= tree.base());
     let Some(initrd) = end.align_up(BLOCK_BYTES).and_then(space).or_else(|| space(end)) else {
         let left = tree.base().get().saturating_sub(end.get());
-        let what = format!("initrd needs {:#x} bytes, between kernel and tree there are {left:#x}", image.size);
-        say(
-            "E0703",
-            Key::Initrd,
-            what,
-            format!("make its first memory run {:#x} bytes larger", image.size.saturating_sub(left)),
-        );
+        say(0x0703, 0, [image.size, left, image.size.saturating_sub(left), 0]);
         return None;
     };
     Some((code.base(), Some(initrd), tree))

@@ -5,223 +5,162 @@
 //! it looks at nothing but its inputs. Pages are 4 KiB (DDI 0487 D8.2).
 
 use address::{Address, Ipa, PAGE_BYTES, PhysAddr, Region};
-use alloc::{format, string::String, vec::Vec};
+use alloc::vec::Vec;
 use board::{Board, Start};
-use core::fmt;
-use manifest::{Manifest, Memory};
+use manifest::Memory;
 
-use crate::sort::{ends, sort};
-use crate::{Finding, Footprint, IPA_END, Key, Mapping};
+use crate::line::{self, Piece};
+use crate::{Footprint, IPA_END, Mapping, NONE, Owner, Proof, Wall, wall};
 
 /// What one entry of a level 2 table maps: the largest block worth aligning to.
 pub(crate) const BLOCK_BYTES: u64 = 2 << 20;
 
-/// A size as people write it.
-pub(crate) struct Bytes(pub(crate) u64);
+/// The banks, and what of them is taken so far.
+pub(crate) struct Ram<'a> {
+    banks: Vec<Piece>,
+    pub(crate) walls: Vec<Wall<'a>>,
+}
 
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes != 0 && bytes.trailing_zeros() >= 20 => write!(f, "{} MiB", bytes >> 20),
-            bytes if bytes != 0 && bytes.trailing_zeros() >= 10 => write!(f, "{} KiB", bytes >> 10),
-            bytes => write!(f, "{bytes} bytes"),
-        }
+/// Judges a run by itself.
+fn shape(run: &Memory) -> Option<u32> {
+    let at = run.at.unwrap_or(0);
+    if run.size == 0 || !run.size.is_multiple_of(PAGE_BYTES) {
+        Some(0x0202)
+    } else if !at.is_multiple_of(PAGE_BYTES) {
+        Some(0x0203)
+    } else {
+        inside(at, run.size).is_none().then_some(0x0204)
     }
 }
 
-/// Returns every cell's RAM; a cell with a bad run has fewer mappings than runs, and a finding.
-pub(crate) fn place(
-    board: &Board<'_>,
-    manifest: &Manifest<'_>,
-    footprint: &Footprint,
-    out: &mut Vec<Finding>,
-) -> Vec<Vec<Mapping>> {
-    let banks = banks(board);
-    let taken = taken(board, footprint);
-    let mut free = banks.clone();
-    for &(region, ..) in &taken {
-        carve(&mut free, region);
-    }
-    let mut fixed = Vec::new();
-    for (cell, index, run) in runs(manifest) {
-        let name = manifest.cells.get(cell).map_or("", |cell| cell.name);
-        if let Err((code, what, help)) = shape(run) {
-            let message = format!("cell {name}'s memory {index} {what}");
-            out.push(Finding::new(code, Some(cell), Key::Memory(index), message, help).of_cell());
-        } else if let Some(region) = run.at.filter(|_| run.identity).and_then(|at| identity(at, run.size)) {
-            carve(&mut free, region);
-            fixed.push((region, cell, index));
-            judge_fixed(name, (region, cell, index), &banks, &taken, out);
+/// Returns the region from `at` on, where it is inside the IPA space.
+fn inside(at: u64, size: u64) -> Option<Region<PhysAddr>> {
+    Region::new(PhysAddr::at(at), size).filter(|region| region.end().get() <= IPA_END)
+}
+
+/// Returns the banks in whole pages, ascending, adjacent ones joined.
+pub(crate) fn banks(board: &Board<'_>) -> Vec<Piece> {
+    let mut banks = Vec::with_capacity(board.ram.len());
+    for bank in &board.ram {
+        let whole = bank.base().align_up(PAGE_BYTES);
+        if let Some(bank) = whole.and_then(|base| Region::from_ends(base, bank.end().align_down(PAGE_BYTES))) {
+            line::add(&mut banks, Piece::of(bank, 0));
         }
     }
-    sort(&mut fixed, |(region, ..)| ends(*region));
-    disjoint(manifest, &fixed, out);
-    let lowest = banks.first().map_or(0, |bank| bank.base().get());
-    let place = |(cell, wanted): (usize, &manifest::Cell<'_>)| {
-        let mut next = lowest;
-        let mut ram = Vec::with_capacity(wanted.memory.len());
-        for (index, run) in wanted.memory.iter().enumerate().filter(|(_, run)| shape(run).is_ok()) {
-            match frames(&mut free, run, next) {
-                Ok(mapping) => {
-                    next = mapping.ipa.get().saturating_add(run.size);
-                    ram.push(mapping);
-                }
-                Err((code, what, help)) => {
-                    let message = format!("cell {}'s memory {index} of {} {what}", wanted.name, Bytes(run.size));
-                    let finding = Finding::new(code, Some(cell), Key::Memory(index), message, help);
-                    out.push(if code == "E0204" { finding.of_cell() } else { finding });
+    line::join(&mut banks);
+    banks
+}
+
+impl<'a> Ram<'a> {
+    /// Takes what no cell may have, then the identity runs with `at`.
+    pub(crate) fn new(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Self {
+        let (board, cells) = (proof.board, proof.cells);
+        let mut ram = Self { banks: banks(board), walls: Vec::with_capacity(board.devices.len().saturating_add(32)) };
+        ram.take(footprint.image, Owner::El2, "EL2's image");
+        ram.take(footprint.bundle, Owner::El2, "the bundle");
+        ram.take(footprint.tree, Owner::El2, "the board's tree");
+        board.reserved.iter().for_each(|reserved| ram.take(reserved.region, Owner::Nobody, reserved.name));
+        for cpu in &board.cpus {
+            if let Start::SpinTable(word) = cpu.start
+                && let Some(word) = Region::new(word, 8)
+            {
+                ram.take(word, Owner::Nobody, "spin-table");
+            }
+        }
+        for (index, cell) in cells.iter().enumerate() {
+            for (number, run) in cell.memory.iter().enumerate() {
+                if let Some(code) = shape(run) {
+                    proof.say(code, index, NONE, number).numbers = [run.at.unwrap_or(0), run.size, IPA_END, 0];
+                } else if let Some(region) = run.at.filter(|_| run.identity).and_then(|at| inside(at, run.size)) {
+                    ram.judge(proof, index, number, region);
+                    ram.take(region, Owner::Cell(index), "RAM");
                 }
             }
         }
         ram
-    };
-    manifest.cells.iter().enumerate().map(place).collect()
-}
-
-/// Returns each run of each cell: cell, index in its `memory`, run.
-fn runs<'m>(manifest: &'m Manifest<'_>) -> impl Iterator<Item = (usize, usize, &'m Memory)> {
-    let of = |(cell, wanted): (usize, &'m manifest::Cell<'_>)| {
-        wanted.memory.iter().enumerate().map(move |(index, run)| (cell, index, run))
-    };
-    manifest.cells.iter().enumerate().flat_map(of)
-}
-
-/// Code, what is wrong, what to change.
-type Wrong = (&'static str, String, String);
-
-/// Judges a run by itself.
-fn shape(run: &Memory) -> Result<(), Wrong> {
-    if run.size == 0 || !run.size.is_multiple_of(PAGE_BYTES) {
-        let what = format!("has a size of {:#x}", run.size);
-        return Err(("E0202", what, "make it a multiple of 4 KiB above 0".into()));
     }
-    let Some(at) = run.at else { return Ok(()) };
-    if !at.is_multiple_of(PAGE_BYTES) {
-        return Err(("E0203", format!("stands at {}", Ipa::at(at)), "make at a multiple of 4 KiB".into()));
+
+    fn take(&mut self, region: Region<PhysAddr>, owner: Owner, what: &'a str) {
+        wall::insert(&mut self.walls, Wall { region, owner, what, ram: true });
     }
-    window(at, run.size).map(|_| ()).ok_or_else(|| too_high(at))
-}
 
-/// Says that a run at `at` leaves the IPA space.
-fn too_high(at: u64) -> Wrong {
-    let what = format!("at {} leaves the 39-bit IPA space", Ipa::at(at));
-    ("E0204", what, format!("choose an at so that it ends at or below {}", Ipa::at(IPA_END)))
-}
-
-/// Returns the IPAs from `at` on, where they are inside the IPA space.
-fn window(at: u64, size: u64) -> Option<Region<Ipa>> {
-    Region::new(Ipa::at(at), size).filter(|region| region.end().get() <= IPA_END)
-}
-
-/// Returns the frames of the same numbers.
-fn identity(at: u64, size: u64) -> Option<Region<PhysAddr>> {
-    window(at, size).and_then(|region| Region::new(PhysAddr::at(at), region.size()))
-}
-
-/// Returns the banks in whole pages, ascending, adjacent ones joined.
-pub(crate) fn banks(board: &Board<'_>) -> Vec<Region<PhysAddr>> {
-    let whole = |bank: &Region<PhysAddr>| {
-        Region::from_ends(bank.base().align_up(PAGE_BYTES)?, bank.end().align_down(PAGE_BYTES))
-    };
-    let mut banks: Vec<_> = board.ram.iter().filter_map(whole).collect();
-    sort(&mut banks, |bank| ends(*bank));
-    banks.dedup_by(|next, last| {
-        let joined = (next.base() <= last.end()).then(|| Region::from_ends(last.base(), last.end().max(next.end())));
-        joined.flatten().map(|joined| *last = joined).is_some()
-    });
-    banks
-}
-
-/// Returns what no cell may have, in whole pages: region, what it is, whether it is EL2's.
-pub(crate) fn taken<'a>(board: &Board<'a>, footprint: &Footprint) -> Vec<(Region<PhysAddr>, &'a str, bool)> {
-    let el2s =
-        [(footprint.image, "EL2's image"), (footprint.bundle, "the bundle"), (footprint.tree, "the board's tree")];
-    let words = board.cpus.iter().filter_map(|cpu| match cpu.start {
-        Start::SpinTable(word) => Region::new(word, 8).map(|word| (word, "spin-table", false)),
-        Start::Psci | Start::Unknown => None,
-    });
-    let reserved = board.reserved.iter().map(|reserved| (reserved.region, reserved.name, false));
-    let all = el2s.into_iter().map(|(region, what)| (region, what, true)).chain(reserved).chain(words);
-    all.filter_map(|(region, what, el2)| Some((region.widen(PAGE_BYTES)?, what, el2))).collect()
-}
-
-/// Judges an identity run with `at` against the board.
-fn judge_fixed(
-    name: &str,
-    (region, cell, index): (Region<PhysAddr>, usize, usize),
-    banks: &[Region<PhysAddr>],
-    taken: &[(Region<PhysAddr>, &str, bool)],
-    out: &mut Vec<Finding>,
-) {
-    let mut say = |code, what: String, help: String| {
-        let message = format!("cell {name}'s identity memory {index} at {region} {what}");
-        out.push(Finding::new(code, Some(cell), Key::Memory(index), message, help));
-    };
-    if !banks.iter().any(|bank| bank.encloses(region)) {
-        let help = banks.iter().fold(String::from("the board has RAM at"), |text, bank| format!("{text} {bank}"));
-        say("E0206", "is not all RAM".into(), help);
-    }
-    for (other, what, el2) in taken.iter().filter(|(other, ..)| other.overlaps(region)) {
-        let code = if *el2 { "E0208" } else { "E0207" };
-        let what =
-            if *el2 { format!("covers {what} at {other}") } else { format!("covers {what}, reserved at {other}") };
-        say(code, what, format!("let it end by {} or begin at {} or above", other.base(), other.end()));
-    }
-}
-
-/// Checks that identity runs of different cells, ascending, share nothing.
-fn disjoint(manifest: &Manifest<'_>, fixed: &[(Region<PhysAddr>, usize, usize)], out: &mut Vec<Finding>) {
-    let name = |cell: usize| manifest.cells.get(cell).map_or("", |cell| cell.name);
-    let mut furthest: Option<(Region<PhysAddr>, usize, usize)> = None;
-    for &(region, cell, index) in fixed {
-        if let Some((other, owner, _)) = furthest.filter(|(other, owner, _)| *owner != cell && other.overlaps(region)) {
-            let message =
-                format!("cell {}'s memory {index} at {region} overlaps cell {}'s at {other}", name(cell), name(owner));
-            let help = format!("move one of them: below {} or to {} or above", other.base(), other.end());
-            out.push(Finding::new("E0209", Some(cell), Key::Memory(index), message, help).against(owner));
+    /// Judges an identity run with `at` against the board and the runs before it.
+    fn judge(&self, proof: &mut Proof<'a, '_>, cell: usize, entry: usize, region: Region<PhysAddr>) {
+        let run = Piece::of(region, 0);
+        if !self.banks.iter().any(|bank| bank.base <= run.base && run.end <= bank.end) {
+            let (base, end) = self.banks.first().map_or((0, 0), |bank| (bank.base, bank.end));
+            proof.say(0x0206, cell, NONE, entry).numbers = [run.base, run.end, base, end];
         }
-        if furthest.is_none_or(|(other, ..)| other.end() < region.end()) {
-            furthest = Some((region, cell, index));
+        for wall in self.walls.iter().filter(|wall| wall.region.overlaps(region)) {
+            let (code, other) = match wall.owner {
+                Owner::El2 => (0x0208, NONE),
+                Owner::Nobody => (0x0207, NONE),
+                Owner::Cell(other) if other == cell => continue,
+                Owner::Cell(other) => (0x0209, other),
+            };
+            let finding = proof.say(code, cell, other, entry);
+            finding.numbers = [run.base, run.end, wall.region.base().get(), wall.region.end().get()];
+            finding.names[2] = wall.what;
         }
     }
-}
 
-/// Finds the frames of one sane run, whose IPA is `next` where the plan says nothing, and takes them out of `free`.
-fn frames(free: &mut Vec<Region<PhysAddr>>, run: &Memory, next: u64) -> Result<Mapping, Wrong> {
-    if let Some(at) = run.at.filter(|_| run.identity) {
-        return identity(at, run.size).map(|pa| Mapping { ipa: Ipa::at(at), pa }).ok_or_else(|| too_high(at));
-    }
-    let at = if run.identity { 0 } else { run.at.unwrap_or(next) };
-    window(at, run.size).ok_or_else(|| too_high(at))?;
-    let limit = if run.identity { IPA_END } else { u64::MAX };
-    let blocks = (run.size >= BLOCK_BYTES).then(|| fit(free, run.size, BLOCK_BYTES, at, limit)).flatten();
-    let Some(pa) = blocks.or_else(|| fit(free, run.size, PAGE_BYTES, 0, limit)) else {
-        let most = free.iter().map(|piece| piece.size()).max().unwrap_or(0);
-        let what = format!("finds no room in free RAM, whose largest piece has {}", Bytes(most));
-        return Err(("E0210", what, "make it or an earlier cell's memory smaller".into()));
-    };
-    carve(free, pa);
-    Ok(Mapping { ipa: Ipa::at(if run.identity { pa.base().get() } else { at }), pa })
-}
-
-/// Returns the lowest free `size` bytes whose base is `phase` modulo `step`, ending by `limit`.
-fn fit(free: &[Region<PhysAddr>], size: u64, step: u64, phase: u64, limit: u64) -> Option<Region<PhysAddr>> {
-    free.iter().find_map(|piece| {
-        let skip = phase.wrapping_sub(piece.base().get()) & step.wrapping_sub(1);
-        let found = Region::new(piece.base().checked_add(skip)?, size)?;
-        (piece.encloses(found) && found.end().get() <= limit).then_some(found)
-    })
-}
-
-/// Takes `hole` out of `free`, ascending and disjoint before and after.
-fn carve(free: &mut Vec<Region<PhysAddr>>, hole: Region<PhysAddr>) {
-    let mut at = free.partition_point(|piece| piece.end() <= hole.base());
-    while let Some(piece) = free.get(at).copied().filter(|piece| piece.base() < hole.end()) {
-        free.remove(at);
-        let ends = [(piece.base(), hole.base()), (hole.end(), piece.end())];
-        for rest in ends.into_iter().filter_map(|(base, end)| Region::from_ends(base, end)) {
-            free.insert(at, rest);
-            at = at.saturating_add(1);
+    /// Returns a cell's RAM; a cell with a bad run has fewer mappings than runs, and a finding.
+    pub(crate) fn place(&mut self, proof: &mut Proof<'a, '_>, cell: usize, runs: &[Memory]) -> Vec<Mapping> {
+        let mut next = self.banks.first().map_or(0, |bank| bank.base);
+        let mut placed = Vec::with_capacity(runs.len());
+        for (number, run) in runs.iter().enumerate().filter(|(_, run)| shape(run).is_none()) {
+            let at = run.at.unwrap_or(if run.identity { 0 } else { next });
+            let fixed = inside(at, run.size);
+            let limit = if run.identity { IPA_END } else { u64::MAX };
+            let blocks = || self.fit(run.size, BLOCK_BYTES, at, limit).filter(|_| run.size >= BLOCK_BYTES);
+            let found = match run.at {
+                Some(_) if run.identity => fixed,
+                _ => blocks().or_else(|| self.fit(run.size, PAGE_BYTES, 0, limit)),
+            };
+            let (Some(_), Some(pa)) = (fixed, found) else {
+                let code = if fixed.is_none() { 0x0204 } else { 0x0210 };
+                proof.say(code, cell, NONE, number).numbers = [at, run.size, self.largest(limit), 0];
+                continue;
+            };
+            self.take(pa, Owner::Cell(cell), "RAM");
+            let ipa = Ipa::at(if run.identity { pa.base().get() } else { at });
+            next = ipa.get().saturating_add(run.size);
+            placed.push(Mapping { ipa, pa });
         }
+        placed
+    }
+
+    /// Returns the lowest free `size` bytes whose base is `phase` modulo `step`, ending by `limit`.
+    fn fit(&self, size: u64, step: u64, phase: u64, limit: u64) -> Option<Region<PhysAddr>> {
+        for bank in &self.banks {
+            let mut base = bank.base;
+            while let Some(found) = base
+                .checked_add(phase.wrapping_sub(base) & step.wrapping_sub(1))
+                .and_then(|base| Region::new(PhysAddr::at(base), size))
+                .filter(|found| found.end().get() <= bank.end.min(limit))
+            {
+                match wall::at(&self.walls, found.base()).filter(|wall| wall.region.base() < found.end()) {
+                    Some(wall) => base = wall.region.end().get(),
+                    None => return Some(found),
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the most bytes that would fit, page by page.
+    fn largest(&self, limit: u64) -> u64 {
+        (12..64)
+            .rev()
+            .map(|bit| 1_u64 << bit)
+            .fold(0, |most, bit| if self.fit(most | bit, PAGE_BYTES, 0, limit).is_some() { most | bit } else { most })
+    }
+
+    /// Returns the walls with what nobody took.
+    pub(crate) fn into_walls(mut self) -> Vec<Wall<'a>> {
+        for bank in core::mem::take(&mut self.banks).iter().filter_map(Piece::frames) {
+            self.take(bank, Owner::Nobody, "free RAM");
+        }
+        self.walls
     }
 }

@@ -2,39 +2,22 @@
 //!
 //! Owns the rule: 1 to 31 of `a-z`, `0-9`, `-`, `_`, each once, none of EL2's own.
 
-use alloc::{format, string::String, vec::Vec};
-use manifest::Manifest;
-
-use crate::{Finding, Key, MAX_NAME};
-
-/// EL2 speaks under these names itself.
-const RESERVED: [&str; 2] = ["cellwall", "monitor"];
+use crate::{MAX_NAME, NONE, Proof};
 
 /// Checks that there is a cell and that every name can stand for one.
-pub(crate) fn check(manifest: &Manifest<'_>, out: &mut Vec<Finding>) {
-    let mut say = |code, index, message: String, help: &str| {
-        out.push(Finding::new(code, index, Key::Name, message, help.into()));
-    };
-    if manifest.cells.is_empty() {
-        say("E0601", None, "the plan has no cell".into(), "add a [[cell]]");
+pub(crate) fn check(proof: &mut Proof<'_, '_>) {
+    let cells = proof.cells;
+    if cells.is_empty() {
+        proof.say(0x0601, NONE, NONE, 0);
     }
-    for (index, cell) in manifest.cells.iter().enumerate() {
-        let name = cell.name;
-        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(good) {
-            let message = format!("cell {index} has the name \"{}\"", name.escape_default());
-            say("E0602", Some(index), message, "use 1 to 31 of a-z, 0-9, '-' and '_'");
-        }
-        if RESERVED.contains(&name) {
-            say(
-                "E0603",
-                Some(index),
-                format!("cell {index} has the name \"{name}\", EL2's own"),
-                "choose another name",
-            );
-        }
-        if manifest.cells.iter().take(index).any(|earlier| earlier.name == name) {
-            say("E0604", Some(index), format!("two cells have the name \"{name}\""), "give each cell its own name");
-        }
+    for (index, cell) in cells.iter().enumerate() {
+        let good = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        let code = match cell.name {
+            "cellwall" | "monitor" => 0x0603,
+            name if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(good) => 0x0602,
+            name if cells.iter().take(index).any(|earlier| earlier.name == name) => 0x0604,
+            _ => continue,
+        };
+        proof.say(code, index, NONE, 0).numbers[0] = index as u64;
     }
 }

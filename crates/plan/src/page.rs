@@ -3,105 +3,71 @@
 //! Promises that no page with device registers reaches two cells, or a cell and EL2: devices that share one go
 //! together, disabled ones do not count. RAM in device's clothing is refused.
 
-use address::{Address, PAGE_BYTES, PhysAddr, Region};
-use alloc::{format, string::String, vec::Vec};
-use board::Board;
-use manifest::Manifest;
+use address::PAGE_BYTES;
 
-use crate::device::{Devices, Span};
-use crate::{Finding, IPA_END, Key, Owner, memory};
+use crate::device::Devices;
+use crate::line::Piece;
+use crate::{IPA_END, NONE, Owner, Proof, memory};
 
 /// Checks that devices whose pages meet, directly or through others, have one owner.
-pub(crate) fn share(board: &Board<'_>, manifest: &Manifest<'_>, devices: &Devices, out: &mut Vec<Finding>) {
-    let counts = |span: &Span| {
-        let device = span.device.and_then(|device| board.devices.get(device));
-        device.is_none_or(|device| !device.disabled) || devices.owner(span.device) == Owner::El2
-    };
-    let enabled: Vec<Span> = devices.spans.iter().copied().filter(counts).collect();
-    let mut rest = enabled.as_slice();
+pub(crate) fn share(proof: &mut Proof<'_, '_>, devices: &Devices) {
+    let board = proof.board;
+    let mut spans = devices.spans.clone();
+    spans.retain(|span| {
+        devices.owner(span.tag) == Owner::El2 || board.devices.get(span.tag).is_some_and(|device| !device.disabled)
+    });
+    let mut rest = spans.as_slice();
     while let Some(first) = rest.first() {
-        let (mut end, owner, mut one) = (first.region.end(), devices.owner(first.device), true);
-        let meets = |span: &&Span| {
-            let meets = span.region.base() < end;
-            if meets {
-                end = end.max(span.region.end());
-                one &= devices.owner(span.device) == owner;
-            }
-            meets
-        };
-        let count = rest.iter().take_while(meets).count();
-        let Some((cluster, tail)) = rest.split_at_checked(count) else { return };
-        if !one {
-            mixed(board, manifest, devices, cluster, out);
+        let (mut end, mut count) = (first.end, 0);
+        while let Some(span) = rest.get(count).filter(|span| span.base < end) {
+            (end, count) = (end.max(span.end), count.saturating_add(1));
         }
+        let Some((cluster, tail)) = rest.split_at_checked(count) else { return };
+        mixed(proof, devices, cluster, end);
         rest = tail;
     }
 }
 
-/// Says for each cell in a cluster of pages with several owners what it shares with whom.
-fn mixed(board: &Board<'_>, manifest: &Manifest<'_>, devices: &Devices, cluster: &[Span], out: &mut Vec<Finding>) {
-    let path = |span: &Span| {
-        span.device.and_then(|device| board.devices.get(device)).map_or("the GIC", |device| device.path.as_str())
-    };
-    let name = |cell: usize| manifest.cells.get(cell).map_or("", |cell| cell.name);
-    let mut seen = Vec::new();
-    for span in cluster {
-        let owner = devices.owner(span.device);
-        let (Owner::Cell(cell), Some(device)) = (owner, span.device) else { continue };
-        if seen.contains(&cell) {
+/// Says for each cell in a cluster of pages with several owners what it shares with whom: EL2 first, then cells.
+fn mixed(proof: &mut Proof<'_, '_>, devices: &Devices, cluster: &[Piece], end: u64) {
+    let owner = |span: &Piece| devices.owner(span.tag);
+    for (place, span) in cluster.iter().enumerate() {
+        let Owner::Cell(cell) = owner(span) else { continue };
+        if cluster.iter().take(place).any(|earlier| owner(earlier) == owner(span)) {
             continue;
         }
-        seen.push(cell);
-        let say = |code, with: String, help: String| {
-            let (name, page) = (name(cell), span.region.base());
-            let message = format!("cell {name} names {}, which shares pages from {page} on with {with}", path(span));
-            Finding::new(code, Some(cell), Key::Devices(devices.claim(device).1), message, help)
+        let others = || cluster.iter().filter(|other| owner(other) != owner(span));
+        let kept = others().find(|other| owner(other) == Owner::El2);
+        let Some(with) = kept.or_else(|| others().find(|other| owner(other) != Owner::Nobody)).or(others().next())
+        else {
+            continue;
         };
-        let kept = cluster.iter().find(|span| devices.owner(span.device) == Owner::El2);
-        let foreign = cluster.iter().find_map(|span| match devices.owner(span.device) {
-            Owner::Cell(other) if other != cell => Some((span, other)),
-            _ => None,
-        });
-        out.push(match (kept, foreign) {
-            (Some(kept), _) => say("E0313", format!("{}, which EL2 keeps", path(kept)), "take it away".into()),
-            (None, Some((theirs, other))) => {
-                let with = format!("{} of cell {}", path(theirs), name(other));
-                say("E0308", with, "give the devices of a page to one cell".into()).against(other)
-            }
-            (None, None) => {
-                let missing = cluster.iter().filter(|span| devices.owner(span.device) != owner).map(path);
-                let mut missing: Vec<&str> = missing.collect();
-                missing.dedup();
-                say("E0307", "devices it does not name".into(), format!("name these too: {}", missing.join(", ")))
-                    .of_cell()
-            }
-        });
+        let (code, other) = match owner(with) {
+            Owner::El2 => (0x0313, NONE),
+            Owner::Cell(other) => (0x0308, other),
+            Owner::Nobody => (0x0307, NONE),
+        };
+        let path = proof.board.devices.get(with.tag).map_or("the GIC", |device| &device.path);
+        let finding = proof.say_device(code, cell, other, span.tag);
+        finding.names[3] = path;
+        finding.numbers = [span.base, end, 0, 0];
     }
 }
 
 /// Checks that owned registers lie inside the IPA space and outside RAM.
-pub(crate) fn reach(board: &Board<'_>, manifest: &Manifest<'_>, devices: &Devices, out: &mut Vec<Finding>) {
-    let banks = memory::banks(board);
-    for (index, device) in board.devices.iter().enumerate() {
-        let (Owner::Cell(cell), entry) = devices.claim(index) else { continue };
-        let name = manifest.cells.get(cell).map_or("", |cell| cell.name);
-        let say = |code, what: String, help: &str| {
-            let message = format!("cell {name} names {}, {what}", device.path);
-            Finding::new(code, Some(cell), Key::Devices(entry), message, help.into())
-        };
-        let beyond = |region: &&Region<PhysAddr>| region.end().get() > IPA_END;
-        if let Some(region) = device.regions.iter().find(beyond) {
-            let what = format!("whose registers at {region} leave the 39-bit IPA space");
-            out.push(say("E0311", what, "take it away").of_cell());
-        }
-        if let Some(region) = device.windows.iter().find(beyond) {
-            let what = format!("whose window at {region} leaves the 39-bit IPA space");
-            out.push(say("E0316", what, "let the cell use the part below only").warning());
-        }
-        for region in device.regions.iter().chain(&device.windows).filter_map(|region| region.widen(PAGE_BYTES)) {
-            if let Some(bank) = banks.iter().find(|bank| bank.overlaps(region)) {
-                let what = format!("whose pages at {region} lie in RAM at {bank}");
-                out.push(say("E0312", what, "take it away: RAM is given by memory"));
+pub(crate) fn reach(proof: &mut Proof<'_, '_>, devices: &Devices) {
+    let banks = memory::banks(proof.board);
+    for (index, device) in proof.board.devices.iter().enumerate() {
+        let Owner::Cell(cell) = devices.owner(index) else { continue };
+        for (place, region) in device.regions.iter().chain(&device.windows).enumerate() {
+            let code = if place < device.regions.len() { 0x0311 } else { 0x0316 };
+            let bounds = Piece::of(*region, 0);
+            if bounds.end > IPA_END {
+                proof.say_device(code, cell, NONE, index).numbers = [bounds.base, bounds.end, 0, 0];
+            }
+            let pages = region.widen(PAGE_BYTES).map_or(bounds, |pages| Piece::of(pages, 0));
+            if let Some(bank) = banks.iter().find(|bank| bank.meets(&pages)) {
+                proof.say_device(0x0312, cell, NONE, index).numbers = [pages.base, pages.end, bank.base, bank.end];
             }
         }
     }

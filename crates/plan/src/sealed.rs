@@ -6,7 +6,7 @@
 use address::{Ipa, PhysAddr, Region};
 use alloc::vec::Vec;
 
-use crate::{Class, Finding, Outside, Owner, Wall, wall};
+use crate::{Finding, Outside, Owner, Wall, wall};
 
 /// A proved plan. Only [`crate::seal`] and [`crate::seal_sound_cells`] make one.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct SealedPlan<'a> {
     pub(crate) service_cpu: usize,
     pub(crate) uart: Option<usize>,
     pub(crate) walls: Vec<Wall<'a>>,
-    pub(crate) findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding<'a>>,
 }
 
 impl<'a> SealedPlan<'a> {
@@ -43,19 +43,10 @@ impl<'a> SealedPlan<'a> {
         self.uart
     }
 
-    /// Returns what a person should know though the plan holds.
-    pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.class == Class::Warning)
-    }
-
     /// Returns warnings, and after [`crate::seal_sound_cells`] also what refused the cells left out.
     #[must_use]
-    pub fn findings(&self) -> &[Finding] {
+    pub fn findings(&self) -> &[Finding<'a>] {
         &self.findings
-    }
-
-    pub(crate) fn into_findings(self) -> Vec<Finding> {
-        self.findings
     }
 
     /// Returns every piece of the board that has an owner or could have one, disjoint and ascending.

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use board::{Board, Gic};
 
 use crate::device::Devices;
-use crate::{Footprint, Mapping, memory};
+use crate::memory::Ram;
 
 /// A piece of the board and who owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Wall<'a> {
 }
 
 /// Who owns a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The cell with this index in the manifest.
     Cell(usize),
@@ -35,17 +35,6 @@ pub enum Owner {
     El2,
     /// Nobody.
     Nobody,
-}
-
-impl Owner {
-    /// Cells first, in the manifest's order, then EL2.
-    pub(crate) fn rank(self) -> u64 {
-        match self {
-            Self::Cell(index) => index as u64,
-            Self::El2 => u64::MAX.wrapping_sub(1),
-            Self::Nobody => u64::MAX,
-        }
-    }
 }
 
 /// What an IPA outside a cell's map is.
@@ -62,62 +51,47 @@ pub enum Outside<'p> {
     },
 }
 
-/// Returns the GIC's frames.
-pub(crate) fn frames(gic: &Gic) -> impl Iterator<Item = (Region<PhysAddr>, &'static str)> {
-    let (distributor, single, (frames, name), its) = match gic {
+/// Calls `each` with the GIC's frames.
+pub(crate) fn frames(gic: &Gic, each: &mut dyn FnMut(Region<PhysAddr>, &'static str)) {
+    let (frames, what, its) = match gic {
         Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi, .. } => {
-            let rest = [(*cpu, "GICC"), (*hypervisor, "GICH"), (*virtual_cpu, "GICV")].map(Some);
-            (distributor, rest, (msi.as_slice(), "GICv2m"), &[][..])
+            each(*distributor, "GICD");
+            each(*cpu, "GICC");
+            each(*hypervisor, "GICH");
+            each(*virtual_cpu, "GICV");
+            (msi, "GICv2m", &[][..])
         }
         Gic::V3 { distributor, redistributors, its, .. } => {
-            (distributor, [None; 3], (redistributors.as_slice(), "GICR"), its.as_slice())
+            each(*distributor, "GICD");
+            (redistributors, "GICR", its.as_slice())
         }
     };
-    let rest = frames.iter().map(move |&frame| (frame, name)).chain(its.iter().map(|&frame| (frame, "ITS")));
-    [(*distributor, "GICD")].into_iter().chain(single.into_iter().flatten()).chain(rest)
+    for (frame, what) in frames.iter().map(|frame| (frame, what)).chain(its.iter().map(|frame| (frame, "ITS"))) {
+        each(*frame, what);
+    }
 }
 
-/// Builds the map: what comes first keeps its pages where two pieces meet.
-pub(crate) fn build<'a>(
-    board: &'a Board<'a>,
-    footprint: &Footprint,
-    devices: &Devices,
-    ram: &[Vec<Mapping>],
-) -> Vec<Wall<'a>> {
-    let mut walls = Vec::with_capacity(devices.spans.len().saturating_add(16));
-    let mut add = |region: Region<PhysAddr>, owner, what, ram| {
-        if let Some(region) = region.widen(PAGE_BYTES) {
-            insert(&mut walls, Wall { region, owner, what, ram });
-        }
-    };
-    frames(&board.gic).for_each(|(frame, what)| add(frame, Owner::El2, what, false));
+/// Completes the map: what comes first keeps its pages where two pieces meet.
+pub(crate) fn build<'a>(board: &'a Board<'a>, devices: &Devices, ram: Ram<'a>) -> Vec<Wall<'a>> {
+    let mut walls = ram.into_walls();
+    frames(&board.gic, &mut |region, what| insert(&mut walls, Wall { region, owner: Owner::El2, what, ram: false }));
     for owned in [true, false] {
         for span in &devices.spans {
-            let owner = devices.owner(span.device);
-            if let Some(device) = span.device.and_then(|device| board.devices.get(device))
+            let owner = devices.owner(span.tag);
+            if let (Some(device), Some(region)) = (board.devices.get(span.tag), span.frames())
                 && (owner != Owner::Nobody) == owned
             {
-                add(span.region, owner, device.path.as_str(), false);
+                insert(&mut walls, Wall { region, owner, what: &device.path, ram: false });
             }
         }
-    }
-    for (region, what, el2) in memory::taken(board, footprint) {
-        add(region, if el2 { Owner::El2 } else { Owner::Nobody }, what, true);
-    }
-    for (cell, runs) in ram.iter().enumerate() {
-        for run in runs {
-            add(run.pa, Owner::Cell(cell), "RAM", true);
-        }
-    }
-    for &bank in &board.ram {
-        add(bank, Owner::Nobody, "free RAM", true);
     }
     walls
 }
 
-/// Inserts what of `wall` no earlier one covers.
-fn insert<'a>(walls: &mut Vec<Wall<'a>>, wall: Wall<'a>) {
-    let (mut base, end) = (wall.region.base(), wall.region.end());
+/// Inserts what of `wall`, in whole pages, no earlier one covers.
+pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, wall: Wall<'a>) {
+    let Some(pages) = wall.region.widen(PAGE_BYTES) else { return };
+    let (mut base, end) = (pages.base(), pages.end());
     let mut at = walls.partition_point(|other| other.region.end() <= base);
     loop {
         let next = walls.get(at).map(|other| other.region).filter(|other| other.base() < end);
@@ -131,11 +105,15 @@ fn insert<'a>(walls: &mut Vec<Wall<'a>>, wall: Wall<'a>) {
     }
 }
 
+/// Returns the wall at `pa`, else the next above it.
+pub(crate) fn at<'w, 'a>(walls: &'w [Wall<'a>], pa: PhysAddr) -> Option<&'w Wall<'a>> {
+    walls.get(walls.partition_point(|wall| wall.region.end() <= pa))
+}
+
 /// Judges `ipa` for `cell` as the board address of the same number.
 pub(crate) fn judge<'a>(walls: &[Wall<'a>], cell: Owner, identity: bool, ipa: Ipa) -> Outside<'a> {
     let pa = PhysAddr::at(ipa.get());
-    let found = walls.get(walls.partition_point(|wall| wall.region.end() <= pa));
-    match found.filter(|wall| wall.region.contains(pa) && wall.owner != cell && (identity || !wall.ram)) {
+    match at(walls, pa).filter(|wall| wall.region.contains(pa) && wall.owner != cell && (identity || !wall.ram)) {
         Some(&Wall { owner, what, .. }) => Outside::Wall { owner, what },
         None => Outside::Hole,
     }

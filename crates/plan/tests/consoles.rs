@@ -11,9 +11,9 @@
 
 mod common;
 
-use common::{blames, footprint, gicv3, only, two};
+use common::{Key, blames, footprint, gicv3, name, only, two};
 use manifest::Console;
-use plan::{Key, seal};
+use plan::seal;
 
 #[test]
 fn a_virtual_console_needs_a_uart_to_stand_in_for() {
@@ -54,5 +54,5 @@ fn a_passed_uart_is_the_cells_and_el2_takes_the_next_or_warns() {
     let stdout = board.stdout.unwrap();
     assert!(sealed.cells()[0].devices.contains(&stdout) && sealed.cells()[0].uart.is_none());
     assert_eq!(sealed.uart(), None);
-    assert_eq!(sealed.warnings().map(|finding| finding.code).collect::<Vec<_>>(), ["E0508"]);
+    assert_eq!(sealed.findings().iter().map(name).collect::<Vec<_>>(), ["E0508"]);
 }

@@ -9,12 +9,12 @@ use crate::maintenance::{Maintenance, Regime, retire_mapping};
 use crate::table::{ENTRIES, Leaf, MapError, TableMemory, VALID, for_each_leaf, map, unmap, walk};
 use address::{Address, Ipa, PhysAddr, Region};
 
-/// Calls `each` with every entry of a table that is not 0.
-fn for_each_entry<M: TableMemory>(memory: &mut M, table: PhysAddr, mut each: impl FnMut(&mut M, usize, u64)) {
-    for index in 0..ENTRIES {
-        let descriptor = memory.read(table, index);
+/// Copies `count` entries of a table, in place too, with bit 0 set or clear where they are not 0.
+fn copy<M: TableMemory>(memory: &mut M, from: PhysAddr, to: PhysAddr, count: usize, valid: u64) {
+    for index in 0..count {
+        let descriptor = memory.read(from, index);
         if descriptor != 0 {
-            each(memory, index, descriptor);
+            memory.write(to, index, descriptor & !VALID | valid);
         }
     }
 }
@@ -27,6 +27,8 @@ pub const MAX_VCPUS: usize = 8;
 pub struct Stage2 {
     roots: [PhysAddr; MAX_VCPUS],
     count: usize,
+    /// Entries of a root up to the last that is in use.
+    used: usize,
 }
 
 impl Stage2 {
@@ -42,7 +44,7 @@ impl Stage2 {
         vcpus: usize,
         maps: impl IntoIterator<Item = (Ipa, Region<PhysAddr>, Kind)>,
     ) -> Result<Self, MapError> {
-        let mut stage2 = Self { roots: [PhysAddr::default(); MAX_VCPUS], count: vcpus };
+        let mut stage2 = Self { roots: [PhysAddr::default(); MAX_VCPUS], count: vcpus, used: 0 };
         let Some((first, others)) = stage2.roots.get_mut(..vcpus).and_then(<[_]>::split_first_mut) else {
             return Err(MapError::OutOfRange);
         };
@@ -50,9 +52,11 @@ impl Stage2 {
         for (ipa, region, kind) in maps {
             map(memory, *first, Self::START_LEVEL, ipa.get(), region.base(), region.size(), kind.attributes())?;
         }
+        stage2.used =
+            (0..ENTRIES).rev().find(|index| memory.read(*first, *index) != 0).map_or(0, |last| last.saturating_add(1));
         for root in others {
             *root = memory.allocate().ok_or(MapError::OutOfTables)?;
-            for_each_entry(memory, *first, |memory, index, descriptor| memory.write(*root, index, descriptor));
+            copy(memory, *first, *root, stage2.used, VALID);
         }
         Ok(stage2)
     }
@@ -85,14 +89,14 @@ impl Stage2 {
     /// owes the invalidation ([`crate::publish`]).
     pub fn revoke<M: TableMemory>(&self, memory: &mut M, vcpu: usize) {
         if let Some(root) = self.root(vcpu) {
-            for_each_entry(memory, root, |memory, index, entry| memory.write(root, index, entry & !VALID));
+            copy(memory, root, root, self.used, 0);
         }
     }
 
     /// Undoes [`Stage2::revoke`]. Invalid entries are in no TLB: barriers are enough.
     pub fn reinstate<M: TableMemory>(&self, memory: &mut M, vcpu: usize) {
         if let Some(root) = self.root(vcpu) {
-            for_each_entry(memory, root, |memory, index, entry| memory.write(root, index, entry | VALID));
+            copy(memory, root, root, self.used, VALID);
         }
     }
 

@@ -79,6 +79,7 @@ enum Entry {
 }
 
 impl Entry {
+    #[inline(always)]
     fn decode(descriptor: u64, level: u8) -> Self {
         let address = PhysAddr::at(descriptor & ADDRESS);
         match (descriptor & TABLE_OR_PAGE, level) {

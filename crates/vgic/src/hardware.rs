@@ -23,10 +23,6 @@ impl ListRegister {
     pub(crate) const fn new(intid: usize, priority: u8) -> Self {
         Self((intid as u64) | (priority as u64) << 48)
     }
-    #[inline]
-    pub(crate) const fn with(self, bits: u64) -> Self {
-        Self(self.0 | bits)
-    }
     /// The state is pending, or pending and active.
     #[inline]
     #[must_use]
@@ -97,7 +93,24 @@ impl Maintenance {
     pub const ALL: u32 = Self::UNDERFLOW | Self::NOT_PRESENT | Self::NO_PENDING;
 }
 
-/// The physical GIC as one cell may use it. `vcpu` picks the CPU whose SGI/PPI bank is meant (INTID < 32), otherwise it is
+/// Registers with a bit for each interrupt, by their offset in the distributor's frame and in that of a redistributor's SGIs
+/// (IHI 0069H 12.9, 12.11; IHI 0048B 4.3).
+pub mod field {
+    /// Enables.
+    pub const ISENABLER: usize = 0x100;
+    /// Disables.
+    pub const ICENABLER: usize = 0x180;
+    /// Makes pending.
+    pub const ISPENDR: usize = 0x200;
+    /// Takes pending back.
+    pub const ICPENDR: usize = 0x280;
+    /// Makes active.
+    pub const ISACTIVER: usize = 0x300;
+    /// Deactivates.
+    pub const ICACTIVER: usize = 0x380;
+}
+
+/// The physical GIC as one cell may use it. `vcpu` picks the CPU whose SGI/PPI bank is meant (word 0), otherwise it is
 /// ignored; every call can come from any of the cell's CPUs. Only lines that the cell owns are ever named.
 pub trait Hardware {
     /// Reads list register `n` of this CPU.
@@ -110,14 +123,12 @@ pub trait Hardware {
     fn maintenance(&mut self, wanted: Maintenance);
     /// Reads `ICH_HCR_EL2.EOIcount` of this CPU and sets it to 0.
     fn take_eoi_count(&mut self) -> u32;
-    /// Enables or disables the physical line (I\[SC\]ENABLER).
-    fn set_enable(&mut self, vcpu: usize, intid: u32, on: bool);
-    /// Sets or clears its pending state (I\[SC\]PENDR).
-    fn set_pending(&mut self, vcpu: usize, intid: u32, on: bool);
-    /// Its pending state.
-    fn is_pending(&self, vcpu: usize, intid: u32) -> bool;
-    /// Sets or clears its active state (I\[SC\]ACTIVER).
-    fn set_active(&mut self, vcpu: usize, intid: u32, on: bool);
+    /// Reads one of [`field`]'s registers for the 32 interrupts of word `w`.
+    fn read(&self, register: usize, vcpu: usize, w: usize) -> u32;
+    /// Writes it; each takes effect where a bit is set.
+    fn write(&mut self, register: usize, vcpu: usize, w: usize, bits: u32);
+    /// Sets the priority of a line: only where interrupts are passed through.
+    fn set_priority(&mut self, vcpu: usize, intid: u32, priority: u8);
     /// Routes the SPI to the CPU of `vcpu`.
     fn route(&mut self, intid: u32, vcpu: usize);
 }

@@ -6,9 +6,10 @@
 //! never reaches hardware. Data: guest accesses and events come in, [`Hardware`] calls and [`Kicks`] go out.
 //!
 //! **How EL2 calls it.** One lock per cell guards the whole [`Vgic`]; `hw` is always the calling CPU's.
-//! * *Guest accesses* (`*_read`, `*_write`): under the lock, on the accessing vCPU. [`Retry`] means that the interrupt
-//!   stands in another vCPU's list register: drop the lock, send the kicks, `sync` oneself if kicked, call again with the
-//!   same arguments. This ends, since each kicked vCPU answers in its `sync` (or in its `fold` when it stops).
+//! * *Guest accesses* (`access`): under the lock, on the accessing vCPU. [`Retry`] means that the interrupt stands in
+//!   another vCPU's list register: drop the lock, send the kicks, `sync` oneself if kicked, call again with the same
+//!   arguments. This ends, since each kicked vCPU brings it home in its `sync` (or in its `fold` when it stops), and no list
+//!   register of the cell is filled until the access is done or its vCPU folds.
 //! * *Physical interrupt of an owned line* (acknowledged, priority dropped, not deactivated): `physical`.
 //!   Without the lock first: `repeat.ppi` ([`Repeat`]: a copy of `Vgic::repeat` taken after the vCPU's last operation).
 //! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`]. Where guests' SGIs and [`Kicks`] travel as physical
@@ -23,14 +24,20 @@
 //!   entry* (boot, `CPU_ON`): `vcpu_reset`, then `sync`, on its CPU.
 //!
 //! `GICv2` has the same list registers and events. What differs: the distributor holds the private interrupts of the vCPU
-//! that accesses, SGIs have senders, no wait for RWP. IHI 0048B, chapters 3 to 5;
+//! that accesses, SGIs have senders.
+//!
+//! **Passed through** (`Config::passthrough`) the physical interrupts of the cell go to its guest without EL2, so there are
+//! no list registers: `access` is then the filter between guest and distributor, which lets the cell's own lines through and
+//! keeps a shadow of the others; `set_line` makes an unused physical line pending; `physical`, `sync` and `fold` are never
+//! called. IHI 0048B, chapters 3 to 5;
 //! IHI 0069H, chapters 4 (interrupt handling), 6 (virtual interrupts), 12 (registers).
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod events;
 mod hardware;
-mod lines;
 mod lists;
 mod masked;
 mod registers;
@@ -38,15 +45,15 @@ mod repeat;
 mod sgi;
 mod state;
 mod v2;
-mod v3;
+mod words;
 
-pub use hardware::{Hardware, ListRegister, Maintenance};
+pub use hardware::{Hardware, ListRegister, Maintenance, field};
+pub use registers::{Frame, SGIR};
 pub use repeat::Repeat;
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};
-pub use v2::SGIR;
 
-use masked::Masked;
-use state::{Bank, Vcpu};
+use alloc::boxed::Box;
+use state::{Vcpu, Word};
 
 /// The most vCPUs a cell can have.
 pub const VCPUS: usize = 8;
@@ -81,6 +88,10 @@ pub struct Config {
     pub emulated: [u32; WORDS],
     /// Lines that are edge-triggered as wired; the others are level-sensitive.
     pub edge: [u32; WORDS],
+    /// The cell's interrupts reach its guest without EL2.
+    pub passthrough: bool,
+    /// Passed through: the SGIs that the guest may use.
+    pub sgis: u32,
 }
 
 /// vCPUs that must be interrupted by a physical SGI so that they call `sync`; bit `n` is vCPU `n`.
@@ -96,29 +107,31 @@ pub struct Retry(pub Kicks);
 #[derive(Debug)]
 pub struct Vgic {
     version: Version,
-    vcpus: Masked<Vcpu, VCPUS>,
-    /// Words 1 to 31.
-    shared: Masked<Bank, WORDS>,
-    /// By INTID, for SPIs: priority, target vCPU, vCPU in whose list register it stands or is active.
-    priority: Masked<u8, 1024>,
-    target: Masked<u8, 1024>,
-    home: Masked<u8, 1024>,
-    /// `GICD_ITARGETSR` of `GICv2`.
-    masks: Masked<u8, 1024>,
+    /// Interrupts do not come by EL2.
+    direct: bool,
+    count: usize,
+    first: Vcpu,
+    others: Box<[Vcpu]>,
+    /// Word 1 and up: the SPIs.
+    words: Box<[Word]>,
     /// All ones where `GICD_CTLR` enables group 0, group 1.
     groups: [u32; 2],
-    /// Words of SPIs that may hold something ready.
+    /// Words that may hold something ready.
     hot: u32,
-    /// vCPUs whose list registers may still hold what was disabled: the reason of RWP.
-    settling: u32,
+    /// vCPUs to which a kick is on its way, or whose list registers have to be refilled.
+    kicked: u32,
+    /// Of these, those that the caller has still to be told of.
+    told: u32,
+    /// vCPUs where something resident changed: fold all, then refill.
+    review: u32,
+    /// vCPUs that may have active interrupts without a list register.
+    parked: u32,
     /// `GICR_WAKER.ProcessorSleep`.
     asleep: u32,
-    count: usize,
-    words: usize,
+    /// The vCPU for whose access no list register is filled.
+    frozen: u32,
     /// A bit for each list register.
     slots: u32,
     /// The priority bits implemented.
     priorities: u8,
 }
-
-const _: () = assert!(size_of::<Vgic>() <= 15 * 512);

@@ -3,6 +3,12 @@
 //! Owns the crate's only indexing. Where an index comes from a guest, the caller has judged it before.
 use core::ops::{Index, IndexMut};
 
+impl<T: Copy + Default, const N: usize> Default for Masked<T, N> {
+    fn default() -> Self {
+        Self([T::default(); N])
+    }
+}
+
 /// `N` is a power of two.
 #[derive(Clone, Debug)]
 pub(crate) struct Masked<T, const N: usize>(pub [T; N]);

@@ -1,160 +1,178 @@
-//! What the registers of both versions have in common: the distributor's entry points, words and bytes of interrupts.
+//! The registers of both versions: which word, byte or constant a guest's access means.
 //!
-//! Owns the decode of the fields that `GICv2`'s distributor, `GICv3`'s distributor and its SGI frames share. What is reserved,
-//! absent, or of a wrong size or alignment reads as zero and ignores writes. IHI 0048B 4.3, IHI 0069H 12.8, 12.9 and 12.11.
-use crate::masked::{bit, bits};
-use crate::state::Ask;
+//! Owns the decode. What is reserved, absent, or of a wrong size or alignment reads as zero and ignores writes: of what
+//! IHI 0069H 12.1.3 allows, that which stops no guest. `GICv3` has affinity routing and one security state (4.8, DS = 1):
+//! the distributor holds the SPIs, a redistributor's second frame the private interrupts. `GICv2` has no security
+//! extensions, all interrupts are in group 0 (`GICD_IGROUPR` RAZ/WI), and word 0 is the accessing vCPU's.
+//! IHI 0048B 4.3, IHI 0069H 12.8 to 12.11.
+use crate::masked::bit;
+use crate::state::NOBODY;
 use crate::{Hardware, Kicks, Retry, Version, Vgic};
 
+/// `GICD_SGIR` of `GICv2`: for [`crate::sgir`], without the lock.
+pub const SGIR: u64 = 0xf00;
 /// `GICD_IIDR`, `GICR_IIDR`: JEP106 code of Arm, a product of our own.
-pub(crate) const IIDR: u32 = 0x4300_043b;
+const IIDR: u64 = 0x4300_043b;
+/// The identification block that ends a frame, from `PIDR4` on: Arm's, `ArchRev` 3 (`GICv2`: 2), component class 0xf.
+const ID: [u8; 12] = [0x44, 0, 0, 0, 0x92, 0xb4, 0x3b, 0, 0x0d, 0xf0, 0x05, 0xb1];
+const ID_V2: [u8; 12] = [0x04, 0, 0, 0, 0x90, 0xb4, 0x2b, 0, 0x0d, 0xf0, 0x05, 0xb1];
+/// `GICD_CTLR`: DS and ARE.
+const ONE_SECURITY_STATE: u32 = 1 << 6 | 1 << 4;
+/// `GICD_TYPER`: `No1N`, `IDbits` = 10 bits.
+const TYPER: u64 = 1 << 25 | 9 << 19;
+const SGI_FRAME: usize = 0x1_0000;
+
+/// What a guest's access goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The distributor.
+    Distributor,
+    /// `GICv3`: a vCPU's redistributor, both frames.
+    Redistributor(usize),
+}
 
 impl Vgic {
-    /// A guest's read of the distributor: `size` in bytes (1, 2, 4, 8). What is reserved, absent or of a wrong size reads 0.
+    /// A guest's access by `vcpu`: `size` in bytes (1, 2, 4, 8), `write` the value stored. Returns what a load gets.
     ///
     /// # Errors
     /// [`Retry`]: send the kicks without the lock and call again.
-    #[inline]
-    pub fn distributor_read<H: Hardware>(
+    pub fn access<H: Hardware>(
         &mut self,
         vcpu: usize,
+        frame: Frame,
         offset: u64,
         size: u32,
+        write: Option<u64>,
+        hw: &mut H,
+    ) -> Result<(u64, Kicks), Retry> {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let value = match frame {
+            Frame::Distributor => self.distributor(vcpu, offset, size, write, hw)?,
+            Frame::Redistributor(frame) => self.redistributor(vcpu, frame, offset, size, write, hw)?,
+        };
+        self.thaw(vcpu);
+        Ok((value, self.finish(vcpu, hw)))
+    }
+
+    fn distributor<H: Hardware>(
+        &mut self,
+        by: usize,
+        offset: usize,
+        size: u32,
+        write: Option<u64>,
         hw: &mut H,
     ) -> Result<u64, Retry> {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        match self.version {
-            Version::V3 => self.distributor_read_v3(vcpu, offset, size, hw),
-            Version::V2 => self.distributor_read_v2(vcpu, offset, size, hw).map(u64::from),
-        }
-    }
-
-    /// A guest's write of the distributor. What is reserved, absent or of a wrong size is ignored.
-    ///
-    /// # Errors
-    /// [`Retry`]: send the kicks without the lock and call again.
-    #[inline]
-    pub fn distributor_write<H: Hardware>(
-        &mut self,
-        vcpu: usize,
-        offset: u64,
-        size: u32,
-        value: u64,
-        hw: &mut H,
-    ) -> Result<Kicks, Retry> {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let kicks = match self.version {
-            Version::V3 => self.distributor_write_v3(vcpu, offset, size, value, hw)?,
-            Version::V2 => self.distributor_write_v2(vcpu, offset, size, (value & 0xffff_ffff) as u32, hw)?,
-        };
-        Ok(self.finish(vcpu, kicks, hw))
-    }
-
-    /// Reads one of the registers with a bit or two an interrupt, at its GICD offset.
-    #[inline]
-    pub(crate) fn word_read<H: Hardware>(
-        &mut self,
-        by: usize,
-        frame: usize,
-        offset: usize,
-        hw: &mut H,
-    ) -> Result<u32, Retry> {
-        let w = word_of(offset);
-        let exists = self.existing(w);
-        if offset & 3 != 0 || exists == 0 {
-            return Ok(0);
-        }
-        let bank = self.bank(frame, w);
-        Ok(exists
-            & match offset >> 7 {
-                1 => bank.group,
-                2 | 3 => bank.enabled,
-                4 | 5 => {
-                    let (pending, _) = self.look(by, frame, w, hw)?;
-                    pending
+        let v3 = self.version == Version::V3;
+        Ok(match (offset, size) {
+            (0x0, 4) => {
+                if let Some(value) = write {
+                    self.set_groups(by, word(value) & if v3 { 3 } else { 1 }, hw)?;
                 }
-                6 | 7 => {
-                    let (_, active) = self.look(by, frame, w, hw)?;
-                    active
-                }
-                _ => return Ok(spread(bank.edge >> half(offset))),
-            })
-    }
-
-    #[inline]
-    pub(crate) fn word_write<H: Hardware>(
-        &mut self,
-        by: usize,
-        frame: usize,
-        offset: usize,
-        value: u32,
-        hw: &mut H,
-    ) -> Result<Kicks, Retry> {
-        let w = word_of(offset);
-        let set = value & self.existing(w);
-        if offset & 3 != 0 {
-            return Ok(Kicks(0));
-        }
-        Ok(match offset >> 7 {
-            1 => self.regroup(frame, w, set),
-            2 => self.enable(frame, w, set, hw),
-            3 => self.disable(frame, w, set, hw),
-            4 => self.set_pending(by, frame, w, set, hw)?,
-            5 => self.change(by, Ask::ClearPending, frame, w, set, hw)?,
-            6 => self.change(by, Ask::SetActive, frame, w, set, hw)?,
-            7 => self.change(by, Ask::ClearActive, frame, w, set, hw)?,
-            _ => {
-                // Shadow only; the SGIs' half is read-only.
-                let mask = if (w, half(offset)) == (0, 0) { 0 } else { 0xffff << half(offset) } & self.existing(w);
-                let bank = self.bank_mut(frame, w);
-                bank.edge = bank.edge & !mask | gather(value) << half(offset) & mask;
-                Kicks(0)
+                let fixed = if v3 { ONE_SECURITY_STATE } else { 0 };
+                (fixed | self.groups[0] & 1 | self.groups[1] & 2).into()
             }
+            (0x4, 4) => self.words.len() as u64 | if v3 { TYPER } else { (self.count.wrapping_sub(1) as u64) << 5 },
+            (0x8, 4) => IIDR,
+            (0x6100..0x7fe0, 4 | 8) if v3 && offset.is_multiple_of(8) => {
+                self.router(by, offset.wrapping_sub(0x6000) >> 3, write, hw)?.into()
+            }
+            (0xffd0..0x1_0000, 4) if v3 => id(&ID, offset),
+            (0xfd0..0x1000, 4) if !v3 => id(&ID_V2, offset),
+            _ => self.fields(by, by, if v3 { !1 } else { u32::MAX }, (offset, size), write, hw)?,
         })
     }
 
-    #[inline]
-    pub(crate) fn priorities_read(&self, frame: usize, offset: usize, size: u32) -> u32 {
-        from_bytes(offset, size, |at| self.priority_of(frame, at & 0x3ff))
-    }
-
-    pub(crate) fn priorities_write(&mut self, frame: usize, offset: usize, size: u32, value: u32) -> Kicks {
-        if size == 4 && offset & 3 != 0 {
-            return Kicks(0);
+    fn redistributor<H: Hardware>(
+        &mut self,
+        by: usize,
+        frame: usize,
+        offset: usize,
+        size: u32,
+        write: Option<u64>,
+        hw: &mut H,
+    ) -> Result<u64, Retry> {
+        if frame >= self.count {
+            return Ok(0);
         }
-        let bytes = value.to_le_bytes();
-        let intids = (offset & 0x3ff..).zip(bytes.iter().take(size as usize));
-        Kicks(intids.fold(0, |kicks, (intid, byte)| kicks | self.set_priority(frame, intid, *byte).0))
+        let typer = (frame as u64) << 32 | (frame as u64) << 8 | u64::from(frame.wrapping_add(1) == self.count) << 4;
+        Ok(match (offset, size) {
+            (SGI_FRAME.., _) => self.fields(by, frame, 1, (offset.wrapping_sub(SGI_FRAME), size), write, hw)?,
+            (0x4, 4) => IIDR,
+            (0x8, 8) => typer,
+            (0x8, 4) => typer & 0xffff_ffff,
+            (0xc, 4) => typer >> 32,
+            (0x14, 4) => {
+                // Nothing sleeps: interrupts are forwarded whatever it says, as QEMU's model does.
+                if let Some(value) = write {
+                    self.asleep = self.asleep & !bit(frame) | if value & 0b10 == 0 { 0 } else { bit(frame) };
+                }
+                u64::from(self.asleep & bit(frame) != 0).wrapping_mul(0b110)
+            }
+            (0xffd0..0x1_0000, 4) => id(&ID, offset),
+            _ => 0,
+        })
+    }
+
+    /// The registers with one or two bits or a byte for each interrupt of the words in `words`, in the layout that all
+    /// frames share.
+    fn fields<H: Hardware>(
+        &mut self,
+        by: usize,
+        frame: usize,
+        words: u32,
+        (offset, size): (usize, u32),
+        write: Option<u64>,
+        hw: &mut H,
+    ) -> Result<u64, Retry> {
+        let v2 = self.version == Version::V2;
+        let w = match offset {
+            0x80..0x400 => offset >> 2 & 31,
+            0xc00..0xd00 => offset >> 3 & 31,
+            0x400..0xc00 => offset >> 5 & 31,
+            0xf10..0xf30 => 0,
+            _ => return Ok(0),
+        };
+        if words & bit(w) == 0 || size != 1 && (size != 4 || !offset.is_multiple_of(4)) {
+            return Ok(0);
+        }
+        match offset {
+            0x80..0x100 if v2 => Ok(0),
+            0x800..0xc00 | 0xf10.. if !v2 => Ok(0),
+            0x400..0xc00 | 0xf10.. => {
+                let mut value = 0;
+                for n in 0..size {
+                    let new = write.map(|value| (value.wrapping_shr(n.wrapping_mul(8)) & 0xff) as u8);
+                    let byte = self.byte(by, frame, offset.wrapping_add(n as usize), new, hw)?;
+                    value |= u64::from(byte).wrapping_shl(n.wrapping_mul(8));
+                }
+                Ok(value)
+            }
+            _ if size != 4 => Ok(0),
+            _ => match write {
+                Some(value) => self.write_word(by, frame, (offset, w), word(value), hw),
+                None => self.read_word(by, frame, (offset, w), hw),
+            }
+            .map(u64::from),
+        }
+    }
+
+    fn router<H: Hardware>(&mut self, by: usize, i: usize, write: Option<u64>, hw: &mut H) -> Result<u8, Retry> {
+        if self.existing(i >> 5) & bit(i) == 0 {
+            return Ok(0);
+        }
+        if let Some(value) = write {
+            let outside = value & 0x00ff_ff00 != 0;
+            self.set_route(by, i, if outside { NOBODY } else { (value & 0xff) as u8 }, hw)?;
+        }
+        Ok(self.word(0, i >> 5).route[i])
     }
 }
 
-/// The word of 32 interrupts that a register is about: one bit each below 0x400, two bits each in `GICD_ICFGR`.
-#[inline]
-pub(crate) const fn word_of(offset: usize) -> usize {
-    if offset < 0xc00 { offset >> 2 & 31 } else { offset >> 3 & 31 }
+const fn word(value: u64) -> u32 {
+    (value & 0xffff_ffff) as u32
 }
 
-/// The first interrupt of a `GICD_ICFGR` in its word.
-#[inline]
-const fn half(offset: usize) -> u32 {
-    if offset & 4 == 0 { 0 } else { 16 }
-}
-
-/// Reads the register bytes from `offset`; a word must be aligned.
-#[inline]
-pub(crate) fn from_bytes(offset: usize, size: u32, byte: impl Fn(usize) -> u8) -> u32 {
-    if size == 4 && offset & 3 != 0 {
-        return 0;
-    }
-    (0..size).rev().fold(0, |value, n| value << 8 | u32::from(byte(offset.wrapping_add(n as usize))))
-}
-
-/// Bit n of the low half to bit 2n + 1.
-fn spread(word: u32) -> u32 {
-    bits(word & 0xffff).fold(0, |m, n| m | bit(n.wrapping_mul(2).wrapping_add(1)))
-}
-
-/// Bit 2n + 1 to bit n.
-fn gather(word: u32) -> u32 {
-    bits(word & 0xaaaa_aaaa).fold(0, |m, n| m | bit(n >> 1))
+fn id(block: &[u8; 12], offset: usize) -> u64 {
+    let byte = (offset & 0x3f).checked_sub(0x10).and_then(|at| block.get(at >> 2));
+    if offset.is_multiple_of(4) { byte.copied().unwrap_or(0).into() } else { 0 }
 }

@@ -1,6 +1,7 @@
 //! The attempts a cell survives, by name, and what they come to.
 
-use crate::{calls, distributor, instructions, memory, sgi, walk};
+use crate::tally::Tally;
+use crate::{calls, distributor, instructions, memory, offsets, random, registers, sgi, sweep, walk};
 use core::fmt::{self, Display, Formatter};
 use kit::{Machine, timer};
 
@@ -17,6 +18,8 @@ pub enum Verdict {
     Aborted(u64, u64),
     /// Undefined at this exception level, so many instructions.
     Undefined(u64),
+    /// Many of one class, by what became of them.
+    Tally(Tally),
 }
 
 impl Display for Verdict {
@@ -26,6 +29,7 @@ impl Display for Verdict {
             Self::Refused(count) => write!(f, "refused count={count}"),
             Self::Aborted(count, esr) => write!(f, "aborted count={count} esr={esr:#x}"),
             Self::Undefined(count) => write!(f, "undefined count={count}"),
+            Self::Tally(tally) => tally.fmt(f),
         }
     }
 }
@@ -59,6 +63,13 @@ pub fn find(name: &str) -> Option<Attempt> {
         "holes" => memory::holes,
         "no-syndrome" => memory::no_syndrome,
         "walks" => walk::into_holes,
+        "registers" => registers::every,
+        "random" => random::words,
+        "sweep" => sweep::pages,
+        "offsets" => offsets::every,
+        "sgi-targets" => sgi::targets,
+        "cpu-ids" => calls::cpu_ids,
+        "function-ids" => calls::function_ids,
         _ => return None,
     })
 }

@@ -1,6 +1,8 @@
 //! Calls: PSCI for others' CPUs, firmware's ranges by SMC, unknown ids by HVC (DEN 0022, DEN 0028).
 
 use crate::attempts::{Breach, Verdict};
+use crate::tally::Tally;
+use kit::sandbox::{Exit, Random};
 use kit::{Machine, cpu, probe, psci};
 
 const CPU_ON: [u64; 2] = [0x8400_0003, 0xc400_0003];
@@ -103,4 +105,46 @@ fn unanswered(call: fn(u64, u64, u64, u64) -> u64, what: &'static str) -> Result
         }
     }
     Ok(count)
+}
+
+/// CPU_ON and AFFINITY_INFO of every affinity of 16 bits, and of a seeded sample of all 64: none is another's.
+pub fn cpu_ids(machine: &Machine) -> Result<Verdict, Breach> {
+    let own = machine.cpus().len() as u64;
+    let mut random = Random(machine.number("seed").unwrap_or(3));
+    let mut tally = Tally::default();
+    let sample = core::iter::repeat_with(|| random.draw() | 1 << 16).take(4096);
+    for target in (own..1 << 16).chain(sample) {
+        for (function, entry) in [(CPU_ON[1], machine.memory.0), (AFFINITY_INFO, 0)] {
+            expect("call for cpu", target, INVALID_PARAMETERS, psci::hvc_call(function, target, entry, 0))?;
+            tally.refused += 1;
+        }
+    }
+    Ok(Verdict::Tally(tally))
+}
+
+/// Every owner of the function-id space, numbers of every kind, both widths, fast and yielding, both conduits, with
+/// arguments that would hurt (DEN 0028 6, DEN 0022 5.1).
+pub fn function_ids(machine: &Machine) -> Result<Verdict, Breach> {
+    /// Standard calls that end, suspend or start what is the caller's own.
+    const OWN: [u64; 9] = [1, 2, 3, 8, 9, 0xc, 0xe, 0x12, 0x14];
+    let mut tally = Tally::default();
+    let arguments = [0, u64::MAX, 0x4000_0000, 0x0900_0000, machine.memory.0, 1 << 31];
+    for number in (0..64_u64).flat_map(|owner| (0..0x60).chain(0xff00..0xff08).map(move |n| owner << 24 | n)) {
+        if number >> 24 == 4 && OWN.contains(&(number & 0xffff)) {
+            continue;
+        }
+        for flags in [0x8000_0000, 0xc000_0000, 0, 0x4000_0000] {
+            let id = number | flags;
+            let argument = arguments.get((id % 6) as usize).copied().unwrap_or(0);
+            for call in [psci::hvc_call, psci::smc_call] {
+                let found = answer(call(id, argument, argument, argument));
+                // Architecture and standard calls may be known; all others are not.
+                if found != NOT_SUPPORTED && (!matches!(number >> 24, 0 | 4) || flags & 0x8000_0000 == 0) {
+                    return Err(Breach("call", id, u64::from(found.cast_unsigned())));
+                }
+                tally.count(Exit::Through(0));
+            }
+        }
+    }
+    Ok(Verdict::Tally(tally))
 }

@@ -1,5 +1,5 @@
 //! Attempts what its boot arguments name and says how each went. `attempt=NAME,NAME…` names attempts a cell should
-//! survive (see [`attempts`]): `attacker: attempt=NAME verdict=no-effect|refused|aborted|undefined …`, or `BREACH` with
+//! survive (see [`attempts`]): `attacker: attempt=NAME verdict=no-effect|refused|aborted|undefined|tally …`, or `BREACH` with
 //! what went through. Any other name labels one access: `address=0x… access=read|write|fetch|walk` (default read; walk
 //! puts a page table there); a stop by the hypervisor ends the attacker in the middle, and whoever survives an access
 //! that should have stopped it says so with STILL RUNNING. `after_ms=N` waits first.
@@ -12,7 +12,12 @@ mod calls;
 mod distributor;
 mod instructions;
 mod memory;
+mod offsets;
+mod random;
+mod registers;
 mod sgi;
+mod sweep;
+mod tally;
 mod walk;
 
 use kit::{Machine, cpu, println, probe, psci, timer};

@@ -1,6 +1,8 @@
 //! Software interrupts to everyone there could be (IHI 0048B 4.3.15, IHI 0069H 12.2.18).
 
 use crate::attempts::{Breach, Verdict, besiege};
+use crate::tally::Tally;
+use kit::sandbox::Random;
 use kit::{Machine, gic, write_sysreg};
 
 /// Every filter and target list (GICv2); every kind, many affinities, all lists and the broadcast (GICv3).
@@ -41,4 +43,21 @@ fn by_register(intid: u64) {
             write_sysreg!("S3_0_C12_C11_7", value); // ICC_SGI0R_EL1
         }
     }
+}
+
+/// Every filter, target list, group and number (GICv2: all of GICD_SGIR), a seeded sample of all 64 bits (GICv3).
+pub fn targets(machine: &Machine) -> Result<Verdict, Breach> {
+    let mut random = Random(machine.number("seed").unwrap_or(4));
+    let mut tally = Tally::default();
+    for number in 0..1 << 15_u32 {
+        if gic::is_v2() {
+            let value = (number >> 13) << 24 | (number >> 5 & 0xff) << 16 | (number >> 4 & 1) << 15 | number & 15;
+            // SAFETY: GICD_SGIR of the cell's own controller.
+            unsafe { kit::cpu::write32(gic::distributor() + 0xf00, value) };
+        } else {
+            write_sysreg!("S3_0_C12_C11_5", random.draw()); // ICC_SGI1R_EL1
+        }
+        tally.through += 1;
+    }
+    Ok(Verdict::Tally(tally))
 }

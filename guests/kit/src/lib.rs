@@ -12,6 +12,7 @@ pub mod gic;
 pub mod machine;
 pub mod probe;
 pub mod psci;
+pub mod sandbox;
 pub mod timer;
 mod trap;
 pub mod tree;

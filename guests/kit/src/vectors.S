@@ -2,7 +2,7 @@
 //   kit_sync(frame)        may change the frame's ELR
 //   kit_irq()
 //   kit_unexpected(which)  never returns; which = vector number 0..15
-// All registers of the interrupted code are kept.
+// All registers of the interrupted code are kept. What runs on SP_EL0 or at EL0 is the sandbox's.
 
 .macro save
     sub     sp, sp, #272
@@ -68,8 +68,10 @@ on_irq:
 .balign 2048
 .global vectors
 vectors:
-    unexpected 0
-    unexpected 1
+.balign 128
+    b       sandbox_sync
+.balign 128
+    b       sandbox_irq
     unexpected 2
     unexpected 3
 .balign 128
@@ -80,8 +82,10 @@ vectors:
     b       on_irq
     unexpected 6
     unexpected 7
-    unexpected 8
-    unexpected 9
+.balign 128
+    b       sandbox_sync
+.balign 128
+    b       sandbox_irq
     unexpected 10
     unexpected 11
     unexpected 12

@@ -1,7 +1,7 @@
 //! States that are hard to interrupt.
 
 use core::arch::asm;
-use kit::{Machine, cpu, gic, probe, write_sysreg};
+use kit::{cpu, gic, probe, write_sysreg};
 
 /// An empty table, and one whose walk ends in a hole.
 #[repr(align(4096))]
@@ -11,7 +11,7 @@ struct Table {
 static EMPTY: Table = Table { _entries: [0; 512] };
 
 /// Never comes back.
-pub fn enter(state: &str, machine: &Machine) -> ! {
+pub fn enter(state: &str) -> ! {
     // SAFETY: what follows is meant to lose this CPU.
     unsafe { asm!("msr daifset, #15", options(nostack)) };
     match state {
@@ -32,9 +32,9 @@ pub fn enter(state: &str, machine: &Machine) -> ! {
         // Invalidating its TLB as fast as it can.
         // SAFETY: as above.
         "tlbi" => unsafe { asm!("1: tlbi vmalle1is", "dsb ish", "isb", "b 1b", options(noreturn)) },
-        // Its own translation tables are empty: the vector's fetch faults, and so on for ever.
-        "tables" => {
-            let table = if machine.has("hole") { 0x0a10_0000 } else { (&raw const EMPTY).expose_provenance() as u64 };
+        // Its own translation tables are empty: the vector's fetch faults, and so on for ever. Or they lie in a hole.
+        "tables" | "walks" => {
+            let table = if state == "walks" { 0x0a10_0000 } else { (&raw const EMPTY).expose_provenance() as u64 };
             write_sysreg!("tcr_el1", 25 | 25 << 16);
             write_sysreg!("ttbr0_el1", table);
             write_sysreg!("ttbr1_el1", table);
@@ -56,6 +56,10 @@ pub fn enter(state: &str, machine: &Machine) -> ! {
         // One exit after the other.
         "exits" => loop {
             kit::psci::call(0x8400_0000, 0, 0, 0);
+        },
+        // Stores to an emulated device, one after the other.
+        "stores" => loop {
+            let _ = probe::write(gic::distributor() + 0x100, 0);
         },
         // Spins with interrupts let in.
         _ => {

@@ -1,6 +1,6 @@
 //! Dies as often as it is asked to, and tells each time what it found. `mortal: vcpu N registers=… gic=… memory=…` is
 //! the fingerprint of all it can read; then it spoils all of that, on both of its CPUs, and ends: `end=reset|wall|stay|off`.
-//! With `state=NAME` it only hangs, in a state that is hard to interrupt (see [`hang`]). `list` shows each register.
+//! With `ask` it reads the name of a state that is hard to interrupt and only hangs there (see [`hang`]). `list` shows each register.
 #![no_std]
 #![no_main]
 
@@ -9,7 +9,7 @@ mod spoil;
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use kit::probe::{self, mrs};
-use kit::{Machine, cpu, gic, println, psci, timer};
+use kit::{Machine, console, cpu, gic, println, psci, timer};
 
 kit::guest!(main, secondary, kit::no_irq);
 
@@ -17,9 +17,11 @@ kit::guest!(main, secondary, kit::no_irq);
 static DONE: AtomicUsize = AtomicUsize::new(0);
 
 fn main(machine: Machine) -> ! {
-    if let Some(state) = machine.argument("state") {
+    if machine.has("ask") {
+        let mut line = [0; 16];
+        let state = ask(&mut line);
         println!("mortal: state={state}");
-        hang::enter(state, &machine);
+        hang::enter(state);
     }
     fingerprint(0, Some(&machine));
     if machine.has("list") {
@@ -50,6 +52,22 @@ fn main(machine: Machine) -> ! {
     timer::spin_ms(1000);
     println!("mortal: STILL RUNNING");
     cpu::park()
+}
+
+/// Reads a line.
+fn ask(line: &mut [u8]) -> &str {
+    println!("mortal: which state?");
+    let mut length = 0;
+    loop {
+        match console::take() {
+            Some(b'\r') => return core::str::from_utf8(&line[..length]).unwrap_or(""),
+            Some(byte) => {
+                line[length] = byte;
+                length += 1;
+            }
+            None => timer::spin_ms(1),
+        }
+    }
 }
 
 fn secondary(index: usize) -> ! {

@@ -12,7 +12,7 @@
     reason = "tests"
 )]
 use std::collections::BTreeMap;
-use vgic::{Config, Hardware, Inbox, Kicks, ListRegister, Maintenance, Retry, Sgi, Version, Vgic};
+use vgic::{Config, Frame, Hardware, Inbox, Kicks, ListRegister, Maintenance, Retry, Sgi, Version, Vgic, field};
 
 pub const TIMER: u32 = 27;
 /// Physical lines: edge, level.
@@ -31,6 +31,7 @@ pub struct Line {
     pub active: bool,
     pub route: usize,
     pub edge: bool,
+    pub priority: u8,
 }
 
 #[derive(Default)]
@@ -92,18 +93,30 @@ impl Hardware for Machine {
     fn take_eoi_count(&mut self) -> u32 {
         std::mem::take(&mut self.cpus[self.cpu].eoi_count)
     }
-    fn set_enable(&mut self, vcpu: usize, intid: u32, on: bool) {
-        self.line(vcpu, intid).enabled = on;
+    fn read(&self, register: usize, vcpu: usize, w: usize) -> u32 {
+        let of = |n: &u32| {
+            let Some(l) = self.lines.get(&key(vcpu, w as u32 * 32 + n)) else { return false };
+            match register {
+                field::ISPENDR => l.latch || l.level && !l.edge,
+                field::ISACTIVER => l.active,
+                _ => panic!("{register:#x} is never read"),
+            }
+        };
+        (0..32).filter(of).fold(0, |m, n| m | 1 << n)
     }
-    fn set_pending(&mut self, vcpu: usize, intid: u32, on: bool) {
-        self.line(vcpu, intid).latch = on;
+    fn write(&mut self, register: usize, vcpu: usize, w: usize, bits: u32) {
+        for n in (0..32).filter(|n| bits >> n & 1 != 0) {
+            let l = self.line(vcpu, w as u32 * 32 + n);
+            match register {
+                field::ISENABLER | field::ICENABLER => l.enabled = register == field::ISENABLER,
+                field::ISPENDR | field::ICPENDR => l.latch = register == field::ISPENDR,
+                field::ISACTIVER | field::ICACTIVER => l.active = register == field::ISACTIVER,
+                _ => panic!("{register:#x}"),
+            }
+        }
     }
-    fn is_pending(&self, vcpu: usize, intid: u32) -> bool {
-        let l = self.lines[&key(vcpu, intid)];
-        l.latch || l.level && !l.edge
-    }
-    fn set_active(&mut self, vcpu: usize, intid: u32, on: bool) {
-        self.line(vcpu, intid).active = on;
+    fn set_priority(&mut self, vcpu: usize, intid: u32, priority: u8) {
+        self.line(vcpu, intid).priority = priority;
     }
     fn route(&mut self, intid: u32, vcpu: usize) {
         self.line(0, intid).route = vcpu;
@@ -153,6 +166,8 @@ impl Cell {
             physical: word_bit(&[TIMER, 30, EDGE, LEVEL]),
             emulated: word_bit(&[UART, DOORBELL, 71, 72, 73, 74]),
             edge: word_bit(&[EDGE, DOORBELL, 71, 72, 73, 74]),
+            passthrough: false,
+            sgis: 0,
         };
         let mut lines = BTreeMap::new();
         for v in 0..vcpus {
@@ -281,13 +296,23 @@ impl Cell {
         }
         panic!("an access that never ends")
     }
-    pub fn read_sized(&mut self, cpu: usize, offset: u64, size: u32) -> u64 {
-        self.until_done(cpu, |g, hw| g.distributor_read(cpu, offset, size, hw))
-    }
-    pub fn write_sized(&mut self, cpu: usize, offset: u64, size: u32, value: u64) {
-        let kicks = self.until_done(cpu, |g, hw| g.distributor_write(cpu, offset, size, value, hw));
+    fn access(&mut self, cpu: usize, frame: Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
+        let (value, kicks) = self.until_done(cpu, |g, hw| g.access(cpu, frame, offset, size, write, hw));
         assert_eq!(kicks.0 & 1 << cpu, 0, "the own vCPU is served at once");
         self.send(kicks);
+        value
+    }
+    pub fn read_sized(&mut self, cpu: usize, offset: u64, size: u32) -> u64 {
+        self.access(cpu, Frame::Distributor, offset, size, None)
+    }
+    pub fn write_sized(&mut self, cpu: usize, offset: u64, size: u32, value: u64) {
+        self.access(cpu, Frame::Distributor, offset, size, Some(value));
+    }
+    pub fn read_r_sized(&mut self, cpu: usize, frame: usize, offset: u64, size: u32) -> u64 {
+        self.access(cpu, Frame::Redistributor(frame), offset, size, None)
+    }
+    pub fn write_r_sized(&mut self, cpu: usize, frame: usize, offset: u64, size: u32, value: u64) {
+        self.access(cpu, Frame::Redistributor(frame), offset, size, Some(value));
     }
     pub fn read(&mut self, cpu: usize, offset: u64) -> u32 {
         self.read_sized(cpu, offset, 4) as u32
@@ -296,11 +321,10 @@ impl Cell {
         self.write_sized(cpu, offset, 4, value.into());
     }
     pub fn read_r(&mut self, cpu: usize, frame: usize, offset: u64) -> u32 {
-        self.until_done(cpu, |g, hw| g.redistributor_read(cpu, frame, offset, 4, hw)) as u32
+        self.read_r_sized(cpu, frame, offset, 4) as u32
     }
     pub fn write_r(&mut self, cpu: usize, frame: usize, offset: u64, value: u32) {
-        let kicks = self.until_done(cpu, |g, hw| g.redistributor_write(cpu, frame, offset, 4, value.into(), hw));
-        self.send(kicks);
+        self.write_r_sized(cpu, frame, offset, 4, value.into());
     }
     /// Writes one bit of a bit register (`base` as in the distributor) for `intid`, in the frame of `cpu` if private.
     pub fn poke(&mut self, cpu: usize, base: u64, intid: u32) {
@@ -338,9 +362,7 @@ impl Cell {
     pub fn prioritise(&mut self, cpu: usize, intid: u32, priority: u8) {
         let at = 0x400 + u64::from(intid);
         if intid < 32 && self.version == Version::V3 {
-            let kicks =
-                self.until_done(cpu, |g, hw| g.redistributor_write(cpu, cpu, 0x10000 + at, 1, priority.into(), hw));
-            self.send(kicks);
+            self.write_r_sized(cpu, cpu, 0x10000 + at, 1, priority.into());
         } else {
             self.write_sized(cpu, at, 1, priority.into());
         }
@@ -369,11 +391,11 @@ impl Cell {
     }
     /// `cpu` (which may be none of the cell's) drives an emulated line.
     pub fn set_line(&mut self, intid: u32, high: bool) {
-        let kicks = self.vgic.set_line(intid, high);
+        let kicks = self.vgic.set_line(intid, high, &mut self.hw);
         self.send(kicks);
     }
     pub fn pulse(&mut self, intid: u32) {
-        let kicks = self.vgic.pulse(intid);
+        let kicks = self.vgic.pulse(intid, &mut self.hw);
         self.send(kicks);
     }
 

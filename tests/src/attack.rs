@@ -1,0 +1,163 @@
+//! The attack suite: one cell tries everything of one class, counted, beside a victim that goes on checking what is its
+//! own. A class holds when the attacker came through it, tried at least as much as it must, and the victim was intact
+//! after it. Deterministic: QEMU counts instructions.
+
+use crate::script::{self, Failure, Script, Step};
+use crate::stage::{self, Machine, Start};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One class of attempts.
+pub struct Class {
+    /// The attacker's name for it.
+    pub name: &'static str,
+    /// What is tried.
+    pub what: &'static str,
+    /// What must stop it, for the report.
+    pub held_by: &'static str,
+    /// Further boot arguments, of the routine run and of the long one.
+    pub arguments: [&'static str; 2],
+    /// The fewest attempts of the routine run.
+    pub least: u64,
+}
+
+/// All of them.
+pub const CLASSES: &[Class] = &[
+    Class {
+        name: "registers",
+        what: "every system-register and system-instruction encoding, read and written",
+        held_by: "EL2's trap controls; undefined at EL1",
+        arguments: ["", ""],
+        least: 149_000,
+    },
+    Class {
+        name: "random",
+        what: "seeded random instruction words at EL1 and EL0, registers at others' property",
+        held_by: "stage 2, trap controls",
+        arguments: ["words=20000", "words=1000000 seed=7"],
+        least: 20_000,
+    },
+    Class {
+        name: "sweep",
+        what: "pages at all edges and a sample to the IPA limit and beyond, 21 kinds of access",
+        held_by: "stage 2",
+        arguments: ["", "sample=400"],
+        least: 9_000,
+    },
+    Class {
+        name: "offsets",
+        what: "every emulated device's offsets at each width, read and written",
+        held_by: "the virtual GIC and UART",
+        arguments: ["stride=17", ""],
+        least: 100_000,
+    },
+    Class {
+        name: "sgi-targets",
+        what: "SGIs to every target",
+        held_by: "the SGI filter",
+        arguments: ["", ""],
+        least: 32_768,
+    },
+    Class {
+        name: "cpu-ids",
+        what: "CPU_ON and AFFINITY_INFO of every affinity",
+        held_by: "PSCI answered by EL2",
+        arguments: ["", ""],
+        least: 139_000,
+    },
+    Class {
+        name: "function-ids",
+        what: "HVC and SMC function ids of all owners, hostile arguments",
+        held_by: "SMCCC answered by EL2",
+        arguments: ["", ""],
+        least: 53_000,
+    },
+    Class {
+        name: "board-pages",
+        what: "every page of the board's devices and of its first RAM, 21 kinds of access",
+        held_by: "stage 2",
+        arguments: ["from=0x08000000 to=0x0b000000 step=0x4000", "from=0x0 to=0xc0000000"],
+        least: 60_000,
+    },
+];
+
+/// What became of a class.
+pub struct Outcome {
+    /// How many attempts, by what became of them: `count` is all.
+    pub tally: BTreeMap<String, u64>,
+    /// Violations that EL2 judged.
+    pub violations: u64,
+}
+
+/// What nobody may say.
+const NEVER: &[&str] = &["verdict=BREACH", "victim: BROKEN", r"event=cell-stopped cell=victim", "PANIC", "event=panic"];
+
+impl Class {
+    /// The plan: the victim on CPU 0 with a device and identity memory, the attacker on CPU 1.
+    fn plan(&self, full: bool) -> String {
+        let [routine, long] = self.arguments;
+        let arguments = if full { long } else { routine };
+        let attempt = if self.name == "board-pages" { "sweep" } else { self.name };
+        format!(
+            r#"board = "qemu-virt"
+when_idle = "stay"
+
+[[cell]]
+name = "victim"
+cpus = [0]
+memory = [{{ size = "16M", at = 0x6000_0000, identity = true }}]
+kernel = "{{victim}}"
+devices = ["/pl031@9010000"]
+dma = "none"
+
+[[cell]]
+name = "attacker"
+cpus = [1]
+memory = "16M"
+kernel = "{{attacker}}"
+on_violation = "inject"
+bootargs = "after_ms=200 attempt={attempt} {arguments}"
+"#
+        )
+    }
+
+    /// Plays it.
+    ///
+    /// # Errors
+    /// Something went through, the victim lost something, or less was tried than must be.
+    pub fn play(&self, gic: u32, full: bool) -> Result<Outcome, Failure> {
+        let scene = format!("attack_{}_gicv{gic}", self.name);
+        // A CPU with LSE, so that atomics are tried too.
+        let machine = Machine { gic, cpus: 2, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
+        let command = Start::plan(&self.plan(full), machine).command(&scene)?;
+        let intact = || Step::expect(&[r"^\[victim\] victim: intact rounds="]);
+        let tally = r"^\[attacker\] attacker: attempt=[a-z-]+ verdict=tally .*";
+        let steps = vec![
+            Step::expect(&[r"^\[victim\] victim: watching"]),
+            Step::expect(&[tally, r#"event=cell-stopped cell=attacker reason="off""#]),
+            intact(),
+            intact(),
+        ];
+        let limit = Duration::from_secs(if full { 1800 } else { 180 });
+        let script = Script { steps, forbidden: script::patterns(NEVER), limit };
+        let mut outcome = Outcome { tally: BTreeMap::new(), violations: 0 };
+        script.play(command, &stage::log_file(&scene)?, |line| outcome.note(line))?;
+        let count = outcome.tally.get("count").copied().unwrap_or(0);
+        if count < self.least {
+            return Err(Failure::early(format!("{scene}: {count} attempts of at least {}", self.least)));
+        }
+        Ok(outcome)
+    }
+}
+
+impl Outcome {
+    fn note(&mut self, line: &str) {
+        if line.contains("event=violation") {
+            self.violations = self.violations.saturating_add(1);
+        }
+        let Some((_, tally)) = line.split_once("verdict=tally ") else { return };
+        for (name, number) in tally.split_whitespace().filter_map(|word| word.split_once('=')) {
+            self.tally.insert(name.to_owned(), number.parse().unwrap_or(0));
+        }
+    }
+}

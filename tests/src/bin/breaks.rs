@@ -1,0 +1,110 @@
+//! Shows that the attack suite can fail: for each entry of `tests/breaks.toml` EL2 is broken in a copy of the sources,
+//! built, and the class of attacks it opens must go red. Part of `./x test --full`.
+
+use anyhow as _;
+use cellwall_cli as _;
+use libtest_mimic as _;
+use scenes::script::Failure;
+use scenes::stage;
+use serde::Deserialize;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// The EL2 image's target.
+const TARGET: &str = "aarch64-unknown-none-softfloat";
+
+/// All breaks.
+#[derive(Deserialize)]
+struct Breaks {
+    #[serde(rename = "break")]
+    breaks: Vec<Break>,
+}
+
+/// One: `find` stands once in `file`, and is replaced.
+#[derive(Deserialize)]
+struct Break {
+    class: String,
+    why: String,
+    file: String,
+    find: String,
+    replace: String,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(survivors) => {
+            eprintln!("breaks: {survivors} went unnoticed");
+            ExitCode::FAILURE
+        }
+        Err(failure) => {
+            eprintln!("breaks: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<u32, Failure> {
+    let text = fs::read_to_string(stage::root().join("tests/breaks.toml"))?;
+    let breaks: Breaks = toml::from_str(&text).map_err(|error| Failure::early(error.to_string()))?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| stage::root().join("target"), Into::into);
+    let folder = target.join("breaks");
+    let mut survivors = 0_u32;
+    for one in breaks.breaks {
+        let tree = folder.join("tree");
+        copy(&tree)?;
+        let file = tree.join(&one.file);
+        let source = fs::read_to_string(&file)?;
+        if source.matches(&one.find).count() != 1 {
+            return Err(Failure::early(format!("{}: not there just once: {}", one.file, one.find)));
+        }
+        fs::write(&file, source.replace(&one.find, &one.replace))?;
+        let image = build(&tree, &folder)?;
+        let attack = env::current_exe()?.with_file_name("attack");
+        let status = Command::new(attack)
+            .args(["--gic", "3", "--only", &one.class])
+            .env("CELLWALL_IMAGE", &image)
+            .env("CELLWALL_BUILT", "1")
+            .output()?
+            .status;
+        println!("{:<13} {:<11} {}", one.class, if status.success() { "UNNOTICED" } else { "goes red" }, one.why);
+        survivors = survivors.saturating_add(u32::from(status.success()));
+    }
+    Ok(survivors)
+}
+
+/// The sources as git knows them; a file is written only where it differs, so that little is built anew.
+fn copy(tree: &Path) -> Result<(), Failure> {
+    let list = Command::new("git").arg("-C").arg(stage::root()).args(["ls-files", "-z"]).output()?;
+    for name in String::from_utf8_lossy(&list.stdout).split('\0').filter(|name| !name.is_empty()) {
+        let (from, to) = (stage::root().join(name), tree.join(name));
+        let Ok(bytes) = fs::read(from) else { continue };
+        if fs::read(&to).is_ok_and(|old| old == bytes) {
+            continue;
+        }
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&to, bytes)?;
+    }
+    Ok(())
+}
+
+/// Builds the EL2 image of that tree.
+fn build(tree: &Path, folder: &Path) -> Result<std::path::PathBuf, Failure> {
+    let target = folder.join("target");
+    let status = Command::new("cargo")
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", &target)
+        .args(["build", "--quiet", "--release", "-p", "cellwall", "--target", TARGET])
+        .status()?;
+    if !status.success() {
+        return Err(Failure::early("a broken tree must still build"));
+    }
+    let image = folder.join("cellwall.bin");
+    let bytes = fs::read(target.join(TARGET).join("release/cellwall"))?;
+    fs::write(&image, cellwall_cli::flatten::flatten(&bytes).map_err(|error| Failure::early(format!("{error:#}")))?)?;
+    Ok(image)
+}
