@@ -6,12 +6,12 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`.
 
+use crate::image::Header;
 use crate::plan_file::PlanFile;
 use crate::report::{Problem, Report};
 use crate::{cache, kernel};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
-use manifest::image::Header;
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         let initrd = cell.initrd.as_ref().map(|name| files.ramdisk(plan.resolve(name))).transpose();
         let mut refuse = |key, error: &anyhow::Error| {
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
-            problems.push(problem.at(plan.span(Some(index), key)));
+            problems.push(problem.at(plan.span(Some(index), key)).code("E0006"));
         };
         match (kernel, initrd) {
             (Ok(kernel), Ok(initrd)) => chosen.push((kernel, initrd)),

@@ -20,9 +20,13 @@
 pub mod board_tree;
 pub mod bundle;
 pub mod cache;
+pub mod depend;
+pub mod deploy;
 pub mod dom;
 pub mod el2;
+pub mod explain;
 pub mod flatten;
+pub mod image;
 pub mod inspect;
 pub mod kernel;
 pub mod map;

@@ -9,7 +9,7 @@ use cellwall_cli::map::{self, Map};
 use cellwall_cli::plan_file::{self, PlanFile};
 use cellwall_cli::platform::Target;
 use cellwall_cli::report::{Problem, Report};
-use cellwall_cli::{el2, flatten, inspect, offer, platform, qemu, size, starter, verdict};
+use cellwall_cli::{deploy, el2, explain, flatten, inspect, offer, platform, qemu, size, starter, verdict};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use std::io::{IsTerminal as _, Write as _};
@@ -55,10 +55,15 @@ const SCHEMA: &str = include_str!("../../docs/cells.schema.json");
 enum Task {
     /// Proves a plan against its board, as EL2 will at boot
     #[command(after_help = "Examples:\n  cargo cellwall check cells.toml\n  \
-        cargo cellwall check cells.toml --board bcm2711-rpi-4-b.dtb --format json")]
+        cargo cellwall check cells.toml --board bcm2711-rpi-4-b.dtb --format json\n  \
+        cargo cellwall check --explain E0107")]
     Check {
         /// The plan, a cells.toml
-        plan: PathBuf,
+        #[arg(required_unless_present = "explain")]
+        plan: Option<PathBuf>,
+        /// Say at length what a code means, instead
+        #[arg(long, value_name = "CODE", exclusive = true)]
+        explain: Option<String>,
         /// The board's tree, instead of the one QEMU gives
         #[arg(long, value_name = "F.dtb")]
         board: Option<PathBuf>,
@@ -91,6 +96,25 @@ enum Task {
         cargo cellwall run cells.toml --seconds 5 --icount --cpu cortex-a53 -- -d int"
     )]
     Run(Run),
+    /// Makes what a board's own firmware starts: an SD card's image, or its files
+    #[command(after_help = "Examples:\n  cargo cellwall deploy cells.toml --board rpi4 -o sdcard.img\n  \
+        cargo cellwall deploy cells.toml --board rpi4 --variant pl011 -o /media/boot")]
+    Deploy {
+        /// The plan, a cells.toml
+        plan: PathBuf,
+        /// A folder of platforms/, instead of the plan's board
+        #[arg(long, value_name = "NAME")]
+        board: Option<String>,
+        /// Another set-up of the board, by name
+        #[arg(long, value_name = "NAME")]
+        variant: Option<String>,
+        /// A file that ends in .img, or a folder
+        #[arg(short, long, value_name = "sdcard.img|DIR")]
+        output: PathBuf,
+        /// EL2's image, ELF or flat, instead of building it
+        #[arg(long, value_name = "FILE")]
+        image: Option<PathBuf>,
+    },
     /// Says what a bundle holds and whether its images are whole
     #[command(after_help = "Example:\n  cargo cellwall inspect cells.itb --format json\n\n\
         `dumpimage -l cells.itb` of u-boot-tools reads it too. Exit code 1: no bundle, or an image is damaged.")]
@@ -193,12 +217,16 @@ enum Format {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Task::Check { plan, board, format } => check(&plan, board.as_deref(), format),
+        Task::Check { explain: Some(code), .. } => explain::paragraph(&code).and_then(|text| say(&text)),
+        Task::Check { plan, board, format, .. } => check(&plan.unwrap_or_default(), board.as_deref(), format),
         Task::Build { plan, output, board, unchecked, hash } => {
             build(&plan, &output, board.as_deref(), unchecked, hash)
         }
         Task::Run(arguments) => run(arguments),
         Task::Inspect { bundle, format } => show(&bundle, format),
+        Task::Deploy { plan, board, variant, output, image } => {
+            deployed(&plan, board, variant.as_deref(), &output, image.as_deref())
+        }
         Task::Board { board, format, options } => offer(&board, format, &options),
         Task::Init { board, output, kernel } => init(&board, &output, kernel.as_deref()),
         Task::Map { plan, output, board, options } => draw(&plan, &output, board.as_deref(), &options),
@@ -281,6 +309,42 @@ fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash
     say(&format!("wrote {}: {cells}, {}", output.display(), size::show(bytes.len() as u64)))
 }
 
+fn deployed(
+    path: &Path,
+    board: Option<String>,
+    variant: Option<&str>,
+    output: &Path,
+    image: Option<&Path>,
+) -> Result<ExitCode> {
+    let mut plan = plan_file::load(path)?;
+    if let Some(board) = board {
+        plan.board = board;
+    }
+    let platform = platform::Platform::load(&platform::root()?, &plan.board)?;
+    let deploy = deploy::Deploy::of(&platform, variant)?;
+    let bytes = bundle(&plan, Some(&deploy.target(&platform)?), Hash::default())?;
+    let image = el2::image(&read(&el2_file(image)?)?)?;
+    let files = deploy.files(&platform, &image, &bytes)?;
+    if output.extension().is_some_and(|extension| extension == "img") {
+        write(output, &deploy::card(&files)?)?;
+    } else {
+        deploy::write_folder(&files, output)?;
+    }
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    say(&format!("wrote {}: {}", output.display(), names.join(", ")))
+}
+
+/// The EL2 image that was named, else a new one.
+fn el2_file(image: Option<&Path>) -> Result<PathBuf> {
+    if let Some(image) = image {
+        return Ok(image.to_path_buf());
+    }
+    let progress = spinner("building EL2");
+    let built = el2::build(&platform::root()?)?;
+    progress.finish_and_clear();
+    Ok(built)
+}
+
 /// Makes the bundle of `plan`, proved if there is a target.
 fn bundle(plan: &PlanFile, target: Option<&Target>, hash: Hash) -> Result<Vec<u8>> {
     let progress = spinner("packing the images");
@@ -307,14 +371,7 @@ fn run(mut arguments: Run) -> Result<ExitCode> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let (image, cells) = (folder.path().join("cellwall.bin"), folder.path().join("cells.itb"));
     write(&cells, &bytes)?;
-    let built = if let Some(image) = &arguments.image {
-        image.clone()
-    } else {
-        let progress = spinner("building EL2");
-        let built = el2::build(&platform::root()?)?;
-        progress.finish_and_clear();
-        built
-    };
+    let built = el2_file(arguments.image.as_deref())?;
     write(&image, &el2::image(&read(&built)?).with_context(|| built.display().to_string())?)?;
     let mut command = qemu::command(&target.platform, options, &image, &cells)?;
     let unattended = (!options.terminal).then_some(UNATTENDED_SECONDS);

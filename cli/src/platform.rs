@@ -3,6 +3,7 @@
 //! Owns `platform.toml` and the rule that makes a [`Footprint`] of it; all differences between boards are data there or
 //! in the device tree. The tree comes from `--board`, from the plan, or from QEMU for its exact options.
 
+use crate::deploy::Deploy;
 use crate::plan_file::PlanFile;
 use crate::report::Problem;
 use crate::{qemu, size, suggest};
@@ -30,6 +31,8 @@ pub struct Platform {
     /// Where its loader puts things.
     #[serde(default)]
     pub placement: Placement,
+    /// What its own firmware starts.
+    pub deploy: Option<Deploy>,
 }
 
 /// A tree in a file.
@@ -81,9 +84,14 @@ pub struct Placement {
     /// EL2's image.
     pub image: ImageRule,
     /// The bundle.
+    #[serde(default)]
     pub bundle: BundleRule,
     /// The tree, behind the bundle.
+    #[serde(default)]
     pub tree: TreeRule,
+    /// Instead of both: the tree ends here, within its megabyte, and the bundle below that.
+    #[serde(default, deserialize_with = "some_bytes")]
+    pub top: Option<u64>,
 }
 
 /// Where EL2's image goes.
@@ -123,9 +131,22 @@ impl Default for Placement {
     fn default() -> Self {
         Self {
             image: ImageRule { at: 2 << 20, size: 2 << 20 },
-            bundle: BundleRule { at: 128 << 20, ram_divisor: 2 },
-            tree: TreeRule { align: 2 << 20 },
+            bundle: BundleRule::default(),
+            tree: TreeRule::default(),
+            top: None,
         }
+    }
+}
+
+impl Default for BundleRule {
+    fn default() -> Self {
+        Self { at: 128 << 20, ram_divisor: 2 }
+    }
+}
+
+impl Default for TreeRule {
+    fn default() -> Self {
+        Self { align: 2 << 20 }
     }
 }
 
@@ -135,6 +156,15 @@ impl Placement {
     pub fn footprint(&self, ram: Region<PhysAddr>, bundle_bytes: u64, tree_bytes: u64) -> Option<Footprint> {
         let base = ram.base();
         let image = Region::new(base.checked_add(self.image.at)?, self.image.size)?;
+        if let Some(top) = self.top {
+            const MEGABYTE: u64 = 1 << 20;
+            let end = base.checked_add(top)?;
+            let below = base.checked_add(top.checked_sub(tree_bytes)?)?.align_down(MEGABYTE);
+            let start = below.get().checked_sub(bundle_bytes)?;
+            let bundle = Region::from_ends(PhysAddr::at(start).align_down(MEGABYTE), below)?;
+            let footprint = Footprint { image, bundle, tree: Region::from_ends(below, end)? };
+            return (ram.encloses(bundle) && ram.contains(below) && image.end() <= bundle.base()).then_some(footprint);
+        }
         let offset = self.bundle.at.min(ram.size().checked_div(self.bundle.ram_divisor)?);
         let bundle = Region::new(base.checked_add(offset)?.align_up(address::PAGE_BYTES)?, bundle_bytes)?;
         let tree = Region::new(bundle.end().align_up(self.tree.align)?, tree_bytes)?;
@@ -183,7 +213,7 @@ pub struct Target {
 pub fn target(plan: &PlanFile, tree: Option<&Path>, options: &qemu::Options) -> Result<Target> {
     let wrong = |error: anyhow::Error| {
         let problem = Problem::new(format!("{error:#}"));
-        anyhow::Error::from(plan.report(vec![problem.at(plan.span(None, "board"))]))
+        anyhow::Error::from(plan.report(vec![problem.at(plan.span(None, "board")).code("E0007")]))
     };
     if is_tree(&plan.board) {
         let platform = Platform::default();
@@ -261,6 +291,10 @@ pub fn root() -> Result<PathBuf> {
         .find(|folder| folder.join("platforms").is_dir() && folder.join("Cargo.toml").is_file())
         .map(Path::to_owned)
         .context("cannot find the project's folder, the one with platforms/ in it")
+}
+
+fn some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    bytes(from).map(Some)
 }
 
 fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {

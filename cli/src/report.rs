@@ -3,6 +3,7 @@
 //! Owns the source text for as long as problems point into it. A [`Report`] prints like a compiler's (text), or as one
 //! JSON object for programs; it is an error that `anyhow` carries to `main`, which then ends with code 1.
 
+use crate::explain;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use core::fmt;
 use core::ops::Range;
@@ -24,6 +25,12 @@ pub struct Problem {
     pub other: Option<Span>,
     /// What to change.
     pub help: Option<String>,
+    /// The cells it is about: at fault, and owner of the thing.
+    pub cells: Vec<String>,
+    /// What else the sentence names: devices, reservations.
+    pub names: Vec<String>,
+    /// What the sentence counts, as the judge has it: numbers, addresses, ends of regions two by two.
+    pub numbers: Vec<u64>,
     /// The plan stands all the same.
     pub warning: bool,
 }
@@ -38,6 +45,13 @@ impl Problem {
     #[must_use]
     pub fn at(mut self, span: impl Into<Option<Span>>) -> Self {
         self.span = span.into();
+        self
+    }
+
+    /// Says under which code it is explained.
+    #[must_use]
+    pub fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -84,16 +98,21 @@ impl Report {
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let finding = |problem: &Problem| {
-            let place = problem.span.clone().map(|span| {
+            let place = |span: &Span| {
                 let (line, column) = self.line_and_column(span.start);
                 serde_json::json!({ "line": line, "column": column, "start": span.start, "end": span.end })
-            });
+            };
             serde_json::json!({
                 "severity": if problem.warning { "warning" } else { "error" },
                 "code": problem.code,
                 "message": problem.message,
                 "help": problem.help,
-                "place": place,
+                "place": problem.span.as_ref().map(place),
+                "other": problem.other.as_ref().map(place),
+                "class": problem.code.and_then(explain::class).map(String::from),
+                "cells": problem.cells,
+                "names": problem.names,
+                "numbers": problem.numbers,
             })
         };
         serde_json::json!({

@@ -42,7 +42,8 @@ const MEMORY_KEYS: [&str; 4] = ["size", "at", "identity", "rights"];
 /// # Errors
 /// Everything that is wrong with it.
 pub fn read(text: &str) -> Result<PlanFile, Vec<Problem>> {
-    let table = DeTable::parse(text).map_err(|error| vec![Problem::new(error.message()).at(error.span())])?;
+    let table =
+        DeTable::parse(text).map_err(|error| vec![Problem::new(error.message()).at(error.span()).code("E0001")])?;
     let mut reader = Reader::default();
     let plan = reader.plan(&table);
     reader.problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
@@ -73,11 +74,11 @@ impl Reader {
             }
         }
         if !plan.spans.contains_key("board") {
-            let problem = Problem::new("the plan has no board");
+            let problem = Problem::new("the plan has no board").code("E0004");
             self.problems.push(problem.help("add board = \"qemu-virt\", or another folder of platforms/"));
         }
         if !plan.spans.contains_key("cell") {
-            self.problems.push(Problem::new("the plan has no cell").help("add a [[cell]]"));
+            self.problems.push(Problem::new("the plan has no cell").code("E0004").help("add a [[cell]]"));
         }
         plan
     }
@@ -126,7 +127,7 @@ impl Reader {
         for (key, example) in [("name", "\"linux\""), ("cpus", "[0]"), ("memory", "\"128M\""), ("kernel", "\"Image\"")]
         {
             if !cell.spans.contains_key(key) {
-                let problem = Problem::new(format!("{who} has no {key}")).at(value.span());
+                let problem = Problem::new(format!("{who} has no {key}")).at(value.span()).code("E0004");
                 self.problems.push(problem.help(format!("add {key} = {example}")));
             }
         }
@@ -156,7 +157,7 @@ impl Reader {
             }
         }
         if !table.contains_key("size") && !spans.contains_key("size") {
-            let problem = Problem::new("a run of memory has no size").at(value.span());
+            let problem = Problem::new("a run of memory has no size").at(value.span()).code("E0004");
             self.problems.push(problem.help("write { size = \"64M\" }"));
         }
         Some(run)
@@ -182,7 +183,7 @@ impl Reader {
             }
         }
         if let Some(lacking) = ["restart", "within"].into_iter().find(|key| !spans.contains_key(*key)) {
-            let problem = Problem::new(format!("on_fault has no {lacking}")).at(value.span());
+            let problem = Problem::new(format!("on_fault has no {lacking}")).at(value.span()).code("E0004");
             self.problems.push(problem.help("write { restart = 3, within = \"10s\" }"));
         }
         restarts.zip(within).unwrap_or_default()
@@ -210,7 +211,7 @@ impl Reader {
     /// Reads a list that may not be empty.
     fn list<T>(&mut self, name: &str, value: &Value<'_>, each: fn(&mut Self, &str, &Value<'_>) -> Option<T>) -> Vec<T> {
         if value.get_ref().as_array().is_some_and(|array| array.iter().next().is_none()) {
-            self.problems.push(Problem::new(format!("{name} is empty")).at(value.span()));
+            self.problems.push(Problem::new(format!("{name} is empty")).at(value.span()).code("E0003"));
         }
         self.items(name, value, each)
     }
@@ -282,7 +283,7 @@ impl Reader {
             return;
         }
         let said = text.map_or_else(String::new, |text| format!(" = \"{text}\""));
-        let problem = Problem::new(format!("{name}{said} is not in this version")).at(value.span());
+        let problem = Problem::new(format!("{name}{said} is not in this version")).at(value.span()).code("E0005");
         self.problems.push(match default {
             Some("false") => problem.help(format!("leave {name} out")),
             Some(default) => problem.help(format!("leave {name} out, or say \"{default}\"")),
@@ -293,7 +294,7 @@ impl Reader {
     /// Refuses a key that does not exist; the one it was meant to be then counts as there.
     fn unknown(&mut self, place: &str, key: &Spanned<DeString<'_>>, known: &[&str], spans: &mut Spans) {
         let name = key.get_ref().as_ref();
-        let problem = Problem::new(format!("{place} has no key {name}")).at(key.span());
+        let problem = Problem::new(format!("{place} has no key {name}")).at(key.span()).code("E0002");
         self.problems.push(match suggest::nearest(name, known.iter().copied()) {
             Some(near) => {
                 spans.insert(near.to_owned(), key.span());
@@ -304,7 +305,7 @@ impl Reader {
     }
 
     fn wrong<T>(&mut self, name: &str, value: &Value<'_>, form: &str) -> Option<T> {
-        self.problems.push(Problem::new(format!("{name} must be {form}")).at(value.span()));
+        self.problems.push(Problem::new(format!("{name} must be {form}")).at(value.span()).code("E0003"));
         None
     }
 }

@@ -3,12 +3,13 @@
 //! Owns nothing but the translation: the bundle is read by `manifest`, the tree by `board`, the plan sealed by `plan`,
 //! as EL2 does at boot, with what the loader will take ([`Target`]). Findings become problems at the plan's lines.
 
+use crate::depend;
 use crate::plan_file::PlanFile;
 use crate::platform::Target;
 use crate::report::{Problem, Report};
 use crate::{size, suggest};
 use address::{PAGE_BYTES, PhysAddr, Region};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use board::{Board, Device, Gic};
 use manifest::{Bundle, Manifest};
 use plan::{Class, Finding, SealedPlan};
@@ -42,7 +43,9 @@ pub fn sealed<T>(
     target: &Target,
     then: impl FnOnce(&Board<'_>, &Manifest<'_>, &SealedPlan<'_>) -> Result<T>,
 ) -> Result<(Report, T)> {
-    let board = Board::parse(&target.tree).map_err(|error| anyhow!("the board's tree cannot be used: {error}"))?;
+    let board = Board::parse(&target.tree).map_err(|error| {
+        plan.report(vec![Problem::new(format!("the board's tree cannot be used: {error}")).code("E0007")])
+    })?;
     let read = Bundle::read(bundle)?;
     let tree_bytes = Bundle::total_size(&target.tree).unwrap_or(0);
     let bank = board.ram.iter().min_by_key(|bank| bank.base()).context("the board's tree has no RAM")?;
@@ -53,9 +56,15 @@ pub fn sealed<T>(
     match plan::seal(&board, &read.manifest, &footprint) {
         Ok(sealed) => {
             let made = then(&board, &read.manifest, &sealed)?;
-            Ok((plan.report(problems(sealed.findings())), made))
+            let mut found: Vec<Problem> = problems(sealed.findings());
+            found.extend(depend::judge(plan, &board));
+            Ok((plan.report(found), made))
         }
-        Err(findings) => Err(plan.report(problems(&findings)).into()),
+        Err(findings) => {
+            let mut found: Vec<Problem> = problems(&findings);
+            found.extend(depend::judge(plan, &board));
+            Err(plan.report(found).into())
+        }
     }
 }
 
@@ -75,7 +84,11 @@ fn problem(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> Problem
         };
         plan.span(Some(other), &same.map_or(key.to_owned(), entry))
     });
+    let cells = [finding.cell, finding.other].into_iter().flatten().filter_map(|cell| plan.cells.get(cell));
     Problem {
+        cells: cells.map(|cell| cell.name.clone()).collect(),
+        names: finding.names.iter().skip(2).filter(|name| !name.is_empty()).map(ToString::to_string).collect(),
+        numbers: finding.numbers.to_vec(),
         code: Some(finding.code()),
         message: finding.message().to_string(),
         span: plan.span(finding.cell, &entry(finding.entry)),

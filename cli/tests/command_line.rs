@@ -76,7 +76,7 @@ fn a_board_that_is_not_there_is_suggested() {
     let folder = Folder::new(&GOOD.replace("qemu-virt", "qemu-vrit"));
     let output = cellwall(&folder, &["check", "cells.toml"]);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("error: there is no board \"qemu-vrit\"; platforms/ has "), "{said}");
+    assert!(said.starts_with("error[E0007]: there is no board \"qemu-vrit\"; platforms/ has "), "{said}");
     assert!(said.contains("did you mean \"qemu-virt\"?") && said.contains("cells.toml:1:1"), "{said}");
     assert_eq!(output.status.code(), Some(1));
 }
@@ -115,7 +115,7 @@ fn a_tree_given_by_hand_is_the_board() {
     let output = cellwall(&folder, &["check", "cells.toml", "--board", "Image"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("error: the board's tree cannot be used: "), "{said}");
+    assert!(said.starts_with("error[E0007]: the board's tree cannot be used: "), "{said}");
 }
 
 #[test]

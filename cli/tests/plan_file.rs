@@ -183,7 +183,7 @@ fn broken_toml_is_shown_where_it_breaks() {
 fn errors_show_the_line() {
     let report = parse(&format!("board = \"qemu-virt\"\n[[cell]]\n{CELL}watchdog = \"2s\"\n")).unwrap_err();
     let expected = "\
-error: watchdog = \"2s\" is not in this version
+error[E0005]: watchdog = \"2s\" is not in this version
  --> here/cells.toml:7:12
   |
 7 | watchdog = \"2s\"

@@ -10,6 +10,7 @@ mod attacks;
 mod boards;
 mod boot;
 mod boot_code;
+mod cards;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             .chain(attacks::trials())
             .chain(boards::trials())
             .chain(boot::trials())
+            .chain(cards::trials())
             .chain(lifecycle::trials())
             .chain(matrix::trials())
             .collect(),

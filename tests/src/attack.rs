@@ -2,8 +2,9 @@
 //! own. A class holds when the attacker came through it, tried at least as much as it must, and the victim was intact
 //! after it. Deterministic: QEMU counts instructions.
 
+use crate::outside;
 use crate::script::{self, Failure, Script, Step};
-use crate::stage::{self, Machine, Start};
+use crate::stage::{self, Machine};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -73,6 +74,20 @@ pub const CLASSES: &[Class] = &[
         least: 53_000,
     },
     Class {
+        name: "race",
+        what: "CPU_ON of one CPU from two others at once",
+        held_by: "one atomic exchange a CPU",
+        arguments: ["rounds=1000", "rounds=20000"],
+        least: 2_000,
+    },
+    Class {
+        name: "storm",
+        what: "exits and interrupts of each kind at the highest rate",
+        held_by: "bounded handlers; no lock and no CPU shared by cells",
+        arguments: ["", "times=100000"],
+        least: 50_000,
+    },
+    Class {
         name: "board-pages",
         what: "every page of the board's devices and of its first RAM, 21 kinds of access",
         held_by: "stage 2",
@@ -97,6 +112,7 @@ impl Class {
     fn plan(&self, full: bool) -> String {
         let [routine, long] = self.arguments;
         let arguments = if full { long } else { routine };
+        let cpus = if self.name == "race" { "1, 2, 3" } else { "1" };
         let attempt = if self.name == "board-pages" { "sweep" } else { self.name };
         format!(
             r#"board = "qemu-virt"
@@ -112,7 +128,7 @@ dma = "none"
 
 [[cell]]
 name = "attacker"
-cpus = [1]
+cpus = [{cpus}]
 memory = "16M"
 kernel = "{{attacker}}"
 on_violation = "inject"
@@ -128,15 +144,23 @@ bootargs = "after_ms=200 attempt={attempt} {arguments}"
     pub fn play(&self, gic: u32, full: bool) -> Result<Outcome, Failure> {
         let scene = format!("attack_{}_gicv{gic}", self.name);
         // A CPU with LSE, so that atomics are tried too.
-        let machine = Machine { gic, cpus: 2, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
-        let command = Start::plan(&self.plan(full), machine).command(&scene)?;
+        let machine = Machine { gic, cpus: 2, cpu: Some("neoverse-n1"), ..Machine::default() };
+        // Races need a host thread for each CPU.
+        let machine = match self.name {
+            "race" => Machine { cpus: 4, threads: true, ..machine },
+            _ => machine.counted(),
+        };
+        let (mut command, outside) = stage::planned(&scene, &self.plan(full), &machine, None)?;
+        outside::listen(&mut command, &outside.socket);
         let intact = || Step::expect(&[r"^\[victim\] victim: intact rounds="]);
         let tally = r"^\[attacker\] attacker: attempt=[a-z-]+ verdict=tally .*";
         let steps = vec![
             Step::expect(&[r"^\[victim\] victim: watching"]),
+            Step::Look(outside.clone()),
             Step::expect(&[tally, r#"event=cell-stopped cell=attacker reason="off""#]),
             intact(),
             intact(),
+            Step::Look(outside),
         ];
         let limit = Duration::from_secs(if full { 1800 } else { 180 });
         let script = Script { steps, forbidden: script::patterns(NEVER), limit };

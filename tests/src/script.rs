@@ -3,6 +3,7 @@
 //! A pattern is matched against whole lines and, once nothing has come for a moment, against the unfinished one
 //! (a prompt). The watched process is ended by its own id with SIGKILL: QEMU may ignore anything milder.
 
+use crate::outside::Outside;
 use regex_lite::Regex;
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
@@ -27,6 +28,8 @@ pub enum Step {
     Expect(Vec<Regex>),
     /// Send these bytes to the console.
     Send(Vec<u8>),
+    /// Judge the machine from outside, at whatever it is doing.
+    Look(Outside),
     /// Wait until QEMU has ended by itself.
     End,
 }
@@ -197,6 +200,10 @@ impl<F: FnMut(&str)> Watcher<'_, F> {
                 Step::Send(bytes) => {
                     let pipe = input.as_mut().ok_or("the console takes no input")?;
                     pipe.write_all(bytes).and_then(|()| pipe.flush()).map_err(|error| format!("send: {error}"))?;
+                }
+                Step::Look(outside) => {
+                    let seen = outside.judge().map_err(|failure| failure.reason)?;
+                    let _ = writeln!(self.file, "# seen from outside: {seen:?}");
                 }
                 Step::End => while !matches!(self.listen("QEMU to end")?, Heard::End) {},
             }

@@ -5,6 +5,7 @@
 //! a cell. `CELLWALL_IMAGE` names another EL2 image than the one in `build/`. Cells name their guests by placeholders: `{hello}`, `{control}`, `{attacker}`, `{vmlinuz}`, `{initrd}`.
 
 use crate::Failure;
+use crate::outside::Outside;
 use cellwall_cli::{bundle, plan_file, platform, qemu, verdict};
 use std::env;
 use std::fs;
@@ -159,14 +160,15 @@ impl Start {
     /// The plan is at fault, or a file is missing.
     pub fn command(&self, scene: &str) -> Result<Command, Failure> {
         match self {
-            Self::Plan { text, machine, tamper } => plan_command(scene, text, machine, *tamper),
+            Self::Plan { text, machine, tamper } => planned(scene, text, machine, *tamper).map(|(command, _)| command),
             Self::Guest { name, bootargs, machine } => Ok(guest_command(name, bootargs, machine)),
         }
     }
 }
 
 /// The plan's text with the placeholders filled in.
-fn fill(text: &str) -> String {
+#[must_use]
+pub fn fill(text: &str) -> String {
     let build = root().join("build");
     let mut text = text.to_owned();
     for (name, path) in [
@@ -184,22 +186,32 @@ fn fill(text: &str) -> String {
     text
 }
 
-fn plan_command(scene: &str, text: &str, machine: &Machine, tamper: Option<Tamper>) -> Result<Command, Failure> {
+/// The command that boots a plan, and what may be seen of it from outside.
+///
+/// # Errors
+/// The plan is at fault, or a file is missing.
+pub fn planned(
+    scene: &str,
+    text: &str,
+    machine: &Machine,
+    tamper: Option<Tamper>,
+) -> Result<(Command, Outside), Failure> {
     let folder = scenes_folder()?;
     let (plan_path, bundle_path) = (folder.join(format!("{scene}.toml")), folder.join(format!("{scene}.itb")));
     fs::write(&plan_path, fill(text))?;
+    let early = |error: anyhow::Error| Failure::early(format!("{error:#}"));
     let plan = plan_file::load(&plan_path).map_err(Failure::early)?;
     let options = machine.options(&folder.join(format!("{scene}.img")))?;
     let mut bytes = bundle::build(&plan, bundle::Hash::Sha256).map_err(Failure::early)?;
-    let target = platform::target(&plan, None, &options).map_err(|error| Failure::early(format!("{error:#}")))?;
-    verdict::judge(&plan, &bytes, &target).map_err(|error| Failure::early(format!("{error:#}")))?;
+    let target = platform::target(&plan, None, &options).map_err(early)?;
+    let (_, outside) =
+        verdict::sealed(&plan, &bytes, &target, |board, _, sealed| Ok(Outside::of(board, sealed))).map_err(early)?;
     if let Some(tamper) = tamper {
         tamper(&mut bytes);
     }
     fs::write(&bundle_path, bytes)?;
     let image = env::var_os("CELLWALL_IMAGE").map_or_else(|| root().join("build/cellwall.bin"), PathBuf::from);
-    qemu::command(&target.platform, &options, &image, &bundle_path)
-        .map_err(|error| Failure::early(format!("{error:#}")))
+    Ok((qemu::command(&target.platform, &options, &image, &bundle_path).map_err(early)?, outside))
 }
 
 fn guest_command(name: &str, bootargs: &str, machine: &Machine) -> Command {

@@ -1,7 +1,7 @@
 //! The attempts a cell survives, by name, and what they come to.
 
 use crate::tally::Tally;
-use crate::{calls, distributor, instructions, memory, offsets, random, registers, sgi, sweep, walk};
+use crate::{calls, distributor, instructions, memory, offsets, race, random, registers, sgi, storm, sweep, walk};
 use core::fmt::{self, Display, Formatter};
 use kit::{Machine, timer};
 
@@ -69,6 +69,8 @@ pub fn find(name: &str) -> Option<Attempt> {
         "offsets" => offsets::every,
         "sgi-targets" => sgi::targets,
         "cpu-ids" => calls::cpu_ids,
+        "race" => race::rounds,
+        "storm" => storm::all,
         "function-ids" => calls::function_ids,
         _ => return None,
     })

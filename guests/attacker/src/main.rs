@@ -13,16 +13,18 @@ mod distributor;
 mod instructions;
 mod memory;
 mod offsets;
+mod race;
 mod random;
 mod registers;
 mod sgi;
+mod storm;
 mod sweep;
 mod tally;
 mod walk;
 
 use kit::{Machine, cpu, println, probe, psci, timer};
 
-kit::guest!(main, kit::no_secondary, kit::no_irq);
+kit::guest!(main, race::secondary, kit::no_irq);
 
 fn main(machine: Machine) -> ! {
     let names = machine.argument("attempt").unwrap_or("nothing");
