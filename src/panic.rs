@@ -1,8 +1,10 @@
-//! EL2's own end: what it was, on the UART, then this CPU halts and leaves a [`Reason`]. Nothing a guest does may lead
+//! EL2's own end on a CPU: what it was, on the UART, then this CPU halts and leaves a [`Reason`]. Nothing a guest does may lead
 //! here.
 
 use crate::boot::{self, Reason};
+use crate::cell;
 use crate::console;
+use crate::smp;
 use aarch64_cpu::registers as arch;
 use core::fmt;
 use core::panic::PanicInfo;
@@ -10,7 +12,10 @@ use tock_registers::interfaces::Readable;
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    end(format_args!("EL2 {info}"), Reason::Fault)
+    match info.location() {
+        Some(at) => end(format_args!("EL2 panicked at {at}: {}", info.message()), Reason::Fault),
+        None => end(format_args!("EL2 panicked"), Reason::Fault),
+    }
 }
 
 /// An exception EL2 took from itself; in `vectors.S` terms: vector number, stack pointer.
@@ -27,7 +32,18 @@ pub fn halt(sentence: impl fmt::Display) -> ! {
     end(format_args!("{sentence}"), Reason::Said)
 }
 
+/// At run time this CPU's cell has failed, and the others go on.
 fn end(what: fmt::Arguments<'_>, reason: Reason) -> ! {
-    console::say_now(what);
+    match smp::lose_this() {
+        Some(cpu) => {
+            let say = if cpu.service { console::say_now } else { console::say };
+            say(format_args!("event=cpu-lost cpu={} reason=\"{what}\"", cpu.index));
+            if let Some(seat) = cpu.seat() {
+                say(format_args!("event=cell-failed cell={} reason=\"EL2 lost CPU {}\"", seat.cell.name, cpu.index));
+                cell::lose(seat.cell);
+            }
+        }
+        None => console::say_now(what),
+    }
     boot::halt(reason)
 }

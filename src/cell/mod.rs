@@ -14,7 +14,7 @@ mod zap;
 pub use build::build_all;
 pub use enter::{resume_at, run_vcpu};
 pub use start::{NEWS_BYTES, refuse, work};
-pub use stop::{end, leave, retire, stop};
+pub use stop::{end, leave, lose, retire, stop};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;

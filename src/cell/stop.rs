@@ -4,6 +4,7 @@ use super::Cell;
 use super::vcpu::Seat;
 use crate::console::announce;
 use crate::el2::{barrier, fp, timer};
+use crate::gic;
 use crate::smp;
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -21,10 +22,27 @@ pub fn end(cell: &'static Cell, cause: Cause, why: fmt::Arguments<'_>) {
     let now = timer::now();
     if let Some(next) = cell.life.end(cause, now) {
         cell.ended.store(now, Ordering::Relaxed);
-        cell.kick(cell.everyone());
-        cell.vcpus.iter().for_each(|vcpu| cell.zap(vcpu));
-        barrier::yield_turn();
+        regain(cell);
         announce!(cell, "event=cell-{} cell={} reason={why}", next.word(), cell.name);
+    }
+}
+
+/// Brings every CPU of the cell to EL2.
+fn regain(cell: &Cell) {
+    cell.kick(cell.everyone());
+    cell.vcpus.iter().for_each(|vcpu| cell.zap(vcpu));
+    barrier::yield_turn();
+}
+
+/// Ends a cell for good: one of its CPUs is lost in EL2, perhaps with the cell's locks.
+pub fn lose(cell: &'static Cell) {
+    let counted = cell.life.lose();
+    if let Some(gic) = gic::get() {
+        cell.sealed.interrupts.iter().for_each(|interrupt| gic.quiet(interrupt.intid));
+    }
+    regain(cell);
+    if counted {
+        smp::note_end(cell);
     }
 }
 
