@@ -6,7 +6,7 @@ use super::load::Images;
 use super::vcpu::{Snapshot, Vcpu};
 use crate::console::event;
 use crate::el2::timer;
-use crate::gic::Gic;
+use crate::gic::{self, Gic};
 use crate::memory::map::{self, Tables};
 use alloc::boxed::Box;
 use alloc::format;
@@ -139,8 +139,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],
-        passthrough: false,
-        sgis: 0,
+        passthrough: sealed.passthrough,
+        sgis: 0xffff & !(1 << gic::KICK),
     };
     let timers = [board.timers.physical, board.timers.virtual_];
     for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {

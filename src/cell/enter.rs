@@ -25,7 +25,11 @@ unsafe extern "C" {
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
     if let Some(mut lines) = seat.cell.lines() {
-        lines.gic.reset_virtual_interface();
+        if seat.cell.sealed.passthrough {
+            lines.gic.give_interface(seat.vcpu.cpu);
+        } else {
+            lines.gic.reset_virtual_interface();
+        }
         let mut vgic = seat.cell.vgic.lock();
         vgic.vcpu_reset(seat.vcpu.index, &mut lines);
         let kicks = vgic.sync(seat.vcpu.index, &seat.vcpu.inbox, &mut lines);
@@ -65,8 +69,8 @@ macro_rules! zero {
 
 /// Zeroes those of the breakpoints, or watchpoints, that there are.
 macro_rules! zero_first {
-    ($count:expr, $value:literal, $control:literal: $($n:literal)+) => {
-        $(if $n < $count {
+    ($last:expr, $value:literal, $control:literal: $($n:literal)+) => {
+        $(if $n <= $last {
             // SAFETY: as in `zero`: the CPU says that it has so many.
             unsafe { asm!(concat!("msr ", $value, $n, "_el1, xzr"), concat!("msr ", $control, $n, "_el1, xzr"), options(nostack)) }
         })+
@@ -82,8 +86,8 @@ fn reset_el1() {
         "contextidr_el1" "cntkctl_el1" "csselr_el1" "cntv_ctl_el0" "cntv_cval_el0" "cntp_ctl_el0" "cntp_cval_el0"
         "mdscr_el1" "mdccint_el1" "osdtrrx_el1" "osdtrtx_el1" "oseccr_el1");
     let debug = reg::ID_AA64DFR0_EL1::get();
-    zero_first!((debug >> 12 & 0xf) + 1, "dbgbvr", "dbgbcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    zero_first!((debug >> 20 & 0xf) + 1, "dbgwvr", "dbgwcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    zero_first!(debug >> 12 & 0xf, "dbgbvr", "dbgbcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    zero_first!(debug >> 20 & 0xf, "dbgwvr", "dbgwcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     reg::DBGCLAIMCLR_EL1::set(0xff);
     if features.has(Features::PMU) {
         reg::PMCNTENCLR_EL0::set(0xffff_ffff);

@@ -57,6 +57,9 @@ pub fn leave(seat: Seat) -> ! {
     {
         let kicks = cell.vgic.lock().fold(vcpu.index, &mut lines);
         cell.kick(kicks);
+        if cell.sealed.passthrough {
+            lines.gic.take_interface(vcpu.cpu);
+        }
     }
     timer::stop_guest_timers();
     cell.left.store(timer::now(), Ordering::Relaxed);
@@ -79,6 +82,6 @@ pub fn retire(cell: &'static Cell) {
     if !cell.life.is_running()
         && let Some(first) = cell.vcpus.first()
     {
-        first.kick();
+        first.kick(cell);
     }
 }

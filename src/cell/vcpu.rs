@@ -66,9 +66,12 @@ impl Vcpu {
         1 << (self.index & 31)
     }
 
-    /// Interrupts its CPU, so that it looks at its inbox and its cell's state.
+    /// Interrupts its CPU, so that it looks at its inbox and its cell's state. Passed through, interrupts reach it asleep only.
     #[inline]
-    pub fn kick(&self) {
+    pub fn kick(&self, cell: &Cell) {
+        if cell.sealed.passthrough {
+            cell.zap(self);
+        }
         if let Some(gic) = gic::get() {
             gic.send(self.cpu, gic::KICK);
         }

@@ -30,11 +30,13 @@ impl Cell {
             barrier::synchronize();
         });
     }
+}
 
-    /// Tells whether an abort of `vcpu`, this CPU's, comes of a zap, and undoes that. Invalid entries are in no TLB.
-    pub fn zapped(&self, vcpu: &Vcpu) -> bool {
-        vcpu.zap.give(|| {
-            stage2::reinstate(&Tables, vcpu.root);
+impl Vcpu {
+    /// Tells whether an abort of it, this CPU's, comes of a zap, and undoes that. Invalid entries are in no TLB.
+    pub fn zapped(&self) -> bool {
+        self.zap.give(|| {
+            stage2::reinstate(&Tables, self.root);
             barrier::complete();
         })
     }
