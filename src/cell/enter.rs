@@ -70,7 +70,7 @@ macro_rules! zero {
 /// Zeroes those of the breakpoints, or watchpoints, that there are.
 macro_rules! zero_first {
     ($last:expr, $value:literal, $control:literal: $($n:literal)+) => {
-        $(if $n <= $last {
+        $(if ($n..=15).contains(&$last) {
             // SAFETY: as in `zero`: the CPU says that it has so many.
             unsafe { asm!(concat!("msr ", $value, $n, "_el1, xzr"), concat!("msr ", $control, $n, "_el1, xzr"), options(nostack)) }
         })+
