@@ -14,9 +14,11 @@
 #![forbid(unsafe_code)]
 
 mod gate;
+mod watchdog;
 mod zap;
 
 pub use gate::Gate;
+pub use watchdog::{FRAME_BYTES, Watchdog};
 pub use zap::Zap;
 
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
