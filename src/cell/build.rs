@@ -102,6 +102,8 @@ fn build(
         counter_offset: AtomicU64::new(0),
         noise: AtomicU32::new(0),
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
+        ended: AtomicU64::new(0),
+        left: AtomicU64::new(0),
         forgiving: spec.forgiving,
         images,
     });

@@ -44,8 +44,9 @@ fn main() -> ExitCode {
             .chain(attacks::trials())
             .chain(passthrough::trials())
             .chain(boards::trials())
-            .chain(cards::trials())
             .chain(boot::trials())
+            .chain(cards::trials())
+            .chain(lifecycle::trials())
             .chain(matrix::trials())
             .collect(),
     )
