@@ -90,9 +90,9 @@ impl Found<'_, '_> {
         let mut windows = Vec::new();
         if pci {
             // PCI address (space and 64 bits), CPU address, size.
-            let widths = [3, bus.address, count(tree, node, Known::SizeCells, 1)];
             let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
-            windows = bus.windows(ranges, widths).ok_or(Fault::Malformed(node, "ranges"))?;
+            let windows_of = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1));
+            windows = windows_of.ok_or(Fault::Malformed(node, "ranges"))?;
         }
         let parent = interrupt_parent(tree, node, bus.interrupt_parent);
         self.devices.push(Device {

@@ -32,6 +32,13 @@ pub fn any_string(bytes: &[u8], these: &[&str]) -> bool {
     pieces(bytes).any(|piece| these.iter().any(|one| one.as_bytes() == piece))
 }
 
+/// Returns the first string in `bytes`; nothing where it has no end or is no text.
+#[must_use]
+pub fn first_string(bytes: &[u8]) -> Option<&str> {
+    let end = bytes.iter().position(|byte| *byte == 0).filter(|_| bytes.ends_with(&[0]))?;
+    core::str::from_utf8(bytes.get(..end)?).ok()
+}
+
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     bytes.strip_suffix(&[0]).into_iter().flat_map(|bytes| bytes.split(|byte| *byte == 0))
 }
@@ -40,7 +47,7 @@ impl<'a> Tree<'a> {
     /// Returns the first string of property `name`.
     #[must_use]
     pub fn string(&self, id: NodeId, name: &str) -> Option<&'a str> {
-        self.strings(id, name).next()
+        first_string(self.property(id, name)?)
     }
 
     /// Walks the strings of property `name`; none where it is absent.
