@@ -3,7 +3,7 @@
 use tree::{Known, NodeId, Tree, any_string, first_string, number};
 
 /// Returns the most specific `compatible`, "" where there is none.
-pub(crate) fn compatible<'a>(tree: &Tree<'a>, id: NodeId) -> &'a str {
+pub(crate) fn compatible<'a>(tree: &Tree<'a>, id: NodeId) -> &'a [u8] {
     tree.get(id, Known::Compatible).and_then(first_string).unwrap_or_default()
 }
 

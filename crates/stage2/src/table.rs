@@ -112,13 +112,7 @@ pub fn map(
 ///
 /// # Errors
 /// [`MapError::Split`], before anything is removed, where a block reaches past either end.
-pub fn unmap(
-    memory: &dyn TableMemory,
-    root: PhysAddr,
-    start_level: u8,
-    input: u64,
-    size: u64,
-) -> Result<(), MapError> {
+pub fn unmap(memory: &dyn TableMemory, root: PhysAddr, start_level: u8, input: u64, size: u64) -> Result<(), MapError> {
     let end = range_end(start_level, input, size)?;
     for edge in [input, end.wrapping_sub(1)] {
         let (entries, level) = lookup(memory, root, start_level, edge)?;

@@ -47,7 +47,11 @@ impl<'a> Tree<'a> {
         let blocks = block(field(2), field(9)).zip(block(field(3), field(8)));
         let (structure, strings) = blocks.ok_or(TreeError::Cut)?;
         let reserved = blob.get(field(4)..).ok_or(TreeError::Cut)?.as_chunks().0;
-        let end = reserved.iter().take(MAX_DEPTH).position(|pair| *pair == [0; 16]).ok_or(TreeError::Cut)?;
+        let end = reserved
+            .iter()
+            .take(MAX_DEPTH)
+            .position(|pair| pair.as_slice() == [0; 16].as_slice())
+            .ok_or(TreeError::Cut)?;
         let reserved = reserved.get(..end).unwrap_or_default();
         let tree = Tree { nodes: Vec::new(), properties: Vec::new(), strings, phandles: Vec::new(), reserved };
         let copy: Vec<u32>;
@@ -129,7 +133,9 @@ impl<'a> Reader<'a, '_> {
                     let (length, name) = (u32::from_be(*length) as usize, u32::from_be(*name));
                     self.at = self.at.wrapping_add(3);
                     let value = self.bytes(length)?;
-                    let Some(slot) = self.seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else { return Err(TreeError::Text) };
+                    let Some(slot) = self.seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else {
+                        return Err(TreeError::Text);
+                    };
                     if *slot >> 5 != name.saturating_add(1) {
                         let text = self.tree.strings.get(name as usize..).filter(|_| name < MAX_STRINGS);
                         *slot = name.wrapping_add(1) << 5 | Known::of(text.ok_or(TreeError::Text)?);
