@@ -64,6 +64,7 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
                     _ => Console::None,
                 }
             }),
+            "gic" => choice(value, ["virtual", "passthrough", ""]).map(|choice| cell.passthrough = choice == 1),
             "on-fault" => match value.as_chunks() {
                 ([count, within], []) => {
                     (cell.restarts, cell.within_ms) = (u32::from_be_bytes(*count), u32::from_be_bytes(*within));

@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{Key, blames, footprint, gicv3, name, only, two};
+use common::{blames, footprint, gicv3, name, only, two};
 use manifest::Console;
 use plan::seal;
 
@@ -21,27 +21,27 @@ fn a_virtual_console_needs_a_uart_to_stand_in_for() {
         board.stdout = None;
         plan.cells[1].console = Console::None;
     });
-    blames(&found, "E0501", Key::Console, Some(0), None);
+    blames(&found, "E0501", 0, Some(0), None);
 }
 
 #[test]
 fn the_boards_uart_goes_to_one_cell() {
     let both = only(|_, plan| plan.cells.iter_mut().for_each(|cell| cell.console = Console::Passthrough));
-    blames(&both, "E0506", Key::Console, Some(1), Some(0));
+    blames(&both, "E0506", 0, Some(1), Some(0));
     let other_virtual = only(|_, plan| plan.cells[0].console = Console::Passthrough);
-    blames(&other_virtual, "E0507", Key::Console, Some(1), None);
+    blames(&other_virtual, "E0507", 0, Some(1), None);
     let named_too = only(|board, plan| {
         plan.cells[0].console = Console::Passthrough;
         plan.cells[1].console = Console::None;
         plan.cells[1].devices = vec![Box::leak(board.devices[board.stdout.unwrap()].path.clone().into_boxed_str())];
     });
-    blames(&named_too, "E0305", Key::Devices(0), Some(1), Some(0));
+    blames(&named_too, "E0305", 0, Some(1), Some(0));
     let no_uart = only(|board, plan| {
         board.stdout = None;
         plan.cells[0].console = Console::Passthrough;
         plan.cells[1].console = Console::None;
     });
-    blames(&no_uart, "E0501", Key::Console, Some(0), None);
+    blames(&no_uart, "E0501", 0, Some(0), None);
 }
 
 #[test]
@@ -55,4 +55,42 @@ fn a_passed_uart_is_the_cells_and_el2_takes_the_next_or_warns() {
     assert!(sealed.cells()[0].devices.contains(&stdout) && sealed.cells()[0].uart.is_none());
     assert_eq!(sealed.uart(), None);
     assert_eq!(sealed.findings().iter().map(name).collect::<Vec<_>>(), ["E0508"]);
+}
+
+#[test]
+fn no_cpu_of_a_cell_with_interrupts_passed_through_serves() {
+    let board = gicv3();
+    let mut plan = two();
+    plan.cells[0].passthrough = true;
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu(), 2, "a spare one");
+    plan.cells[1].cpus = vec![1, 2, 3];
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu(), 1, "the first of the other cell");
+    let refused = only(|_, plan| {
+        plan.cells[1].passthrough = true;
+        plan.service_cpu = Some(1);
+    });
+    blames(&refused, "E0108", Key::Cpus, Some(1), None);
+    let none_left = only(|_, plan| {
+        plan.cells.iter_mut().for_each(|cell| cell.passthrough = true);
+        plan.cells[1].cpus = vec![1, 2, 3];
+    });
+    blames(&none_left, "E0108", Key::Cpus, Some(0), None);
+}
+
+#[test]
+fn a_passed_through_cells_uart_has_a_line_of_hardware_that_no_device_has() {
+    let board = gicv3();
+    let mut plan = two();
+    plan.cells.iter_mut().for_each(|cell| cell.passthrough = true);
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    let lines: Vec<u32> = sealed.cells().iter().map(|cell| cell.uart.unwrap().intid).collect();
+    assert_ne!(lines[0], lines[1]);
+    for (cell, line) in sealed.cells().iter().zip(lines) {
+        assert!(cell.interrupts.iter().any(|owned| owned.intid == line), "it is the cell's");
+        let wired = board.devices.iter().flat_map(|device| &device.interrupts).any(|wired| wired.intid == line);
+        assert!(line >= 32 && !wired, "{line}");
+    }
+    plan.cells[1].passthrough = false;
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert!(sealed.cells()[1].interrupts.is_empty(), "a virtual one needs none");
 }
