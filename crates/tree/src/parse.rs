@@ -100,7 +100,7 @@ impl<'a> Reader<'a, '_> {
                     }
                     let name = self.bytes(name_length(rest)?)?;
                     // The NUL behind it may take a word of its own.
-                    self.at = self.at.wrapping_add(usize::from(name.len() & 3 == 0));
+                    self.at = self.at.wrapping_add(usize::from(name.len().is_multiple_of(4)));
                     let known = self.properties(id)?;
                     let node = Node { name, known, parent: current, end: 0, from, to: self.tree.properties.len() };
                     push(&mut self.tree.nodes, node)?;
