@@ -11,6 +11,8 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod corpus;
+mod files;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
             .chain(boot::trials())
             .chain(cards::trials())
             .chain(lifecycle::trials())
+            .chain(files::trials())
+            .chain(corpus::trials())
             .chain(matrix::trials())
             .collect(),
     )
