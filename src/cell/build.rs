@@ -2,11 +2,12 @@
 //! configuration of owned lines; after [`super::commit`] nothing fails and nothing allocates.
 
 use super::Cell;
+use super::direct::Direct;
 use super::load::Images;
 use super::vcpu::{Snapshot, Vcpu};
 use crate::console::event;
 use crate::el2::timer;
-use crate::gic::Gic;
+use crate::gic::{self, Gic};
 use crate::memory::map::{self, Tables};
 use alloc::boxed::Box;
 use alloc::format;
@@ -64,13 +65,20 @@ fn build(
     let images = Images { kernel: image(spec.kernel.image.name)?, initrd, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;
+    let vmid = u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1);
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
         if !gic.knows(cpu) {
             return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
         }
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), last: Snapshot::new() });
+        let direct = sealed.passthrough.then(|| Direct {
+            stage2,
+            vmid,
+            zapped: TicketMutex::new(false),
+            inside: AtomicBool::new(false),
+        });
+        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), last: Snapshot::new(), direct });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -85,7 +93,7 @@ fn build(
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         vcpus,
-        vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
+        vmid,
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },
         news: const { Ring::new() },
@@ -137,8 +145,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],
-        passthrough: false,
-        sgis: 0,
+        passthrough: sealed.passthrough,
+        sgis: 0xffff & !(1 << gic::KICK),
     };
     let timers = [board.timers.physical, board.timers.virtual_];
     for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {

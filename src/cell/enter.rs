@@ -10,6 +10,7 @@ use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::Features;
+use core::sync::atomic::Ordering;
 use stage2::Regime;
 use tock_registers::interfaces::{Readable, Writeable};
 use vpsci::Entry;
@@ -23,7 +24,13 @@ unsafe extern "C" {
 /// `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
-    if let Some(mut lines) = seat.cell.lines() {
+    if let (Some(direct), Some(mut lines)) = (&seat.vcpu.direct, seat.cell.lines()) {
+        seat.cell.vgic.lock().vcpu_reset(seat.vcpu.index, &mut lines);
+        direct.inside.store(true, Ordering::SeqCst);
+        seat.vcpu.reinstate();
+        lines.gic.clear_kick(seat.vcpu.cpu);
+        lines.gic.give_interface();
+    } else if let Some(mut lines) = seat.cell.lines() {
         lines.gic.reset_virtual_interface();
         let mut vgic = seat.cell.vgic.lock();
         vgic.vcpu_reset(seat.vcpu.index, &mut lines);
@@ -47,7 +54,7 @@ pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
 /// Stage 2 and identity of this vCPU; what traps was set when its CPU came up.
 fn set_traps(seat: &Seat) {
     reg::VTCR_EL2::set(controls::vtcr_el2(reg::ID_AA64MMFR0_EL1::get() & 0xf));
-    reg::VTTBR_EL2::set((u64::from(seat.cell.vmid) << 48) | seat.vcpu.root.get());
+    reg::VTTBR_EL2::set(seat.vcpu.vttbr(seat.cell.vmid));
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     timer::set_virtual_counter(&seat.cell.counter_offset);

@@ -4,6 +4,7 @@
 //! takes them (invariant 4). What crosses cells is atomic: `state`, `attention`, the console rings.
 
 mod build;
+mod direct;
 mod enter;
 mod load;
 mod start;
@@ -11,6 +12,7 @@ mod stop;
 mod vcpu;
 
 pub use build::build_all;
+pub use direct::doze;
 pub use enter::{resume_at, run_vcpu};
 pub use start::{NEWS_BYTES, refuse, work};
 pub use stop::{end, leave, retire, stop};
@@ -130,7 +132,7 @@ impl Cell {
         if self.attention.load(Ordering::Relaxed) != 0 {
             self.attend_uart();
         }
-        let Some(mut lines) = self.lines() else { return };
+        let Some(mut lines) = self.lines().filter(|_| vcpu.direct.is_none()) else { return };
         let kicks = self.vgic.lock().sync(vcpu.index, &vcpu.inbox, &mut lines);
         self.kick(kicks);
     }

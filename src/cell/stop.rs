@@ -6,6 +6,7 @@ use crate::console::announce;
 use crate::el2::timer;
 use crate::smp;
 use core::fmt;
+use core::sync::atomic::Ordering;
 use lifecycle::{Cause, State};
 
 /// Ends the cell this CPU runs a vCPU of, and leaves the guest for good.
@@ -32,8 +33,16 @@ pub fn leave(seat: Seat) -> ! {
     if cell.life.state() != State::Failed
         && let Some(mut lines) = cell.lines()
     {
-        let kicks = cell.vgic.lock().fold(vcpu.index, &mut lines);
-        cell.kick(kicks);
+        let mut vgic = cell.vgic.lock();
+        if let Some(direct) = &vcpu.direct {
+            direct.inside.store(false, Ordering::SeqCst);
+            vgic.vcpu_reset(vcpu.index, &mut lines);
+            lines.gic.take_interface(vcpu.cpu);
+        } else {
+            let kicks = vgic.fold(vcpu.index, &mut lines);
+            drop(vgic);
+            cell.kick(kicks);
+        }
     }
     timer::stop_guest_timers();
     retire(cell);

@@ -1,6 +1,7 @@
 //! A cell's processor: owns one physical CPU for good.
 
 use super::Cell;
+use super::direct::Direct;
 use crate::el2::sysreg::HPFAR_EL2;
 use crate::gic;
 use crate::trap::Frame;
@@ -22,6 +23,8 @@ pub struct Vcpu {
     pub inbox: Inbox,
     /// With what it left the guest last.
     pub last: Snapshot,
+    /// Its interrupts are passed through.
+    pub direct: Option<Direct>,
 }
 
 /// A vCPU's registers as its guest left them, for people.
@@ -66,7 +69,9 @@ impl Vcpu {
     /// Interrupts its CPU, so that it looks at its inbox and its cell's state.
     #[inline]
     pub fn kick(&self) {
-        if let Some(gic) = gic::get() {
+        if let Some(direct) = &self.direct {
+            self.zap(direct);
+        } else if let Some(gic) = gic::get() {
             gic.send(self.cpu, gic::KICK);
         }
     }

@@ -20,7 +20,9 @@ register_structs! {
         (0x004 => TYPER: ReadOnly<u32>),
         (0x008 => _more),
         (0xf00 => SGIR: WriteOnly<u32>),
-        (0xf04 => @END),
+        (0xf04 => _even_more),
+        (0xf1c => CPENDSGIR3: ReadWrite<u32>),
+        (0xf20 => @END),
     },
     /// The CPU interface.
     pub Interface {
@@ -29,7 +31,10 @@ register_structs! {
         (0x0008 => BPR: ReadWrite<u32>),
         (0x000c => IAR: ReadOnly<u32>),
         (0x0010 => EOIR: WriteOnly<u32>),
-        (0x0014 => _more),
+        (0x0014 => RPR: ReadOnly<u32>),
+        (0x0018 => _more),
+        (0x00d0 => APR: [ReadWrite<u32>; 4]),
+        (0x00e0 => _even_more),
         (0x1000 => DIR: WriteOnly<u32>),
         (0x1004 => @END),
     },
@@ -93,6 +98,25 @@ impl V2 {
         self.interface.BPR.set(0);
         self.interface.CTLR.set(1 | 1 << 9); // EnableGrp0; EOImode
         self.banks.own_target()
+    }
+
+    /// Sets this CPU's interface to reset state but for priority mask and control.
+    pub fn set_interface(self, mask: u8, control: u32) {
+        self.interface.CTLR.set(0);
+        self.interface.APR.iter().for_each(|priorities| priorities.set(0));
+        self.interface.BPR.set(0);
+        self.interface.PMR.set(mask.into());
+        self.interface.CTLR.set(control);
+    }
+
+    /// Takes a kick of this CPU back.
+    pub fn clear_kick(self) {
+        self.control.CPENDSGIR3.set(0xff << (super::KICK % 4 * 8));
+    }
+
+    /// Tells whether an interrupt of priority 0 would be signalled.
+    pub fn hears_kick(self) -> bool {
+        self.interface.RPR.get() & 0xff == 0xff && self.interface.PMR.get() != 0 && self.interface.CTLR.get() & 1 != 0
     }
 
     /// Acknowledges the most urgent pending interrupt: for SGIs with the sender, as the other two want it back.

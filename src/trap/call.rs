@@ -22,11 +22,11 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
         Action::SystemOff => cell::stop(seat, Cause::Off, format_args!("off")),
         Action::SystemReset => cell::stop(seat, Cause::Reset, format_args!("reset")),
         Action::Suspend => {
-            stand_by();
+            stand_by(seat);
             0
         }
         Action::SuspendPowerDown(entry) => {
-            stand_by();
+            stand_by(seat);
             cell::resume_at(seat, entry)
         }
     };
@@ -35,8 +35,10 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
 }
 
 /// Waits for an interrupt, unless a virtual one waits already: that one would not wake EL2.
-fn stand_by() {
-    if gic::get().is_none_or(Gic::all_lrs_empty) {
+fn stand_by(seat: Seat) {
+    if seat.vcpu.direct.is_some() {
+        cell::doze(seat);
+    } else if gic::get().is_none_or(Gic::all_lrs_empty) {
         barrier::wait_for_interrupt();
     }
 }

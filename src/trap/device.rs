@@ -71,7 +71,8 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
             }
             let after = uart.interrupt();
             drop(uart);
-            if before != after {
+            // Passed through, a line that stays high is made pending again.
+            if before != after || after && seat.vcpu.direct.is_some() {
                 cell.uart_line(after);
             }
             u64::from(value)
@@ -103,7 +104,7 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
             }
             let after = uart.interrupt();
             drop(uart);
-            if before != after {
+            if before != after || after && seat.vcpu.direct.is_some() {
                 cell.uart_line(after);
             }
         }

@@ -42,6 +42,11 @@ pub extern "C" fn sync(frame: &mut Frame) {
     let Some(seat) = smp::this().seat() else { return };
     let esr = arch::ESR_EL2.get();
     match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
+        // Kicked: it goes on where it was.
+        Exit::DataAbort(_) | Exit::InstructionAbort(_) if seat.vcpu.reinstate() => {
+            irq::service();
+            irq::check(seat);
+        }
         Exit::Hvc { immediate: 0 } => call::answer(seat, frame, Outcome::Resume),
         Exit::Smc { immediate: 0 } => call::answer(seat, frame, Outcome::Skip),
         Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
@@ -55,7 +60,10 @@ pub extern "C" fn sync(frame: &mut Frame) {
         Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
             apply(Outcome::Inject { esr: inject::undefined(), far: None });
         }
-        Exit::Wfx { .. } => apply(Outcome::Skip),
+        Exit::Wfx { .. } => {
+            cell::doze(seat);
+            apply(Outcome::Skip);
+        }
         exit => stop(seat, format_args!("unexpected exit to EL2: {exit}")),
     }
 }

@@ -62,6 +62,7 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
                 choice(value, &[("virtual", Console::Virtual), boards, ("none", Console::None)])
                     .map(|kind| cell.console = kind)
             }
+            "gic" => choice(value, &[("virtual", false), ("passthrough", true)]).map(|kind| cell.passthrough = kind),
             "on-fault" => words(value).and_then(|words| {
                 (cell.restarts, cell.within_ms) =
                     words.try_into().ok().map(|[count, within]: [u32; 2]| (count, within))?;

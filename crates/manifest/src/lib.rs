@@ -60,6 +60,8 @@ pub struct Cell<'a> {
     pub dma: Dma,
     /// Where its UART leads.
     pub console: Console,
+    /// Its interrupts reach it without an exit.
+    pub passthrough: bool,
     /// How often a fault restarts it; 0 stops it, `u32::MAX` sets no limit.
     pub restarts: u32,
     /// Within so many milliseconds.

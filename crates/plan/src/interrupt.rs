@@ -11,6 +11,8 @@ use crate::{NONE, Owner, Proof, device::Devices};
 
 /// The first INTID that is no SGI and no PPI.
 const FIRST_SPI: u32 = 32;
+/// Past the last one.
+const LAST_SPI: u32 = 1020;
 
 /// Checks every line with an owner.
 pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
@@ -35,6 +37,13 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
         finding.numbers[0] = mine.base;
         finding.names[3] = board.devices.get(theirs.tag).map_or("", |device| &device.path);
     });
+}
+
+/// Returns an SPI that no device of the board has, another for each cell.
+pub(crate) fn unused(board: &Board<'_>, cell: usize) -> Option<u32> {
+    let wired =
+        |intid: &u32| board.devices.iter().any(|device| device.interrupts.iter().any(|line| line.intid == *intid));
+    (FIRST_SPI..LAST_SPI).filter(|intid| !wired(intid)).nth(cell)
 }
 
 /// Returns the SPIs among `interrupts`.
