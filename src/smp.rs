@@ -4,7 +4,7 @@ use crate::cell::{self, Cell, Seat};
 use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
 use crate::el2::{self, barrier, timer};
-use crate::gic::{self, Gic};
+use crate::gic::{self, Again, Gic};
 use crate::memory::mmio::Mmio;
 use crate::memory::{layout, map, pool};
 use crate::trap;
@@ -33,6 +33,8 @@ const AFFINITY: u64 = 0xff_00ff_ffff;
 pub struct PerCpu {
     /// First: `entry.S` loads it.
     stack_top: u64,
+    /// Where `vectors.S` may deliver to its vCPU.
+    pub again: Option<&'static Again>,
     /// Number in the board's tree.
     pub index: usize,
     /// Affinity.
@@ -123,6 +125,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
         let stack_top = if is_boot { layout::stack_top() } else { stack(index)? };
         cpus.push(PerCpu {
             stack_top: stack_top.get(),
+            again: seat.filter(|seat| seat.vcpu.direct.is_none()).map(|seat| &seat.vcpu.again),
             index,
             mpidr: cpu.mpidr,
             seat,

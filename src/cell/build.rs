@@ -7,8 +7,9 @@ use super::load::Images;
 use super::vcpu::{Snapshot, Vcpu};
 use crate::console::event;
 use crate::el2::timer;
-use crate::gic::{self, Gic};
+use crate::gic::{self, Again, Gic};
 use crate::memory::map::{self, Tables};
+use crate::trap::Shown;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -78,7 +79,8 @@ fn build(
             zapped: TicketMutex::new(false),
             inside: AtomicBool::new(false),
         });
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), last: Snapshot::new(), direct });
+        let again = Again::new(gic);
+        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), again, last: Snapshot::new(), direct });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -92,6 +94,7 @@ fn build(
         plan,
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
+        shown: const { Shown::new() },
         vcpus,
         vmid,
         uart: TicketMutex::new(Uart::new()),

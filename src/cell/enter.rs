@@ -30,13 +30,14 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
         seat.vcpu.reinstate();
         lines.gic.clear_kick(seat.vcpu.cpu);
         lines.gic.give_interface();
-    } else if let Some(mut lines) = seat.cell.lines() {
-        lines.gic.reset_virtual_interface();
-        let mut vgic = seat.cell.vgic.lock();
-        vgic.vcpu_reset(seat.vcpu.index, &mut lines);
-        let kicks = vgic.sync(seat.vcpu.index, &seat.vcpu.inbox, &mut lines);
-        drop(vgic);
-        seat.cell.kick(kicks);
+    } else {
+        let Seat { cell, vcpu } = seat;
+        let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+            lines.gic.reset_virtual_interface();
+            vgic.vcpu_reset(vcpu.index, lines);
+            vgic.sync(vcpu.index, &vcpu.inbox, lines)
+        });
+        cell.kick(kicks.unwrap_or_default());
     }
     resume_at(seat, entry)
 }

@@ -21,6 +21,8 @@ pub struct Vcpu {
     pub root: PhysAddr,
     /// SGIs on their way to it.
     pub inbox: Inbox,
+    /// What its CPU may deliver without the cell's lock.
+    pub again: gic::Again,
     /// With what it left the guest last.
     pub last: Snapshot,
     /// Its interrupts are passed through.

@@ -13,6 +13,7 @@ use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::{Features, IdRegisters};
 use core::arch::global_asm;
+use core::mem::offset_of;
 use tock_registers::interfaces::Writeable;
 
 global_asm!(
@@ -21,6 +22,9 @@ global_asm!(
     IRQ = sym crate::trap::irq,
     SERROR = sym crate::trap::serror,
     OWN_FAULT = sym crate::panic::own_fault,
+    CONSTANTS = sym vpsci::CONSTANTS,
+    AGAIN = const offset_of!(crate::smp::PerCpu, again),
+    FRAMES = const crate::gic::FRAMES,
 );
 
 /// Points this CPU at EL2's vectors.

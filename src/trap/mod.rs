@@ -9,11 +9,13 @@ mod frame;
 mod irq;
 mod register;
 
+pub use device::Shown;
 pub use frame::Frame;
 pub use irq::service as service_interrupts;
 
 use crate::cell::{self, Seat};
 use crate::el2::sysreg::HPFAR_EL2;
+use crate::gic::{self, Acknowledged};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use core::fmt;
@@ -37,10 +39,24 @@ pub enum Outcome {
     },
 }
 
-/// A synchronous exit.
-pub extern "C" fn sync(frame: &mut Frame) {
-    let Some(seat) = smp::this().seat() else { return };
+/// A synchronous exit but the calls that `vectors.S` answers. 0 if x20 to x29 of the frame are as they were.
+pub extern "C" fn sync(frame: &mut Frame) -> u64 {
+    let Some(seat) = smp::this().seat() else { return 0 };
     let esr = arch::ESR_EL2.get();
+    if register::quick(seat, frame, esr) {
+        apply(Outcome::Skip);
+        return 0;
+    }
+    if device::quick(seat, frame, esr) {
+        apply(Outcome::Skip);
+    } else {
+        rest(seat, frame, esr);
+    }
+    1
+}
+
+#[inline(never)]
+fn rest(seat: Seat, frame: &mut Frame, esr: u64) {
     match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
         // Kicked: it goes on where it was.
         Exit::DataAbort(_) | Exit::InstructionAbort(_) if seat.vcpu.reinstate() => {
@@ -68,11 +84,17 @@ pub extern "C" fn sync(frame: &mut Frame) {
     }
 }
 
-/// A physical interrupt while a guest ran.
-pub extern "C" fn irq(_frame: &mut Frame) {
-    let Some(seat) = smp::this().seat() else { return };
-    irq::service();
-    irq::check(seat);
+/// A physical interrupt while a guest ran: what was acknowledged, or all ones.
+pub extern "C" fn irq(acknowledged: u32) {
+    match gic::get() {
+        Some(gic) if acknowledged != u32::MAX => {
+            irq::serve(gic, Acknowledged(acknowledged));
+        }
+        _ => irq::service(),
+    }
+    if let Some(seat) = smp::this().seat() {
+        irq::check(seat);
+    }
 }
 
 /// A system error while a guest ran: its device or its memory failed, or EL2 cannot tell.

@@ -4,14 +4,13 @@ use super::{Frame, Outcome, apply};
 use crate::cell::Seat;
 use crate::gic;
 use syndrome::{SystemRegister, inject, system};
-use vgic::{Kicks, Sgi};
+use vgic::Sgi;
 
 /// An MSR, MRS or SYS instruction that `controls` traps.
 #[inline]
 pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     let vcpus = seat.cell.vcpus.len();
     match (access.encoding, access.read) {
-        (system::ICC_SGI1R_EL1, false) => send(seat, vgic::sgi1r(frame.get(access.rt), seat.vcpu.index, vcpus)),
         (system::ICC_SGI0R_EL1 | system::ICC_ASGI1R_EL1, false) => {
             send(seat, vgic::sgi0r(frame.get(access.rt), seat.vcpu.index, vcpus));
         }
@@ -36,32 +35,41 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     apply(Outcome::Skip);
 }
 
-/// Posts an SGI to each of its targets; who had nothing waiting is kicked.
+/// What guests write most: an SGI of group 1. False: nothing was done.
 #[inline]
+pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> bool {
+    // EC, register and direction.
+    const WHICH: u64 = 0x3f << 26 | 0x3f_fc1f;
+    if esr & WHICH != 0x18 << 26 | system::ICC_SGI1R_EL1 as u64 {
+        return false;
+    }
+    let value = frame.get((esr >> 5 & 0x1f) as u8);
+    send(seat, vgic::sgi1r(value, seat.vcpu.index, seat.cell.vcpus.len()));
+    true
+}
+
+/// Sends an SGI to each of its targets: as a physical one of its own number, which EL2's vectors deliver; what EL2 needs
+/// itself, or what is for group 0 only on `GICv3`, goes by inbox and kick.
 pub(super) fn send(seat: Seat, sgi: Sgi) {
-    if seat.vcpu.direct.is_some() {
-        let intid = sgi.bit.trailing_zeros() & 0xf;
-        let targets = seat.cell.vcpus.iter().filter(|vcpu| sgi.targets & vcpu.bit() != 0);
-        // SGIs of group 0 reach nobody, and one is EL2's.
-        if let Some(gic) = gic::get()
-            && intid != gic::KICK
-            && (sgi.bit <= 0xffff || sgi.sender != 0)
-        {
-            targets.for_each(|vcpu| gic.send(vcpu.cpu, intid));
+    let Seat { cell, vcpu } = seat;
+    let Some(gic) = gic::get() else { return };
+    let (direct, own, intid) = (vcpu.direct.is_some(), vcpu.bit(), sgi.bit.trailing_zeros() & 0xf);
+    let taken = if direct { gic::KICK } else { gic::SERVICE };
+    let by_gic = intid < taken && (sgi.bit <= 0xffff || sgi.sender != 0);
+    let mut rest = sgi.targets & if direct { u32::MAX } else { !own };
+    while rest != 0 {
+        if let Some(target) = cell.vcpus.get(rest.trailing_zeros() as usize) {
+            if by_gic {
+                gic.send(target.cpu, intid);
+            } else if !direct && target.inbox.post(sgi) {
+                target.kick();
+            }
         }
-        return;
+        rest &= rest.wrapping_sub(1);
     }
-    let mut kicks = 0;
-    for vcpu in &seat.cell.vcpus {
-        let bit = vcpu.bit();
-        if sgi.targets & bit != 0 && vcpu.inbox.post(sgi) {
-            kicks |= bit;
-        }
-    }
-    let own = seat.vcpu.bit();
-    seat.cell.kick(Kicks(kicks & !own));
-    if kicks & own != 0 {
-        seat.cell.attend(seat.vcpu);
+    let to_self = !direct && sgi.targets & own != 0 && !(by_gic && vcpu.again.send(gic, intid));
+    if to_self && vcpu.inbox.post(sgi) {
+        cell.attend(vcpu);
     }
 }
 
