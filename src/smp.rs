@@ -125,7 +125,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
         let stack_top = if is_boot { layout::stack_top() } else { stack(index)? };
         cpus.push(PerCpu {
             stack_top: stack_top.get(),
-            again: seat.filter(|seat| seat.vcpu.direct.is_none()).map(|seat| &seat.vcpu.again),
+            again: seat.filter(|seat| !seat.cell.sealed.passthrough).map(|seat| &seat.vcpu.again),
             index,
             mpidr: cpu.mpidr,
             seat,
@@ -237,7 +237,7 @@ pub extern "C" fn rust_entry_secondary(cpu: &'static PerCpu) -> ! {
 /// Makes this CPU `cpu` for good; `serve`: it is the service CPU.
 fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     el2::init_vectors();
-    let direct = cpu.seat.filter(|seat| seat.vcpu.direct.is_some());
+    let direct = cpu.seat.filter(|seat| seat.cell.sealed.passthrough);
     el2::init_cpu(match direct.map(|seat| seat.cell.sealed.gic) {
         None => Features::NONE,
         Some(VirtualGic::V2 { .. }) => Features::PASSTHROUGH.and(Features::PASSTHROUGH_V2),

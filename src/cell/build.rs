@@ -2,7 +2,6 @@
 //! configuration of owned lines; after [`super::commit`] nothing fails and nothing allocates.
 
 use super::Cell;
-use super::direct::Direct;
 use super::load::Images;
 use super::vcpu::{Snapshot, Vcpu};
 use crate::console::event;
@@ -17,7 +16,7 @@ use alloc::vec::Vec;
 use board::Board;
 use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use lifecycle::{Budget, Life, State};
+use lifecycle::{Budget, Life, State, Zap};
 use manifest::Bundle;
 use plan::{SealedCell, SealedPlan, VirtualGic};
 use spin::mutex::TicketMutex;
@@ -66,21 +65,14 @@ fn build(
     let images = Images { kernel: image(spec.kernel.image.name)?, initrd, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;
-    let vmid = u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1);
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
         if !gic.knows(cpu) {
             return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
         }
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        let direct = sealed.passthrough.then(|| Direct {
-            stage2,
-            vmid,
-            zapped: TicketMutex::new(false),
-            inside: AtomicBool::new(false),
-        });
-        let again = Again::new(gic);
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), again, last: Snapshot::new(), direct });
+        let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
+        vcpus.push(Vcpu { index, cpu, root, inbox, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -96,7 +88,8 @@ fn build(
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         shown: const { Shown::new() },
         vcpus,
-        vmid,
+        stage2,
+        vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },
         news: const { Ring::new() },

@@ -10,7 +10,6 @@ use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::Features;
-use core::sync::atomic::Ordering;
 use stage2::Regime;
 use tock_registers::interfaces::{Readable, Writeable};
 use vpsci::Entry;
@@ -24,21 +23,17 @@ unsafe extern "C" {
 /// `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
-    if let (Some(direct), Some(mut lines)) = (&seat.vcpu.direct, seat.cell.lines()) {
-        seat.cell.vgic.lock().vcpu_reset(seat.vcpu.index, &mut lines);
-        direct.inside.store(true, Ordering::SeqCst);
-        seat.vcpu.reinstate();
-        lines.gic.clear_kick(seat.vcpu.cpu);
-        lines.gic.give_interface();
-    } else {
-        let Seat { cell, vcpu } = seat;
-        let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+    let Seat { cell, vcpu } = seat;
+    let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+        if cell.sealed.passthrough {
+            lines.gic.give_interface(vcpu.cpu);
+        } else {
             lines.gic.reset_virtual_interface();
-            vgic.vcpu_reset(vcpu.index, lines);
-            vgic.sync(vcpu.index, &vcpu.inbox, lines)
-        });
-        cell.kick(kicks.unwrap_or_default());
-    }
+        }
+        vgic.vcpu_reset(vcpu.index, lines);
+        vgic.sync(vcpu.index, &vcpu.inbox, lines)
+    });
+    cell.kick(kicks.unwrap_or_default());
     resume_at(seat, entry)
 }
 
@@ -55,7 +50,7 @@ pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
 /// Stage 2 and identity of this vCPU; what traps was set when its CPU came up.
 fn set_traps(seat: &Seat) {
     reg::VTCR_EL2::set(controls::vtcr_el2(reg::ID_AA64MMFR0_EL1::get() & 0xf));
-    reg::VTTBR_EL2::set(seat.vcpu.vttbr(seat.cell.vmid));
+    reg::VTTBR_EL2::set(seat.cell.vttbr(seat.vcpu));
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     timer::set_virtual_counter(&seat.cell.counter_offset);

@@ -6,7 +6,6 @@ use crate::console::announce;
 use crate::el2::timer;
 use crate::smp;
 use core::fmt;
-use core::sync::atomic::Ordering;
 use lifecycle::{Cause, State};
 
 /// Ends the cell this CPU runs a vCPU of, and leaves the guest for good.
@@ -33,15 +32,10 @@ pub fn leave(seat: Seat) -> ! {
     if cell.life.state() != State::Failed
         && let Some(mut lines) = cell.lines()
     {
-        let mut vgic = cell.vgic.lock();
-        if let Some(direct) = &vcpu.direct {
-            direct.inside.store(false, Ordering::SeqCst);
-            vgic.vcpu_reset(vcpu.index, &mut lines);
+        let kicks = cell.vgic.lock().fold(vcpu.index, &mut lines);
+        cell.kick(kicks);
+        if cell.sealed.passthrough {
             lines.gic.take_interface(vcpu.cpu);
-        } else {
-            let kicks = vgic.fold(vcpu.index, &mut lines);
-            drop(vgic);
-            cell.kick(kicks);
         }
     }
     timer::stop_guest_timers();
@@ -63,6 +57,6 @@ pub fn retire(cell: &'static Cell) {
     if !cell.life.is_running()
         && let Some(first) = cell.vcpus.first()
     {
-        first.kick();
+        first.kick(cell);
     }
 }

@@ -1,13 +1,13 @@
 //! A cell's processor: owns one physical CPU for good.
 
 use super::Cell;
-use super::direct::Direct;
 use crate::el2::sysreg::HPFAR_EL2;
 use crate::gic;
 use crate::trap::Frame;
 use aarch64_cpu::registers as arch;
 use address::PhysAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
+use lifecycle::Zap;
 use tock_registers::interfaces::Readable;
 use vgic::Inbox;
 
@@ -23,10 +23,10 @@ pub struct Vcpu {
     pub inbox: Inbox,
     /// What its CPU may deliver without the cell's lock.
     pub again: gic::Again,
+    /// Whether its tables are its own.
+    pub zap: Zap,
     /// With what it left the guest last.
     pub last: Snapshot,
-    /// Its interrupts are passed through.
-    pub direct: Option<Direct>,
 }
 
 /// A vCPU's registers as its guest left them, for people.
@@ -68,12 +68,13 @@ impl Vcpu {
         1 << (self.index & 31)
     }
 
-    /// Interrupts its CPU, so that it looks at its inbox and its cell's state.
+    /// Interrupts its CPU, so that it looks at its inbox and its cell's state. Passed through, interrupts reach it asleep only.
     #[inline]
-    pub fn kick(&self) {
-        if let Some(direct) = &self.direct {
-            self.zap(direct);
-        } else if let Some(gic) = gic::get() {
+    pub fn kick(&self, cell: &Cell) {
+        if cell.sealed.passthrough {
+            cell.zap(self);
+        }
+        if let Some(gic) = gic::get() {
             gic.send(self.cpu, gic::KICK);
         }
     }

@@ -77,9 +77,9 @@ system_registers! {
     /// Running priority.
     ICC_RPR_EL1 = "S3_0_C12_C11_3": acknowledge;
     /// Active priorities, group 1.
-    ICC_AP1R0_EL1 = "S3_0_C12_C9_0": write;
+    ICC_AP1R0_EL1 = "S3_0_C12_C9_0": read write;
     /// Binary point, group 1.
-    ICC_BPR1_EL1 = "S3_0_C12_C12_3": write;
+    ICC_BPR1_EL1 = "S3_0_C12_C12_3": read write;
     /// CPU interface control.
     ICC_CTLR_EL1 = "S3_0_C12_C12_4": read write;
     /// Group 1 enable.

@@ -31,10 +31,9 @@ register_structs! {
         (0x0008 => BPR: ReadWrite<u32>),
         (0x000c => IAR: ReadOnly<u32>),
         (0x0010 => EOIR: WriteOnly<u32>),
-        (0x0014 => RPR: ReadOnly<u32>),
-        (0x0018 => _more),
-        (0x00d0 => APR: [ReadWrite<u32>; 4]),
-        (0x00e0 => _even_more),
+        (0x0014 => _more),
+        (0x00d0 => APR: ReadWrite<u32>),
+        (0x00d4 => _even_more),
         (0x1000 => DIR: WriteOnly<u32>),
         (0x1004 => @END),
     },
@@ -100,23 +99,22 @@ impl V2 {
         self.banks.own_target()
     }
 
-    /// Sets this CPU's interface to reset state but for priority mask and control.
-    pub fn set_interface(self, mask: u8, control: u32) {
-        self.interface.CTLR.set(0);
-        self.interface.APR.iter().for_each(|priorities| priorities.set(0));
-        self.interface.BPR.set(0);
-        self.interface.PMR.set(mask.into());
+    /// What decides which interrupts this CPU hears; see `direct`.
+    pub fn hearing(self) -> [u32; 4] {
+        [self.interface.PMR.get(), self.interface.CTLR.get(), self.interface.BPR.get(), self.interface.APR.get()]
+    }
+
+    /// Sets it.
+    pub fn set_hearing(self, [mask, control, binary, active]: [u32; 4]) {
+        self.interface.PMR.set(mask);
         self.interface.CTLR.set(control);
+        self.interface.BPR.set(binary);
+        self.interface.APR.set(active);
     }
 
     /// Takes a kick of this CPU back.
     pub fn clear_kick(self) {
         self.control.CPENDSGIR3.set(0xff << (super::KICK % 4 * 8));
-    }
-
-    /// Tells whether an interrupt of priority 0 would be signalled.
-    pub fn hears_kick(self) -> bool {
-        self.interface.RPR.get() & 0xff == 0xff && self.interface.PMR.get() != 0 && self.interface.CTLR.get() & 1 != 0
     }
 
     /// Acknowledges the most urgent pending interrupt: for SGIs with the sender, as the other two want it back.

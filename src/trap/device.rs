@@ -147,9 +147,8 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
                 cell.wants_room.store(true, Ordering::Release);
             }
             let after = uart.interrupt();
-            drop(uart);
             // Passed through, a line that stays high is made pending again.
-            if before != after || after && seat.vcpu.direct.is_some() {
+            if before != after || after && cell.sealed.passthrough {
                 cell.uart_line(after);
             }
             u64::from(value)
@@ -158,7 +157,7 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
 }
 
 fn store(seat: Seat, device: &Device, size: u32, value: u64) {
-    let Seat { cell, vcpu } = seat;
+    let cell = seat.cell;
     match *device {
         Device::Gic(frame, offset) => {
             persist(seat, frame, offset, size, Some(value));
@@ -176,8 +175,7 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
                 console::output_waits(byte == b'\n' || throttled);
             }
             let after = uart.interrupt();
-            drop(uart);
-            if before != after || after && seat.vcpu.direct.is_some() {
+            if before != after || after && cell.sealed.passthrough {
                 cell.uart_line(after);
             }
         }

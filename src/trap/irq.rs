@@ -12,7 +12,7 @@ const BATCH: usize = 32;
 pub fn service() {
     let Some(gic) = gic::get() else { return };
     if let Some(Seat { cell, vcpu }) = smp::this().seat()
-        && vcpu.direct.is_some()
+        && cell.sealed.passthrough
     {
         gic.clear_kick(vcpu.cpu);
         return cell.attend(vcpu);

@@ -58,11 +58,6 @@ pub extern "C" fn sync(frame: &mut Frame) -> u64 {
 #[inline(never)]
 fn rest(seat: Seat, frame: &mut Frame, esr: u64) {
     match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
-        // Kicked: it goes on where it was.
-        Exit::DataAbort(_) | Exit::InstructionAbort(_) if seat.vcpu.reinstate() => {
-            irq::service();
-            irq::check(seat);
-        }
         Exit::Hvc { immediate: 0 } => call::answer(seat, frame, Outcome::Resume),
         Exit::Smc { immediate: 0 } => call::answer(seat, frame, Outcome::Skip),
         Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
@@ -77,7 +72,7 @@ fn rest(seat: Seat, frame: &mut Frame, esr: u64) {
             apply(Outcome::Inject { esr: inject::undefined(), far: None });
         }
         Exit::Wfx { .. } => {
-            cell::doze(seat);
+            call::stand_by(seat);
             apply(Outcome::Skip);
         }
         exit => stop(seat, format_args!("unexpected exit to EL2: {exit}")),

@@ -53,7 +53,7 @@ pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> bool {
 pub(super) fn send(seat: Seat, sgi: Sgi) {
     let Seat { cell, vcpu } = seat;
     let Some(gic) = gic::get() else { return };
-    let (direct, own, intid) = (vcpu.direct.is_some(), vcpu.bit(), sgi.bit.trailing_zeros() & 0xf);
+    let (direct, own, intid) = (cell.sealed.passthrough, vcpu.bit(), sgi.bit.trailing_zeros() & 0xf);
     let taken = if direct { gic::KICK } else { gic::SERVICE };
     let by_gic = intid < taken && (sgi.bit <= 0xffff || sgi.sender != 0);
     let mut rest = sgi.targets & if direct { u32::MAX } else { !own };
@@ -62,7 +62,7 @@ pub(super) fn send(seat: Seat, sgi: Sgi) {
             if by_gic {
                 gic.send(target.cpu, intid);
             } else if !direct && target.inbox.post(sgi) {
-                target.kick();
+                target.kick(cell);
             }
         }
         rest &= rest.wrapping_sub(1);
@@ -75,6 +75,6 @@ pub(super) fn send(seat: Seat, sgi: Sgi) {
 
 /// A register that traps where interrupts are passed through.
 fn common(seat: Seat, encoding: u32, write: Option<u64>) -> Option<u64> {
-    seat.vcpu.direct.as_ref()?;
-    gic::common_register(encoding, write, |intid| seat.cell.vgic.lock().owns(seat.vcpu.index, intid))
+    let owned = |intid| seat.cell.vgic.lock().owns(seat.vcpu.index, intid);
+    seat.cell.sealed.passthrough.then(|| gic::common_register(encoding, write, owned)).flatten()
 }

@@ -4,7 +4,7 @@
 //! 32) belong to their CPU (IHI 0069 2.2.1).
 
 use alloc::vec::Vec;
-use board::Interrupt;
+use board::{Board, Interrupt};
 
 use crate::line::{self, Piece};
 use crate::{NONE, Owner, Proof, device::Devices};
@@ -47,6 +47,6 @@ pub(crate) fn unused(board: &Board<'_>, cell: usize) -> Option<u32> {
 }
 
 /// Returns the SPIs among `interrupts`.
-pub(crate) fn spis(interrupts: &[Interrupt]) -> impl Iterator<Item = Interrupt> {
-    interrupts.iter().copied().filter(|line| line.intid >= FIRST_SPI)
+pub(crate) fn spis<'i>(interrupts: impl IntoIterator<Item = &'i Interrupt>) -> impl Iterator<Item = Interrupt> {
+    interrupts.into_iter().copied().filter(|line| line.intid >= FIRST_SPI)
 }

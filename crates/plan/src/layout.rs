@@ -48,12 +48,12 @@ fn lay<'a>(
     let owned: Vec<usize> = devices.of(index).collect();
     let mmio = mmio(devices, index);
     let mut interrupts: Vec<Interrupt> = Vec::new();
-    for device in owned.iter().filter_map(|&device| board.devices.get(device)) {
-        for line in interrupt::spis(&device.interrupts) {
-            let place = interrupts.partition_point(|earlier| earlier.intid < line.intid);
-            if interrupts.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
-                interrupts.insert(place, line);
-            }
+    let lines = owned.iter().filter_map(|&device| board.devices.get(device)).flat_map(|device| &device.interrupts);
+    let virtual_line = uart.filter(|_| cell.passthrough).map(|uart| Interrupt { intid: uart.intid, edge: true });
+    for line in interrupt::spis(lines.chain(&virtual_line)) {
+        let place = interrupts.partition_point(|earlier| earlier.intid < line.intid);
+        if interrupts.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
+            interrupts.insert(place, line);
         }
     }
     let gic = gic(&board.gic, cell)?;
