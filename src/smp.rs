@@ -41,8 +41,8 @@ pub struct PerCpu {
     pub mpidr: u64,
     /// Its vCPU.
     seat: Option<Seat>,
-    /// GIC maintenance interrupt.
-    pub maintenance: u32,
+    /// The board's GIC.
+    pub gic: &'static Gic,
     /// Interrupt of EL2's own timer.
     pub alarm: u32,
     /// Serves UART and monitor.
@@ -108,7 +108,7 @@ pub fn guest_pc() -> u64 {
 }
 
 /// Gives each CPU of the plan its stack and its vCPU. May fail; runs before commit.
-pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic) -> Option<()> {
+pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'static Gic) -> Option<()> {
     let boot = arch::MPIDR_EL1.get() & AFFINITY;
     let mut cpus = Vec::with_capacity(board.cpus.len());
     for (index, cpu) in board.cpus.iter().enumerate() {
@@ -129,7 +129,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
             index,
             mpidr: cpu.mpidr,
             seat,
-            maintenance: gic.maintenance,
+            gic,
             alarm: board.timers.hypervisor,
             service: index == service,
             log: LogRing::new(),
@@ -246,6 +246,9 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
     if let Some(gic) = gic::get() {
         gic.init_cpu(cpu.index, direct.is_some());
+        if let Some(Seat { cell, vcpu }) = cpu.seat {
+            cell.doorbells[vcpu.index & 7].store(gic.target(cpu.index), Ordering::Relaxed);
+        }
     }
     if serve {
         console::open(cpu);

@@ -72,7 +72,8 @@ fn build(
         }
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
         let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
-        vcpus.push(Vcpu { index, cpu, root, inbox, again, zap, last: Snapshot::new() });
+        let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
+        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -86,8 +87,9 @@ fn build(
         plan,
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
-        shown: const { Shown::new() },
+        shown: Shown::new(sealed.gic),
         vcpus,
+        doorbells: [const { AtomicU64::new(0) }; vgic::VCPUS],
         stage2,
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),

@@ -56,6 +56,8 @@ pub struct Cell {
     pub plan: &'static SealedPlan<'static>,
     /// Its vCPUs by number.
     pub vcpus: Vec<Vcpu>,
+    /// How SGIs name the CPU of each, once it is up.
+    pub doorbells: [AtomicU64; vgic::VCPUS],
     /// Virtual machine id.
     pub vmid: u16,
     /// Its tables.

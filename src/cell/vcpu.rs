@@ -21,6 +21,11 @@ pub struct Vcpu {
     pub root: PhysAddr,
     /// SGIs on their way to it.
     pub inbox: Inbox,
+    /// Its SGIs below this number go as physical ones of their own number, but for those to the vCPUs `excepted`: itself,
+    /// unless it takes physical interrupts.
+    pub sgis: u32,
+    /// As a set.
+    pub excepted: u32,
     /// What its CPU may deliver without the cell's lock.
     pub again: gic::Again,
     /// Whether its tables are its own.

@@ -19,6 +19,7 @@ use tock_registers::interfaces::Writeable;
 global_asm!(
     include_str!("vectors.S"),
     SYNC = sym crate::trap::sync,
+    REST = sym crate::trap::rest,
     IRQ = sym crate::trap::irq,
     SERROR = sym crate::trap::serror,
     OWN_FAULT = sym crate::panic::own_fault,

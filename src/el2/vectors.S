@@ -3,7 +3,7 @@
 // What guests do often is done here, with few registers saved: calls with one answer for all times, and the interrupt that
 // came last once more (src/gic/again.rs). All else saves x0 to x30 in a Frame on this CPU's stack and calls its handler;
 // then the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs.
-//   {SYNC}(frame) -> 0 if x20 to x29 of the frame are as they were
+//   {SYNC}(frame, esr) -> 0: done, 1: done, and x20 to x29 of the frame may have changed, 2: {REST}(frame, esr) does it
 //   {IRQ}(what was acknowledged, or ~0), {SERROR}(frame)
 
 .macro early op
@@ -36,6 +36,7 @@
     early   stp
     late    stp
     stp     x30, xzr, [sp, #240]
+    mov     x0, sp
 .endm
 
 // Nothing is speculated past the return.
@@ -46,19 +47,28 @@
     isb
 .endm
 
-.macro synchronous
+.macro synchronous label
     open
     mrs     x1, esr_el2
-    mov     w2, #0x5a000000             // HVC with immediate 0, or, but for bit 26, SMC
-    and     w3, w1, #0xfbffffff
-    cmp     w2, w3
+    lsr     x2, x1, #27
+    cmp     x2, #0x0b                   // EC 0x16 and 0x17
     b.eq    call
-    b       sync
+\label:
+    save
+    bl      {SYNC}
+    cbz     w0, resume
+    b       not_quick
 .endm
 
 .macro interrupt
     open
-    b       irq
+    stp     x4, x5, [sp, #32]
+    mrs     x0, tpidr_el2
+    ldr     x0, [x0, #{AGAIN}]
+    cbz     x0, irq_none
+    ldp     x4, x5, [x0, #{FRAMES}]
+    cbnz    x4, irq_v2
+    b       irq_v3
 .endm
 
 .macro own kind
@@ -79,12 +89,12 @@ vectors:
     own     5
     own     6
     own     7
-    synchronous                         // lower EL, AArch64
+    synchronous sync                    // lower EL, AArch64
     interrupt
     interrupt                           // FIQ: group 0 is not used yet; whatever is pending is served alike
     open
     b       serror
-    synchronous                         // lower EL, AArch32 (EL0 only)
+    synchronous sync_32                 // lower EL, AArch32 (EL0 only)
     interrupt
     interrupt
     open
@@ -93,6 +103,8 @@ vectors:
     .balign 0x80
 // In: w0 = function, x1 = ESR_EL2.
 call:
+    tst     x1, #0xffff
+    b.ne    sync
     adr     x2, {CONSTANTS}
 1:  ldr     w3, [x2], #8
     cbz     w3, sync
@@ -107,12 +119,13 @@ call:
 2:  ldp     x2, x3, [sp, #16]
     return
 
-sync:
-    save
+// In: w0 = 1: done, 2: {REST} does it.
+not_quick:
+    tbnz    w0, #0, 1f
     mov     x0, sp
-    bl      {SYNC}
-    cbz     x0, resume
-    late    ldp
+    mrs     x1, esr_el2
+    bl      {REST}
+1:  late    ldp
 resume:
     ldr     x30, [sp, #240]
     early   ldp
@@ -121,7 +134,6 @@ resume:
 
 serror:
     save
-    mov     x0, sp
     bl      {SERROR}
     b       resume
 
@@ -138,14 +150,7 @@ serror:
 .endm
 
 // A list register is written again if it is free and the interrupt is its own.
-irq:
-    stp     x4, x5, [sp, #32]
-    mrs     x0, tpidr_el2
-    ldr     x0, [x0, #{AGAIN}]
-    mov     w1, #~0
-    cbz     x0, irq_rest
-    ldp     x4, x5, [x0, #{FRAMES}]
-    cbnz    x4, irq_v2
+irq_v3:
     mrs     x1, S3_0_C12_C12_0          // ICC_IAR1_EL1
     find
     mrs     x2, S3_4_C12_C11_5          // ICH_ELRSR_EL2
@@ -166,10 +171,7 @@ irq:
     msr     S3_4_C12_C12_2, x2
     b       irq_done
 5:  msr     S3_4_C12_C12_3, x2          // the last: others have no place
-irq_done:
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    return
+    b       irq_done
 
 irq_v2:
     ldr     w1, [x4, #0xc]              // GICC_IAR
@@ -177,17 +179,20 @@ irq_v2:
     ldr     w2, [x5, #0x30]             // GICH_ELRSR0
     tst     w2, w3
     b.eq    irq_rest
-    ldr     w2, [x0]
+    ldr     x2, [x0]
     str     w1, [x4, #0x10]             // GICC_EOIR
     tst     w1, #0x3f0
     b.ne    2f
     str     w1, [x4, #0x1000]           // GICC_DIR
-2:  rbit    w3, w3
-    clz     w3, w3
-    add     x5, x5, w3, uxtw #2
-    str     w2, [x5, #0x100]            // GICH_LR
-    b       irq_done
+2:  add     x5, x5, x2, lsr #32         // GICH_LR
+    str     w2, [x5]
+irq_done:
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    return
 
+irq_none:
+    mov     w1, #~0
 irq_rest:
     ldp     x4, x5, [sp, #32]
     save

@@ -12,6 +12,7 @@ mod virtual_interface;
 
 pub use again::{Again, FRAMES};
 pub use direct::common_register;
+pub use v3::send as send_v3;
 
 use alloc::vec::Vec;
 use banks::{Banks, bit};
@@ -159,18 +160,20 @@ impl Gic {
     }
 
     /// How SGIs name CPU `cpu`; 0 until known.
-    #[inline]
-    fn target(&self, cpu: usize) -> u64 {
+    pub fn target(&self, cpu: usize) -> u64 {
         self.cpus.get(cpu).map_or(0, |cpu| cpu.target.load(Ordering::Relaxed))
     }
 
     /// Sends SGI `intid` to CPU `cpu`; one that did not come up yet will look by itself.
-    #[inline]
     pub fn send(&self, cpu: usize, intid: u32) {
-        let target = self.target(cpu);
+        self.ring(self.target(cpu), intid);
+    }
+
+    /// Sends SGI `intid` to a target, on `GICv2` to several.
+    #[inline(always)]
+    pub fn ring(&self, target: u64, intid: u32) {
         match &self.driver {
             Driver::V3(_) => v3::send(target, intid),
-            Driver::V2(_) if target == 0 => {}
             Driver::V2(gic) => gic.send(target, intid),
         }
     }

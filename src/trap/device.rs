@@ -1,9 +1,10 @@
 //! Emulated devices: the cell's GIC frames and its UART, by address.
 
-use super::Frame;
+use super::{Frame, NOT_DONE};
 use crate::cell::{Cell, Seat};
 use crate::console;
 use crate::el2::sysreg::HPFAR_EL2;
+use crate::gic::Gic;
 use crate::trap::{irq, register};
 use aarch64_cpu::registers as arch;
 use address::{Address, Ipa, Region};
@@ -48,24 +49,31 @@ pub fn is_emulated(seat: Seat, ipa: Ipa) -> bool {
 
 /// What the distributor's first registers read as, by word: control, type, groups and enables change by writes only. Those
 /// not seen yet, and those that differ between vCPUs, are not there. Written under the virtual GIC's lock.
-pub struct Shown([AtomicU64; 128]);
+pub struct Shown {
+    /// Where the distributor is, and its `GICD_SGIR`.
+    distributor: u64,
+    sgir: u64,
+    words: [AtomicU64; 128],
+}
 
 impl Shown {
     /// Nothing.
-    pub const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; 128])
+    pub fn new(gic: VirtualGic) -> Self {
+        let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = gic;
+        let sgir = if matches!(gic, VirtualGic::V2 { .. }) { vgic::SGIR } else { u64::MAX };
+        Self { distributor: distributor.base().get(), sgir, words: [const { AtomicU64::new(0) }; 128] }
     }
 
     /// Forgets all.
     pub fn clear(&self) {
-        self.0.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }
 
     /// The place of a register: set-enable and clear-enable read the same.
-    #[inline]
+    #[inline(always)]
     fn place(&self, offset: u64) -> Option<&AtomicU64> {
         let word = (offset >> 2) as usize;
-        if offset & 3 == 0 { self.0.get(word & !(word >> 1 & 0x20)) } else { None }
+        if offset & !0x1fc == 0 { self.words.get(word & !(word >> 1 & 0x20)) } else { None }
     }
 
     /// Notes what an access showed: what was read, or what `lasting` says of what was written.
@@ -82,42 +90,33 @@ impl Shown {
 
 const KNOWN: u64 = 1 << 32;
 
-/// What drivers do most: words of the distributor that are [`Shown`] are read, and written with what changes nothing;
-/// `GICD_SGIR`. False: nothing was done.
-#[inline]
-pub fn quick(seat: Seat, frame: &mut Frame, esr: u64) -> bool {
-    let cell = seat.cell;
-    if !syndrome::is_word(esr) {
-        return false;
-    }
-    let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = cell.sealed.gic;
+/// What drivers do most: words of the distributor that are [`Shown`] are read, and written with what changes nothing; an
+/// SGI to CPUs in a list.
+#[inline(always)]
+pub fn quick(seat: Seat, gic: &Gic, frame: &mut Frame, esr: u64) -> u64 {
+    let (shown, register, write) = (&seat.cell.shown, (esr >> 16 & 0x1f) as u8, esr & 1 << 6 != 0);
     let ipa = syndrome::unmapped_at(arch::FAR_EL2.get(), HPFAR_EL2::get());
-    let offset = ipa.get().wrapping_sub(distributor.base().get());
-    let (register, write) = ((esr >> 16 & 0x1f) as u8, esr & 1 << 6 != 0);
-    let value = frame.get(register);
-    if let Some(place) = cell.shown.place(offset) {
-        let known = place.load(Ordering::Relaxed);
-        if known & KNOWN == 0 {
-            return false;
-        }
-        if !write {
-            frame.set(register, known ^ KNOWN);
-            return true;
-        }
-        let changed = match offset >> 7 {
-            1 => value ^ known,
-            2 => value & !known,
-            3 => value & known,
-            _ => 1,
-        };
-        return changed & 0xffff_ffff == 0;
+    let offset = ipa.get().wrapping_sub(shown.distributor);
+    let value = (frame.get(register) & 0xffff_ffff) as u32;
+    let Some(place) = shown.place(offset) else {
+        return if write && offset == shown.sgir { register::quick_v2(seat, gic, value) } else { NOT_DONE };
+    };
+    let known = place.load(Ordering::Relaxed);
+    if known & KNOWN == 0 {
+        return NOT_DONE;
     }
-    let sgi = offset == vgic::SGIR && write && matches!(cell.sealed.gic, VirtualGic::V2 { .. });
-    if sgi {
-        let value = (value & 0xffff_ffff) as u32;
-        register::send(seat, vgic::sgir(value, seat.vcpu.index, cell.vcpus.len()));
+    if !write {
+        frame.set(register, known ^ KNOWN);
+        return u64::from(register >= 20);
     }
-    sgi
+    let known = (known & 0xffff_ffff) as u32;
+    let changed = match offset >> 7 {
+        1 => value ^ known,
+        2 => value & !known,
+        3 => value & known,
+        _ => 1,
+    };
+    if changed == 0 { 0 } else { NOT_DONE }
 }
 
 /// Carries out an access to an emulated device; false where there is none.
@@ -159,6 +158,9 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
 fn store(seat: Seat, device: &Device, size: u32, value: u64) {
     let cell = seat.cell;
     match *device {
+        Device::Gic(_, vgic::SGIR) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
+            register::send(seat, vgic::sgir((value & 0xffff_ffff) as u32, seat.vcpu.index, cell.vcpus.len()));
+        }
         Device::Gic(frame, offset) => {
             persist(seat, frame, offset, size, Some(value));
         }

@@ -39,24 +39,32 @@ pub enum Outcome {
     },
 }
 
-/// A synchronous exit but the calls that `vectors.S` answers. 0 if x20 to x29 of the frame are as they were.
-pub extern "C" fn sync(frame: &mut Frame) -> u64 {
-    let Some(seat) = smp::this().seat() else { return 0 };
-    let esr = arch::ESR_EL2.get();
-    if register::quick(seat, frame, esr) {
-        apply(Outcome::Skip);
-        return 0;
-    }
-    if device::quick(seat, frame, esr) {
-        apply(Outcome::Skip);
+/// A synchronous exit but the calls that `vectors.S` answers, first what guests do often. What it returns, `vectors.S` says.
+pub extern "C" fn sync(frame: &mut Frame, esr: u64) -> u64 {
+    let this = smp::this();
+    let Some(seat) = this.seat() else { return NOT_DONE };
+    let done = if syndrome::is_word(esr) {
+        device::quick(seat, this.gic, frame, esr)
     } else {
-        rest(seat, frame, esr);
+        register::quick(seat, frame, esr)
+    };
+    if done != NOT_DONE {
+        arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_add(4));
     }
-    1
+    done
 }
 
-#[inline(never)]
-fn rest(seat: Seat, frame: &mut Frame, esr: u64) {
+/// What [`sync`] returns of what is [`rest`]'s.
+const NOT_DONE: u64 = 2;
+
+/// All the others.
+pub extern "C" fn rest(frame: &mut Frame, esr: u64) {
+    if let Some(seat) = smp::this().seat() {
+        decide(seat, frame, esr);
+    }
+}
+
+fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
     match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
         Exit::Hvc { immediate: 0 } => call::answer(seat, frame, Outcome::Resume),
         Exit::Smc { immediate: 0 } => call::answer(seat, frame, Outcome::Skip),

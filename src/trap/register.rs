@@ -1,8 +1,10 @@
 //! Trapped system registers: SGIs are delivered within the cell, the rest reads as absent.
 
-use super::{Frame, Outcome, apply};
+use super::{Frame, NOT_DONE, Outcome, apply};
 use crate::cell::Seat;
-use crate::gic;
+use crate::gic::{self, Gic};
+use crate::smp;
+use core::sync::atomic::Ordering;
 use syndrome::{SystemRegister, inject, system};
 use vgic::Sgi;
 
@@ -11,6 +13,7 @@ use vgic::Sgi;
 pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     let vcpus = seat.cell.vcpus.len();
     match (access.encoding, access.read) {
+        (system::ICC_SGI1R_EL1, false) => send(seat, vgic::sgi1r(frame.get(access.rt), seat.vcpu.index, vcpus)),
         (system::ICC_SGI0R_EL1 | system::ICC_ASGI1R_EL1, false) => {
             send(seat, vgic::sgi0r(frame.get(access.rt), seat.vcpu.index, vcpus));
         }
@@ -35,41 +38,64 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     apply(Outcome::Skip);
 }
 
-/// What guests write most: an SGI of group 1. False: nothing was done.
-#[inline]
-pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> bool {
+/// What guests write most: an SGI of group 1 to CPUs in a list. Each goes as a physical one of its own number, which EL2's
+/// vectors deliver; to oneself if it is the same as last time.
+#[inline(always)]
+pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> u64 {
     // EC, register and direction.
     const WHICH: u64 = 0x3f << 26 | 0x3f_fc1f;
+    let Seat { cell, vcpu } = seat;
     if esr & WHICH != 0x18 << 26 | system::ICC_SGI1R_EL1 as u64 {
-        return false;
+        return NOT_DONE;
     }
     let value = frame.get((esr >> 5 & 0x1f) as u8);
-    send(seat, vgic::sgi1r(value, seat.vcpu.index, seat.cell.vcpus.len()));
-    true
+    let mut targets = (value & 0xff) as u32;
+    if targets & vcpu.excepted != 0 {
+        return if vcpu.again.send_v3(value) { 0 } else { NOT_DONE };
+    }
+    let intid = (value >> 24 & 0xf) as u32;
+    if value & !0x0f00_00ff != 0 || intid >= vcpu.sgis {
+        return NOT_DONE;
+    }
+    while targets != 0 {
+        gic::send_v3(cell.doorbells[targets.trailing_zeros() as usize & 7].load(Ordering::Relaxed), intid);
+        targets &= targets.wrapping_sub(1);
+    }
+    0
 }
 
-/// Sends an SGI to each of its targets: as a physical one of its own number, which EL2's vectors deliver; what EL2 needs
-/// itself, or what is for group 0 only on `GICv3`, goes by inbox and kick.
+/// The same for a write of `GICD_SGIR`.
+#[inline(always)]
+pub fn quick_v2(seat: Seat, gic: &Gic, value: u32) -> u64 {
+    let Seat { cell, vcpu } = seat;
+    let (mut targets, mut all, intid) = (value >> 16, 0, value & 0xf);
+    if targets & vcpu.excepted != 0 {
+        return if vcpu.again.send_v2(gic, value) { 0 } else { NOT_DONE };
+    }
+    if value & !0x00ff_000f != 0 || intid >= vcpu.sgis {
+        return NOT_DONE;
+    }
+    while targets != 0 {
+        all |= cell.doorbells[targets.trailing_zeros() as usize & 7].load(Ordering::Relaxed);
+        targets &= targets.wrapping_sub(1);
+    }
+    gic.ring(all, intid);
+    0
+}
+
+/// Sends any SGI.
 pub(super) fn send(seat: Seat, sgi: Sgi) {
     let Seat { cell, vcpu } = seat;
-    let Some(gic) = gic::get() else { return };
-    let (direct, own, intid) = (cell.sealed.passthrough, vcpu.bit(), sgi.bit.trailing_zeros() & 0xf);
-    let taken = if direct { gic::KICK } else { gic::SERVICE };
-    let by_gic = intid < taken && (sgi.bit <= 0xffff || sgi.sender != 0);
-    let mut rest = sgi.targets & if direct { u32::MAX } else { !own };
-    while rest != 0 {
-        if let Some(target) = cell.vcpus.get(rest.trailing_zeros() as usize) {
-            if by_gic {
-                gic.send(target.cpu, intid);
-            } else if !direct && target.inbox.post(sgi) {
-                target.kick(cell);
+    let intid = sgi.bit.trailing_zeros() & 0xf;
+    for target in cell.vcpus.iter().filter(|target| sgi.targets & target.bit() != 0) {
+        if cell.sealed.passthrough {
+            // SGIs of group 0 reach nobody, and one is EL2's.
+            if intid < vcpu.sgis && (sgi.bit <= 0xffff || sgi.sender != 0) {
+                smp::this().gic.send(target.cpu, intid);
             }
+        } else if target.inbox.post(sgi) {
+            if target.index == vcpu.index { cell.attend(vcpu) } else { target.kick(cell) }
         }
-        rest &= rest.wrapping_sub(1);
-    }
-    let to_self = !direct && sgi.targets & own != 0 && !(by_gic && vcpu.again.send(gic, intid));
-    if to_self && vcpu.inbox.post(sgi) {
-        cell.attend(vcpu);
     }
 }
 

@@ -166,11 +166,11 @@ pub const fn unmapped_at(far: u64, hpfar: u64) -> Ipa {
     Ipa::at((hpfar & 0x0fff_ffff_fff0) << 8 | far & 0xfff)
 }
 
-/// What drivers do most, in one test: a load or store of 32 bits, without sign, at an address that stage 2 does not map; the
-/// syndrome says which register (bits 20 to 16) and which way (bit 6).
+/// What drivers do most, in one test: an instruction of four bytes that loads or stores four, without sign, at an address
+/// that stage 2 does not map; the syndrome says which register (bits 20 to 16) and which way (bit 6).
 #[inline]
 #[must_use]
 pub const fn is_word(esr: u64) -> bool {
-    // EC, ISV, SAS, SSE, S1PTW and DFSC less its level.
-    esr & (0x3f << 26 | 1 << 24 | 3 << 22 | 1 << 21 | 1 << 7 | 0x3c) == 0x24 << 26 | 1 << 24 | 2 << 22 | 0x04
+    // EC, IL, ISV, SAS, SSE; DFSC less its level. Of a walk there is no ISV.
+    (esr >> 21 & 0x7ff == 0x49 << 4 | 1 << 3 | 2 << 1) & (esr >> 2 & 0xf == 1)
 }
