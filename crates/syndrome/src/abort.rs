@@ -172,5 +172,5 @@ pub const fn unmapped_at(far: u64, hpfar: u64) -> Ipa {
 #[must_use]
 pub const fn is_word(esr: u64) -> bool {
     // EC, IL, ISV, SAS, SSE; DFSC less its level. Of a walk there is no ISV.
-    (esr >> 21 & 0x7ff == 0x49 << 4 | 1 << 3 | 2 << 1) & (esr >> 2 & 0xf == 1)
+    esr >> 21 & 0x7ff == 0x49 << 4 | 1 << 3 | 2 << 1 && esr >> 2 & 0xf == 1
 }
