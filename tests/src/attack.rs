@@ -147,15 +147,11 @@ bootargs = "after_ms=200 attempt={attempt} {arguments}"
     pub fn play(&self, gic: u32, full: bool, passthrough: bool) -> Result<Outcome, Failure> {
         let scene = format!("attack_{}{}_gicv{gic}", self.name, if passthrough { "_passthrough" } else { "" });
         // A CPU with LSE, so that atomics are tried too.
-        let machine = Machine {
-            gic,
-            cpus: 2_u32.saturating_add(passthrough.into()),
-            cpu: Some("neoverse-n1"),
-            ..Machine::default()
-        };
+        let cpus = 2_u32.saturating_add(passthrough.into());
+        let machine = Machine { gic, cpus, cpu: Some("neoverse-n1"), ..Machine::default() };
         // Races need a host thread for each CPU.
         let machine = match self.name {
-            "race" => Machine { cpus: 4, threads: true, ..machine },
+            "race" => Machine { cpus: cpus.saturating_add(2), threads: true, ..machine },
             _ => machine.counted(),
         };
         let (mut command, outside) = stage::planned(&scene, &self.plan(full, passthrough), &machine, None)?;

@@ -48,6 +48,7 @@ fn cell(board: &Board<'_>, paths: &[&str]) -> SealedCell<'static> {
         tree: region(0x43ff_0000, 0x1_0000),
         uart: Some(VirtualUart { page: region(0x900_0000, 0x1000), intid: 33 }),
         gic,
+        passthrough: false,
         identity: false,
     }
 }
