@@ -247,7 +247,7 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     if let Some(gic) = gic::get() {
         gic.init_cpu(cpu.index, direct.is_some());
         if let Some(Seat { cell, vcpu }) = cpu.seat {
-            cell.doorbells[vcpu.index & 7].store(gic.target(cpu.index), Ordering::Relaxed);
+            cell.doorbells.of(vcpu.index).store(gic.target(cpu.index), Ordering::Relaxed);
         }
     }
     if serve {

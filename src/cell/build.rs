@@ -3,7 +3,7 @@
 
 use super::Cell;
 use super::load::Images;
-use super::vcpu::{Snapshot, Vcpu};
+use super::vcpu::{Doorbells, Snapshot, Vcpu};
 use crate::console::event;
 use crate::el2::timer;
 use crate::gic::{self, Again, Gic};
@@ -89,8 +89,7 @@ fn build(
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         shown: Shown::new(sealed.gic),
         vcpus,
-        doorbells: [const { AtomicU64::new(0) }; vgic::VCPUS],
-        stage2,
+        doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },

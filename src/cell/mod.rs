@@ -28,7 +28,7 @@ use lifecycle::Life;
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use spin::mutex::TicketMutex;
-use stage2::Stage2;
+use vcpu::Doorbells;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;
@@ -56,12 +56,10 @@ pub struct Cell {
     pub plan: &'static SealedPlan<'static>,
     /// Its vCPUs by number.
     pub vcpus: Vec<Vcpu>,
-    /// How SGIs name the CPU of each, once it is up.
-    pub doorbells: [AtomicU64; vgic::VCPUS],
+    /// How SGIs name their CPUs.
+    pub doorbells: Doorbells,
     /// Virtual machine id.
     pub vmid: u16,
-    /// Its tables.
-    pub stage2: Stage2,
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.
@@ -151,7 +149,7 @@ impl Cell {
         let mut lines = self.lines()?;
         let mut vgic = self.vgic.lock();
         let result = work(&mut vgic, &mut lines);
-        vcpu.again.renew(lines.gic, self, vcpu.index, vgic.repeat(vcpu.index));
+        vcpu.again.renew(lines.gic, self, vcpu, vgic.repeat(vcpu.index));
         Some(result)
     }
 

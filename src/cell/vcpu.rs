@@ -34,6 +34,18 @@ pub struct Vcpu {
     pub last: Snapshot,
 }
 
+/// How SGIs name the CPU of each of a cell's vCPUs, once it is up.
+pub struct Doorbells(pub [AtomicU64; vgic::VCPUS]);
+
+impl Doorbells {
+    /// That of vCPU `index`.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
+    pub fn of(&self, index: usize) -> &AtomicU64 {
+        &self.0[index & 7]
+    }
+}
+
 /// A vCPU's registers as its guest left them, for people.
 pub struct Snapshot([AtomicU64; 36]);
 

@@ -3,7 +3,7 @@
 
 use super::v2::{V2, pack};
 use super::{Acknowledged, Driver, Gic};
-use crate::cell::Cell;
+use crate::cell::{Cell, Vcpu};
 use crate::el2::sysreg::{ICH_ELRSR_EL2, set_list_register};
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
@@ -45,17 +45,17 @@ impl Again {
         Self(UnsafeCell::new(State { repeat: Repeat::NONE, frames, own: u64::MAX }))
     }
 
-    /// Takes the virtual GIC's word for what came last to vCPU `index` of `cell`.
-    pub fn renew(&self, gic: &Gic, cell: &Cell, index: usize, mut repeat: Repeat) {
-        let (Repeat { ppi, sgi }, bit) = (&mut repeat, 1_u64.wrapping_shl(index as u32 & 7));
+    /// Takes the virtual GIC's word for what came last to `vcpu` of `cell`.
+    pub fn renew(&self, gic: &Gic, cell: &Cell, vcpu: &Vcpu, mut repeat: Repeat) {
+        let (Repeat { ppi, sgi }, bit) = (&mut repeat, u64::from(vcpu.bit()));
         let mut own = u64::from(sgi.intid) << 24 | bit;
         if let Driver::V2(_) = gic.driver {
             let sender = sgi.lr.sender();
-            own = if sender == index { bit << 16 | u64::from(sgi.intid) } else { u64::MAX };
-            sgi.intid |= cell.doorbells[sender & 7].load(Ordering::Relaxed).trailing_zeros() << 10;
+            own = if sender == vcpu.index { bit << 16 | u64::from(sgi.intid) } else { u64::MAX };
+            sgi.intid |= cell.doorbells.of(sender).load(Ordering::Relaxed).trailing_zeros() << 10;
             for place in [ppi, sgi] {
-                place.lr.0 =
-                    (0x100 + u64::from(place.slot.trailing_zeros() & 0x3f) * 4) << 32 | u64::from(pack(place.lr.0));
+                let at = u64::from(place.slot.trailing_zeros() & 0x3f) << 2 | 0x100;
+                place.lr.0 = at << 32 | u64::from(pack(place.lr.0));
             }
         } else {
             // Others have no place in `vectors.S`.
@@ -109,7 +109,7 @@ impl Gic {
         let bit = 1 << interrupt.intid();
         let Driver::V2(_) = self.driver else { return Some(Sgi { targets: 0, bit, sender: 0 }) };
         let source = 1 << (interrupt.0 >> 10 & 7);
-        let sender = cell.doorbells.iter().position(|doorbell| doorbell.load(Ordering::Relaxed) == source)?;
+        let sender = cell.doorbells.0.iter().position(|doorbell| doorbell.load(Ordering::Relaxed) == source)?;
         Some(Sgi { targets: 0, bit: bit << 16, sender: 1 << (sender & 7) })
     }
 }

@@ -45,7 +45,7 @@ pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> u64 {
     // EC, register and direction.
     const WHICH: u64 = 0x3f << 26 | 0x3f_fc1f;
     let Seat { cell, vcpu } = seat;
-    if esr & WHICH != 0x18 << 26 | system::ICC_SGI1R_EL1 as u64 {
+    if esr & WHICH != 0x18 << 26 | u64::from(system::ICC_SGI1R_EL1) {
         return NOT_DONE;
     }
     let value = frame.get((esr >> 5 & 0x1f) as u8);
@@ -58,7 +58,7 @@ pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> u64 {
         return NOT_DONE;
     }
     while targets != 0 {
-        gic::send_v3(cell.doorbells[targets.trailing_zeros() as usize & 7].load(Ordering::Relaxed), intid);
+        gic::send_v3(cell.doorbells.of(targets.trailing_zeros() as usize).load(Ordering::Relaxed), intid);
         targets &= targets.wrapping_sub(1);
     }
     0
@@ -76,7 +76,7 @@ pub fn quick_v2(seat: Seat, gic: &Gic, value: u32) -> u64 {
         return NOT_DONE;
     }
     while targets != 0 {
-        all |= cell.doorbells[targets.trailing_zeros() as usize & 7].load(Ordering::Relaxed);
+        all |= cell.doorbells.of(targets.trailing_zeros() as usize).load(Ordering::Relaxed);
         targets &= targets.wrapping_sub(1);
     }
     gic.ring(all, intid);
