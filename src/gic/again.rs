@@ -2,7 +2,7 @@
 //! it for what was acknowledged, [`Again::send_v3`] and `send_v2` for the SGI that a vCPU sends itself.
 
 use super::v2::{V2, pack};
-use super::{Acknowledged, Driver, Gic};
+use super::{Acknowledged, Driver, Gic, SERVICE};
 use crate::cell::{Cell, Vcpu};
 use crate::el2::sysreg::{ICH_ELRSR_EL2, set_list_register};
 use core::cell::UnsafeCell;
@@ -48,6 +48,10 @@ impl Again {
     /// Takes the virtual GIC's word for what came last to `vcpu` of `cell`.
     pub fn renew(&self, gic: &Gic, cell: &Cell, vcpu: &Vcpu, mut repeat: Repeat) {
         let (Repeat { ppi, sgi }, bit) = (&mut repeat, u64::from(vcpu.bit()));
+        if sgi.intid >= SERVICE {
+            // The physical one of that number is EL2's.
+            sgi.slot = 0;
+        }
         let mut own = u64::from(sgi.intid) << 24 | bit;
         if let Driver::V2(_) = gic.driver {
             let sender = sgi.lr.sender();

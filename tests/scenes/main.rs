@@ -11,6 +11,7 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod costs;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             .chain(boards::trials())
             .chain(cards::trials())
             .chain(boot::trials())
+            .chain(costs::trials())
             .chain(matrix::trials())
             .collect(),
     )
