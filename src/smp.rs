@@ -247,6 +247,9 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     if let Some(gic) = gic::get() {
         gic.init_cpu(cpu.index, direct.is_some());
         if let Some(Seat { cell, vcpu }) = cpu.seat {
+            if !cell.sealed.passthrough {
+                gic.reset_virtual_interface();
+            }
             cell.doorbells.of(vcpu.index).store(gic.target(cpu.index), Ordering::Relaxed);
         }
     }

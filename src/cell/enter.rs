@@ -25,12 +25,11 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
     let Seat { cell, vcpu } = seat;
     let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+        // Otherwise done when it was left.
         if cell.sealed.passthrough {
             lines.gic.give_interface(vcpu.cpu);
-        } else {
-            lines.gic.reset_virtual_interface();
+            vgic.vcpu_reset(vcpu.index, lines);
         }
-        vgic.vcpu_reset(vcpu.index, lines);
         vgic.sync(vcpu.index, &vcpu.inbox, lines)
     });
     cell.kick(kicks.unwrap_or_default());
@@ -42,7 +41,7 @@ pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
     reset_el1();
     fp::clear();
     arch::ELR_EL2.set(entry.pc.get());
-    arch::SPSR_EL2.set(controls::GUEST_PSTATE.value(Features::NONE));
+    arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set above.
     unsafe { enter_guest(entry.context, smp::this().stack_top()) }
 }
@@ -60,7 +59,7 @@ fn set_traps(seat: &Seat) {
 
 /// What EL1 finds in its own registers.
 fn reset_el1() {
-    arch::SCTLR_EL1.set(controls::SCTLR_EL1.value(Features::NONE));
+    arch::SCTLR_EL1.set(const { controls::SCTLR_EL1.value(Features::NONE) });
     arch::TTBR0_EL1.set(0);
     arch::TTBR1_EL1.set(0);
     arch::TCR_EL1.set(0);

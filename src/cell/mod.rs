@@ -137,7 +137,7 @@ impl Cell {
         if self.attention.load(Ordering::Relaxed) != 0 {
             self.attend_uart();
         }
-        if !self.sealed.passthrough {
+        if !self.sealed.passthrough && self.power.is_on(vcpu.index) {
             let kicks = self.with_vgic(vcpu, |vgic, lines| vgic.sync(vcpu.index, &vcpu.inbox, lines));
             self.kick(kicks.unwrap_or_default());
         }

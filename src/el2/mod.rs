@@ -19,6 +19,7 @@ use tock_registers::interfaces::Writeable;
 global_asm!(
     include_str!("vectors.S"),
     SYNC = sym crate::trap::sync,
+    CALL = sym crate::trap::call,
     REST = sym crate::trap::rest,
     IRQ = sym crate::trap::irq,
     SERROR = sym crate::trap::serror,

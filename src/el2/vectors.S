@@ -4,6 +4,7 @@
 // came last once more (src/gic/again.rs). All else saves x0 to x30 in a Frame on this CPU's stack and calls its handler;
 // then the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs.
 //   {SYNC}(frame, esr) -> 0: done, 1: done, and x20 to x29 of the frame may have changed, 2: {REST}(frame, esr) does it
+//   {CALL}(frame, esr) for all other calls
 //   {IRQ}(what was acknowledged, or ~0), {SERROR}(frame)
 
 .macro early op
@@ -104,10 +105,10 @@ vectors:
 // In: w0 = function, x1 = ESR_EL2.
 call:
     tst     x1, #0xffff
-    b.ne    sync
+    b.ne    call_rest
     adr     x2, {CONSTANTS}
 1:  ldr     w3, [x2], #8
-    cbz     w3, sync
+    cbz     w3, call_rest
     cmp     w3, w0
     b.ne    1b
     ldr     w3, [x2, #-4]
@@ -118,6 +119,11 @@ call:
     msr     elr_el2, x2
 2:  ldp     x2, x3, [sp, #16]
     return
+
+call_rest:
+    save
+    bl      {CALL}
+    b       resume
 
 // In: w0 = 1: done, 2: {REST} does it.
 not_quick:

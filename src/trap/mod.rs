@@ -66,17 +66,10 @@ pub extern "C" fn rest(frame: &mut Frame, esr: u64) {
 
 fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
     match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
-        Exit::Hvc { immediate: 0 } => call::answer(seat, frame, Outcome::Resume),
-        Exit::Smc { immediate: 0 } => call::answer(seat, frame, Outcome::Skip),
         Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
         Exit::InstructionAbort(abort) => abort::instruction(seat, &abort),
         Exit::SystemRegister(access) => register::access(seat, frame, access),
-        Exit::Hvc { .. } => {
-            // Unlike the others it has been stepped over already.
-            arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_sub(4));
-            apply(Outcome::Inject { esr: inject::undefined(), far: None });
-        }
-        Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
+        Exit::Hvc { .. } | Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
             apply(Outcome::Inject { esr: inject::undefined(), far: None });
         }
         Exit::Wfx { .. } => {
@@ -85,6 +78,19 @@ fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
         }
         exit => stop(seat, format_args!("unexpected exit to EL2: {exit}")),
     }
+}
+
+/// A call, but one that `vectors.S` answers. An HVC has been stepped over already.
+pub extern "C" fn call(frame: &mut Frame, esr: u64) {
+    let Some(seat) = smp::this().seat() else { return };
+    let smc = esr >> 26 & 1 != 0;
+    if esr.trailing_zeros() >= 16 {
+        return call::answer(seat, frame, if smc { Outcome::Skip } else { Outcome::Resume });
+    }
+    if !smc {
+        arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_sub(4));
+    }
+    apply(Outcome::Inject { esr: inject::undefined(), far: None });
 }
 
 /// A physical interrupt while a guest ran: what was acknowledged, or all ones.
