@@ -12,6 +12,7 @@ mod boot;
 mod boot_code;
 mod cards;
 mod corpus;
+mod costs;
 mod files;
 mod lifecycle;
 mod linux;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             .chain(lifecycle::trials())
             .chain(files::trials())
             .chain(corpus::trials())
+            .chain(costs::trials())
             .chain(matrix::trials())
             .collect(),
     )
