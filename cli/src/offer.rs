@@ -194,7 +194,7 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
         devices.push(Item {
             path: device.path.clone(),
             names: names(&board.tree, device.node),
-            compatible: device.compatible.to_owned(),
+            compatible: String::from_utf8_lossy(device.compatible).into_owned(),
             registers: unnamed(&device.regions),
             windows: unnamed(&device.windows),
             interrupts: device.interrupts.iter().map(|line| Interrupt { intid: line.intid, edge: line.edge }).collect(),

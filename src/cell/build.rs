@@ -3,11 +3,12 @@
 
 use super::Cell;
 use super::load::Images;
-use super::vcpu::{Snapshot, Vcpu};
+use super::vcpu::{Doorbells, Snapshot, Vcpu};
 use crate::el2::timer;
-use crate::gic::{self, Gic};
+use crate::gic::{self, Again, Gic};
 use crate::memory::map::{self, Tables};
 use crate::panic::{Said, said};
+use crate::trap::Shown;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::Board;
@@ -81,7 +82,9 @@ fn build(
             return Err(refused(sealed, why));
         }
         let root = stage2.root(index).ok_or_else(|| refused(sealed, format_args!("has more vCPUs than tables")))?;
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), zap: Zap::new(), last: Snapshot::new() });
+        let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
+        let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
+        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -95,7 +98,9 @@ fn build(
         plan,
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
+        shown: Shown::new(sealed.gic),
         vcpus,
+        doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },
@@ -107,6 +112,8 @@ fn build(
         counter_offset: AtomicU64::new(0),
         noise: AtomicU32::new(0),
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
+        ended: AtomicU64::new(0),
+        left: AtomicU64::new(0),
         forgiving: spec.forgiving,
         images,
     });

@@ -12,6 +12,7 @@ mod boot;
 mod boot_code;
 mod cards;
 mod corpus;
+mod costs;
 mod files;
 mod lifecycle;
 mod linux;
@@ -46,10 +47,12 @@ fn main() -> ExitCode {
             .chain(attacks::trials())
             .chain(passthrough::trials())
             .chain(boards::trials())
-            .chain(cards::trials())
             .chain(boot::trials())
+            .chain(cards::trials())
+            .chain(lifecycle::trials())
             .chain(files::trials())
             .chain(corpus::trials())
+            .chain(costs::trials())
             .chain(matrix::trials())
             .collect(),
     )

@@ -176,6 +176,7 @@ pub fn fill(text: &str) -> String {
         ("{control}", "guests/control"),
         ("{attacker}", "guests/attacker"),
         ("{victim}", "guests/victim"),
+        ("{mortal}", "guests/mortal"),
         ("{bench}", "guests/bench"),
         ("{vmlinuz}", "linux/vmlinuz"),
         ("{initrd}", "linux/initrd.cpio.gz"),
