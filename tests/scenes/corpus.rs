@@ -44,10 +44,10 @@ struct Sent {
 }
 
 /// Makes the bundle of a plan that nobody judged; nothing where there is none to send: a mistake of form.
-fn pack(name: &str, file: &PathBuf) -> Result<Option<Sent>, Failure> {
+fn pack(name: &str, file: &Path) -> Result<Option<Sent>, Failure> {
     let text = fs::read_to_string(file)?;
     let filled = fill(&text);
-    let mut path = file.clone();
+    let mut path = file.to_path_buf();
     if filled != text {
         path = log_file(name)?.with_extension("toml");
         fs::write(&path, filled)?;
@@ -80,7 +80,7 @@ fn stand_in(target: &Target) -> Option<Target> {
 const INITRD: [&str; 2] = ["linux,initrd-start", "linux,initrd-end"];
 
 /// The command that has `file` judged on a board that is a tree only.
-fn loaded(name: &str, file: &PathBuf, bytes: u64, target: &Target) -> Result<Command, Failure> {
+fn loaded(name: &str, file: &Path, bytes: u64, target: &Target) -> Result<Command, Failure> {
     let board = Board::parse(&target.tree).map_err(Failure::early)?;
     let footprint = verdict::footprint(&board, target, bytes).map_err(Failure::early)?;
     let mut dom = Dom::parse(&target.tree).map_err(Failure::early)?;
@@ -90,7 +90,7 @@ fn loaded(name: &str, file: &PathBuf, bytes: u64, target: &Target) -> Result<Com
     let tree = log_file(name)?.with_extension("dtb");
     fs::write(&tree, dom.write())?;
     let [image, at] = [footprint.image, footprint.tree].map(|region| region.base().get());
-    let files = [(tree, at), (file.clone(), footprint.bundle.base().get())];
+    let files = [(tree, at), (file.to_path_buf(), footprint.bundle.base().get())];
     let mut command = Loader { machine: VIRT, image, tree: Some(at), files: &files }.command(name)?;
     command.args(["-serial", "stdio"]);
     Ok(command)
@@ -276,7 +276,7 @@ pub fn damage(good: &[u8], round: usize, state: &mut u64) -> Vec<u8> {
             bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << bit);
         }
         2 => {
-            let at = number(state, tree / 4) * 4;
+            let at = number(state, tree / 4).saturating_mul(4);
             let huge = u32::MAX.wrapping_sub(u32::try_from(number(state, 16)).unwrap_or(0)).to_be_bytes();
             bytes.iter_mut().skip(at).zip(huge).for_each(|(byte, new)| *byte = new);
         }
