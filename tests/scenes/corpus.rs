@@ -73,7 +73,8 @@ fn stand_in(target: &Target) -> Option<Target> {
         dom.root.child("chosen").set(end, [0; 8]);
     }
     let target = Target { tree: dom.write(), ..target.clone() };
-    Board::parse(&target.tree).is_ok().then_some(target)
+    // One that has no UART cannot say anything.
+    Board::parse(&target.tree).is_ok_and(|board| board.stdout.is_some()).then_some(target)
 }
 
 /// What a loader says.
