@@ -13,8 +13,10 @@ use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::{Board, Start};
+use controls::Features;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use lifecycle::State;
+use plan::VirtualGic;
 use spin::Once;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
@@ -232,10 +234,15 @@ pub extern "C" fn rust_entry_secondary(cpu: &'static PerCpu) -> ! {
 /// Makes this CPU `cpu` for good; `serve`: it is the service CPU.
 fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     el2::init_vectors();
-    el2::init_cpu();
+    let direct = cpu.seat.filter(|seat| seat.cell.sealed.passthrough);
+    el2::init_cpu(match direct.map(|seat| seat.cell.sealed.gic) {
+        None => Features::NONE,
+        Some(VirtualGic::V2 { .. }) => Features::PASSTHROUGH.and(Features::PASSTHROUGH_V2),
+        Some(VirtualGic::V3 { .. }) => Features::PASSTHROUGH,
+    });
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
     if let Some(gic) = gic::get() {
-        gic.init_cpu(cpu.index);
+        gic.init_cpu(cpu.index, direct.is_some());
     }
     if serve {
         console::open(cpu);

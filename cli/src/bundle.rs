@@ -6,12 +6,12 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`.
 
+use crate::image::Header;
 use crate::plan_file::PlanFile;
 use crate::report::{Problem, Report};
 use crate::{cache, kernel};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
-use manifest::image::Header;
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -104,6 +104,7 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         devices: cell.devices.iter().map(String::as_str).collect(),
         dma: cell.dma,
         console: cell.console,
+        passthrough: cell.passthrough,
         restarts: cell.on_fault.0,
         within_ms: cell.on_fault.1,
         forgiving: cell.forgiving,
@@ -269,6 +270,7 @@ fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
             Console::None => "none",
         };
         fdt.property_string("console", console)?;
+        fdt.property_string("gic", if cell.passthrough { "passthrough" } else { "virtual" })?;
         fdt.property_array_u32("on-fault", &[cell.restarts, cell.within_ms])?;
         fdt.property_string("on-violation", if cell.forgiving { "inject" } else { "stop" })?;
         fdt.property_string("start", if cell.manual { "manual" } else { "boot" })?;

@@ -26,6 +26,7 @@ pub mod dom;
 pub mod el2;
 pub mod explain;
 pub mod flatten;
+pub mod image;
 pub mod inspect;
 pub mod kernel;
 pub mod map;

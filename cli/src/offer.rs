@@ -162,7 +162,7 @@ fn add_ram(root: &mut Node) {
 /// Says why a tree is no board, in more words where there are some.
 fn no_board(blob: &[u8], error: &BoardError) -> anyhow::Error {
     let controller = Tree::parse(blob).ok().and_then(|tree| {
-        let parent = tree.by_phandle(tree.u32(tree.root(), "interrupt-parent")?)?;
+        let parent = tree.by_phandle(tree.u32(NodeId::ROOT, "interrupt-parent")?)?;
         tree.string(parent, "compatible").map(str::to_owned)
     });
     match (error, controller) {
@@ -264,7 +264,7 @@ pub fn frames(gic: &Gic) -> Vec<(Region<PhysAddr>, &'static str)> {
 
 /// Returns the labels and aliases of `node`.
 fn names(tree: &Tree<'_>, node: NodeId) -> Vec<String> {
-    let lists = ["__symbols__", "aliases"].into_iter().filter_map(|list| tree.child(tree.root(), list));
+    let lists = ["__symbols__", "aliases"].into_iter().filter_map(|list| tree.child(NodeId::ROOT, list));
     let all = lists.flat_map(|list| tree.properties(list).map(|(name, _)| name).collect::<Vec<_>>());
     let mut names: Vec<String> = all.filter(|name| tree.find(name) == Some(node)).map(str::to_owned).collect();
     names.dedup();

@@ -53,6 +53,8 @@ pub struct CellFile {
     pub dma: Dma,
     /// Where its UART leads.
     pub console: Console,
+    /// `gic = "passthrough"`.
+    pub passthrough: bool,
     /// How often a fault restarts it, and in how many milliseconds; 0 stops it.
     pub on_fault: (u32, u32),
     /// `on_violation = "inject"`.

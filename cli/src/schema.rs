@@ -109,7 +109,10 @@ impl Reader {
                 }
                 "load" | "entry" | "overlay" | "watchdog" => self.later(name, value, None),
                 "dtb" => self.later(name, value, Some("auto")),
-                "gic" => self.later(name, value, Some("virtual")),
+                "gic" => {
+                    let choices = [("virtual", Some(false)), ("passthrough", Some(true))];
+                    cell.passthrough = self.choice(name, value, &choices).unwrap_or_default();
+                }
                 "on_fault" => cell.on_fault = self.on_fault(name, value),
                 "on_violation" => {
                     let choices = [("stop", Some(false)), ("inject", Some(true))];

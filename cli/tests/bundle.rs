@@ -205,6 +205,7 @@ proptest! {
             devices: devices.iter().map(String::as_str).collect(),
             dma: [Dma::Unsaid, Dma::None, Dma::Trusted][usize::from(*dma)],
             console: if *silent { Console::None } else { Console::Virtual },
+            passthrough: *silent,
             restarts: cpus[0] & 0xf,
             within_ms: *cpus.last().unwrap(),
             forgiving: *initrd,

@@ -41,6 +41,7 @@ bootargs = ""
 devices = ["/a", "b"]
 dma = "trusted"
 console = "none"
+gic = "passthrough"
 [[cell]]
 name = "second"
 cpus = [2]
@@ -52,6 +53,7 @@ kernel = "Image"
     let cell = &plan.cells[0];
     assert_eq!((cell.cpus.as_slice(), cell.initrd.as_deref()), (&[0, 1][..], Some("cpio")));
     assert_eq!((cell.dma, cell.console, cell.devices.len()), (Dma::Trusted, Console::None, 2));
+    assert_eq!([cell.passthrough, plan.cells[1].passthrough], [true, false]);
     let runs = [
         Memory { size: 256 << 20, at: Some(0x4000_0000), identity: true },
         Memory { size: 4096, at: Some(0x8000_0000), identity: false },
@@ -78,7 +80,6 @@ fn each_key_of_a_later_version_is_refused_by_name() {
         "overlay = \"extra.dtbo\"",
         "watchdog = \"2s\"",
         "dtb = \"my.dtb\"",
-        "gic = \"passthrough\"",
         "manager = true",
         "dma = \"smmu\"",
         "devices = \"rest\"",

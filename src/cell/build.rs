@@ -6,7 +6,7 @@ use super::load::Images;
 use super::vcpu::{Snapshot, Vcpu};
 use crate::console::event;
 use crate::el2::timer;
-use crate::gic::Gic;
+use crate::gic::{self, Gic};
 use crate::memory::map::{self, Tables};
 use alloc::boxed::Box;
 use alloc::format;
@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use board::Board;
 use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use lifecycle::{Budget, Life, State};
+use lifecycle::{Budget, Life, State, Zap};
 use manifest::Bundle;
 use plan::{SealedCell, SealedPlan, VirtualGic};
 use spin::mutex::TicketMutex;
@@ -57,7 +57,7 @@ fn build(
     let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
     let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
     let initrd = spec.initrd.map(|initrd| image(initrd.name)).transpose()?;
-    let tree = cell_tree::build(board, sealed, spec).map_err(|error| format!("its tree: {error}"))?;
+    let tree = cell_tree::build(board, sealed, spec);
     if tree.len() as u64 > sealed.tree.size() {
         return Err(format!("its tree of {} bytes outgrew the {} planned", tree.len(), sealed.tree.size()));
     }
@@ -70,7 +70,7 @@ fn build(
             return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
         }
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), last: Snapshot::new() });
+        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), zap: Zap::new(), last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -85,6 +85,7 @@ fn build(
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         vcpus,
+        stage2,
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },
@@ -137,8 +138,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         physical: [0; WORDS],
         emulated: [0; WORDS],
         edge: [0; WORDS],
-        passthrough: false,
-        sgis: 0,
+        passthrough: sealed.passthrough,
+        sgis: 0xffff & !(1 << gic::KICK),
     };
     let timers = [board.timers.physical, board.timers.virtual_];
     for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {

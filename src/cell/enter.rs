@@ -24,7 +24,11 @@ unsafe extern "C" {
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
     if let Some(mut lines) = seat.cell.lines() {
-        lines.gic.reset_virtual_interface();
+        if seat.cell.sealed.passthrough {
+            lines.gic.give_interface(seat.vcpu.cpu);
+        } else {
+            lines.gic.reset_virtual_interface();
+        }
         let mut vgic = seat.cell.vgic.lock();
         vgic.vcpu_reset(seat.vcpu.index, &mut lines);
         let kicks = vgic.sync(seat.vcpu.index, &seat.vcpu.inbox, &mut lines);
@@ -47,7 +51,7 @@ pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
 /// Stage 2 and identity of this vCPU; what traps was set when its CPU came up.
 fn set_traps(seat: &Seat) {
     reg::VTCR_EL2::set(controls::vtcr_el2(reg::ID_AA64MMFR0_EL1::get() & 0xf));
-    reg::VTTBR_EL2::set((u64::from(seat.cell.vmid) << 48) | seat.vcpu.root.get());
+    reg::VTTBR_EL2::set(seat.cell.vttbr(seat.vcpu));
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     timer::set_virtual_counter(&seat.cell.counter_offset);

@@ -9,6 +9,7 @@ mod load;
 mod start;
 mod stop;
 mod vcpu;
+mod zap;
 
 pub use build::build_all;
 pub use enter::{resume_at, run_vcpu};
@@ -26,6 +27,7 @@ use lifecycle::Life;
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use spin::mutex::TicketMutex;
+use stage2::Stage2;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;
@@ -55,6 +57,8 @@ pub struct Cell {
     pub vcpus: Vec<Vcpu>,
     /// Virtual machine id.
     pub vmid: u16,
+    /// Its tables.
+    pub stage2: Stage2,
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.
@@ -110,7 +114,7 @@ impl Cell {
         let mut rest = kicks.0;
         while rest != 0 {
             if let Some(vcpu) = self.vcpus.get(rest.trailing_zeros() as usize) {
-                vcpu.kick();
+                vcpu.kick(self);
             }
             rest &= rest.wrapping_sub(1);
         }
@@ -120,7 +124,7 @@ impl Cell {
     pub fn ask(&self, bits: u32) {
         self.attention.fetch_or(bits, Ordering::Release);
         if let Some(vcpu) = self.vcpus.iter().find(|vcpu| self.power.is_on(vcpu.index)).or(self.vcpus.first()) {
-            vcpu.kick();
+            vcpu.kick(self);
         }
     }
 
@@ -130,7 +134,7 @@ impl Cell {
         if self.attention.load(Ordering::Relaxed) != 0 {
             self.attend_uart();
         }
-        let Some(mut lines) = self.lines() else { return };
+        let Some(mut lines) = self.lines().filter(|_| !self.sealed.passthrough) else { return };
         let kicks = self.vgic.lock().sync(vcpu.index, &vcpu.inbox, &mut lines);
         self.kick(kicks);
     }
@@ -143,13 +147,11 @@ impl Cell {
             if self.output.room() >= OUTPUT_BYTES / 2 {
                 uart.transmit_ready(true);
             }
-            let level = uart.interrupt();
-            drop(uart);
-            self.uart_line(level);
+            self.uart_line(uart.interrupt());
         }
     }
 
-    /// Drives the emulated UART's interrupt line.
+    /// Drives the emulated UART's interrupt line, under its lock: levels come in the order in which they were.
     pub fn uart_line(&'static self, high: bool) {
         if let (Some(uart), Some(mut lines)) = (self.sealed.uart, self.lines()) {
             let kicks = self.vgic.lock().set_line(uart.intid, high, &mut lines);

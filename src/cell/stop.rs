@@ -34,6 +34,9 @@ pub fn leave(seat: Seat) -> ! {
     {
         let kicks = cell.vgic.lock().fold(vcpu.index, &mut lines);
         cell.kick(kicks);
+        if cell.sealed.passthrough {
+            lines.gic.take_interface(vcpu.cpu);
+        }
     }
     timer::stop_guest_timers();
     retire(cell);
@@ -54,6 +57,6 @@ pub fn retire(cell: &'static Cell) {
     if !cell.life.is_running()
         && let Some(first) = cell.vcpus.first()
     {
-        first.kick();
+        first.kick(cell);
     }
 }

@@ -7,6 +7,7 @@ use crate::trap::Frame;
 use aarch64_cpu::registers as arch;
 use address::PhysAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
+use lifecycle::Zap;
 use tock_registers::interfaces::Readable;
 use vgic::Inbox;
 
@@ -20,6 +21,8 @@ pub struct Vcpu {
     pub root: PhysAddr,
     /// SGIs on their way to it.
     pub inbox: Inbox,
+    /// Whether its tables are its own.
+    pub zap: Zap,
     /// With what it left the guest last.
     pub last: Snapshot,
 }
@@ -63,9 +66,12 @@ impl Vcpu {
         1 << (self.index & 31)
     }
 
-    /// Interrupts its CPU, so that it looks at its inbox and its cell's state.
+    /// Interrupts its CPU, so that it looks at its inbox and its cell's state. Passed through, interrupts reach it asleep only.
     #[inline]
-    pub fn kick(&self) {
+    pub fn kick(&self, cell: &Cell) {
+        if cell.sealed.passthrough {
+            cell.zap(self);
+        }
         if let Some(gic) = gic::get() {
             gic.send(self.cpu, gic::KICK);
         }

@@ -73,7 +73,7 @@ fn change(cell: &'static Cell, verb: Verb) -> fmt::Result {
         cell::retire(cell);
     } else if verb != Verb::Stop && cell.life.start() {
         smp::note_start();
-        cell.vcpus.iter().take(1).for_each(cell::Vcpu::kick);
+        cell.vcpus.iter().take(1).for_each(|vcpu| vcpu.kick(cell));
     } else {
         writeln!(Answer, "{} is {}", cell.name, cell.life.state().word())?;
     }

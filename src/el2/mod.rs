@@ -31,8 +31,9 @@ pub fn init_vectors() {
 }
 
 /// Sets every EL2 register of this CPU (firmware leaves them in any state): what traps is the same for every guest.
-pub fn init_cpu() {
-    let features = features();
+/// `guest`: what they are told of the vCPU that this CPU has.
+pub fn init_cpu(guest: Features) {
+    let features = features().and(guest);
     arch::HCR_EL2.set(controls::HCR_EL2.value(features));
     sysreg::CPTR_EL2::set(controls::CPTR_EL2.value(features));
     sysreg::HSTR_EL2::set(controls::HSTR_EL2.value(features));

@@ -51,7 +51,7 @@ system_registers! {
     /// Stage-2 translation control.
     VTCR_EL2 = "vtcr_el2": write;
     /// Stage-2 table and VMID.
-    VTTBR_EL2 = "vttbr_el2": write;
+    VTTBR_EL2 = "vttbr_el2": read write;
     /// Hypervisor system trap register.
     HSTR_EL2 = "hstr_el2": write;
     /// Monitor debug configuration.
@@ -73,13 +73,17 @@ system_registers! {
     /// Deactivate interrupt.
     ICC_DIR_EL1 = "S3_0_C12_C11_1": write;
     /// Priority mask.
-    ICC_PMR_EL1 = "S3_0_C4_C6_0": write;
+    ICC_PMR_EL1 = "S3_0_C4_C6_0": read write;
+    /// Running priority.
+    ICC_RPR_EL1 = "S3_0_C12_C11_3": acknowledge;
+    /// Active priorities, group 1.
+    ICC_AP1R0_EL1 = "S3_0_C12_C9_0": read write;
     /// Binary point, group 1.
-    ICC_BPR1_EL1 = "S3_0_C12_C12_3": write;
+    ICC_BPR1_EL1 = "S3_0_C12_C12_3": read write;
     /// CPU interface control.
-    ICC_CTLR_EL1 = "S3_0_C12_C12_4": write;
+    ICC_CTLR_EL1 = "S3_0_C12_C12_4": read write;
     /// Group 1 enable.
-    ICC_IGRPEN1_EL1 = "S3_0_C12_C12_7": write;
+    ICC_IGRPEN1_EL1 = "S3_0_C12_C12_7": read write;
     /// Software generated interrupt, group 1.
     ICC_SGI1R_EL1 = "S3_0_C12_C11_5": write;
     /// Virtual interface control.

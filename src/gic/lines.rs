@@ -4,6 +4,7 @@
 
 use super::Gic;
 use super::banks::Banks;
+use super::direct::GUEST_PRIORITY;
 use crate::cell::Cell;
 use vgic::{Hardware, ListRegister, Maintenance};
 
@@ -70,7 +71,7 @@ impl Hardware for Lines {
 
     fn set_priority(&mut self, vcpu: usize, intid: u32, priority: u8) {
         if let Some(banks) = self.banks(vcpu, intid as usize / 32) {
-            banks.set_priority(intid, priority);
+            banks.set_priority(intid, priority.max(GUEST_PRIORITY));
         }
     }
 

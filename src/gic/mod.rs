@@ -3,10 +3,13 @@
 //! Owns distributor, redistributors and each CPU's interface. Gives a cell's virtual GIC its [`vgic::Hardware`] (`lines`).
 
 mod banks;
+mod direct;
 pub mod lines;
 mod v2;
 mod v3;
 mod virtual_interface;
+
+pub use direct::common_register;
 
 use alloc::vec::Vec;
 use banks::{Banks, bit};
@@ -17,10 +20,11 @@ use v2::V2;
 use v3::{Gicd, Gicr};
 use vgic::field;
 
-/// SGI: look at your cell: virtual interrupts, requests to stop.
-pub const KICK: u32 = 0;
-/// SGI: console output waits for the service CPU.
-pub const SERVICE: u32 = 1;
+/// SGI: look at your cell: virtual interrupts, requests to stop. The only one that a cell with passed-through interrupts
+/// may not use.
+pub const KICK: u32 = 15;
+/// SGI: console output waits for the service CPU, which is no such cell's.
+pub const SERVICE: u32 = 14;
 /// Ids from here on are no interrupts (IHI 0069 2.2.1).
 pub const SPECIAL: u32 = 1020;
 
@@ -103,8 +107,9 @@ impl Gic {
         self.cpus.get(cpu).is_some_and(|cpu| matches!(self.driver, Driver::V2(_)) || cpu.redistributor.is_some())
     }
 
-    /// Sets up the calling CPU, which is `cpu`: private lines quiet but EL2's own, interface on.
-    pub fn init_cpu(&self, cpu: usize) {
+    /// Sets up the calling CPU, which is `cpu`: private lines quiet but EL2's own, interface on. `direct`: its vCPU's
+    /// interrupts are passed through.
+    pub fn init_cpu(&self, cpu: usize, direct: bool) {
         let Some(state) = self.cpus.get(cpu) else { return };
         match &self.driver {
             Driver::V2(gic) => state.target.store(gic.init_cpu().into(), Ordering::Release),
@@ -114,6 +119,10 @@ impl Gic {
                 }
                 v3::init_cpu();
             }
+        }
+        if direct {
+            self.take_interface(cpu);
+            return self.enable(cpu, KICK);
         }
         for own in [KICK, SERVICE, self.maintenance] {
             self.enable(cpu, own);

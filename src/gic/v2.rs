@@ -20,7 +20,9 @@ register_structs! {
         (0x004 => TYPER: ReadOnly<u32>),
         (0x008 => _more),
         (0xf00 => SGIR: WriteOnly<u32>),
-        (0xf04 => @END),
+        (0xf04 => _even_more),
+        (0xf1c => CPENDSGIR3: ReadWrite<u32>),
+        (0xf20 => @END),
     },
     /// The CPU interface.
     pub Interface {
@@ -30,6 +32,8 @@ register_structs! {
         (0x000c => IAR: ReadOnly<u32>),
         (0x0010 => EOIR: WriteOnly<u32>),
         (0x0014 => _more),
+        (0x00d0 => APR: ReadWrite<u32>),
+        (0x00d4 => _even_more),
         (0x1000 => DIR: WriteOnly<u32>),
         (0x1004 => @END),
     },
@@ -93,6 +97,24 @@ impl V2 {
         self.interface.BPR.set(0);
         self.interface.CTLR.set(1 | 1 << 9); // EnableGrp0; EOImode
         self.banks.own_target()
+    }
+
+    /// What decides which interrupts this CPU hears; see `direct`.
+    pub fn hearing(self) -> [u32; 4] {
+        [self.interface.PMR.get(), self.interface.CTLR.get(), self.interface.BPR.get(), self.interface.APR.get()]
+    }
+
+    /// Sets it.
+    pub fn set_hearing(self, [mask, control, binary, active]: [u32; 4]) {
+        self.interface.PMR.set(mask);
+        self.interface.CTLR.set(control);
+        self.interface.BPR.set(binary);
+        self.interface.APR.set(active);
+    }
+
+    /// Takes a kick of this CPU back.
+    pub fn clear_kick(self) {
+        self.control.CPENDSGIR3.set(0xff << (super::KICK % 4 * 8));
     }
 
     /// Acknowledges the most urgent pending interrupt: for SGIs with the sender, as the other two want it back.

@@ -1,6 +1,6 @@
 //! Stage-2 aborts: an emulated device, a wall, or a hole (design.md §3, "a hole is a hole, a wall is a wall").
 
-use super::{Frame, Outcome, apply, device, stop};
+use super::{Frame, Outcome, apply, device, irq, stop};
 use crate::cell::Seat;
 use crate::console::event;
 use aarch64_cpu::registers as arch;
@@ -43,9 +43,15 @@ fn external(esr: u64, far: u64) {
     apply(Outcome::Inject { esr, far: Some(far) });
 }
 
-/// Tells whether `ipa` is a hole; touching a wall stops the cell.
+/// Tells whether `ipa` is a hole; touching a wall stops the cell. To a vCPU that was zapped all of its memory looks like
+/// one: it serves the kick and goes on where it was.
 #[cold]
 fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
+    if seat.cell.zapped(seat.vcpu) {
+        irq::service();
+        irq::check(seat);
+        return false;
+    }
     match seat.cell.plan.outside(seat.cell.index, ipa) {
         Outside::Hole => {
             if seat.cell.may_log() {

@@ -3,7 +3,7 @@
 use super::{Frame, Outcome, apply};
 use crate::cell::{self, Seat};
 use crate::el2::barrier;
-use crate::gic::{self, Gic};
+use crate::gic;
 use lifecycle::Cause;
 use vpsci::Action;
 
@@ -14,7 +14,7 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
         Action::Return(value) => value,
         Action::Start { vcpu } => {
             if let Some(started) = cell.vcpus.get(vcpu) {
-                started.kick();
+                started.kick(cell);
             }
             0
         }
@@ -22,11 +22,11 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
         Action::SystemOff => cell::stop(seat, Cause::Off, format_args!("off")),
         Action::SystemReset => cell::stop(seat, Cause::Reset, format_args!("reset")),
         Action::Suspend => {
-            stand_by();
+            stand_by(seat);
             0
         }
         Action::SuspendPowerDown(entry) => {
-            stand_by();
+            stand_by(seat);
             cell::resume_at(seat, entry)
         }
     };
@@ -35,8 +35,10 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
 }
 
 /// Waits for an interrupt, unless a virtual one waits already: that one would not wake EL2.
-fn stand_by() {
-    if gic::get().is_none_or(Gic::all_lrs_empty) {
-        barrier::wait_for_interrupt();
+pub fn stand_by(seat: Seat) {
+    match gic::get() {
+        Some(gic) if seat.cell.sealed.passthrough => gic.doze(seat.vcpu.cpu),
+        Some(gic) if !gic.all_lrs_empty() => {}
+        _ => barrier::wait_for_interrupt(),
     }
 }

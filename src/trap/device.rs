@@ -70,8 +70,8 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
                 cell.wants_room.store(true, Ordering::Release);
             }
             let after = uart.interrupt();
-            drop(uart);
-            if before != after {
+            // Passed through, a line that stays high is made pending again.
+            if before != after || after && cell.sealed.passthrough {
                 cell.uart_line(after);
             }
             u64::from(value)
@@ -102,8 +102,7 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
                 console::output_waits(byte == b'\n' || throttled);
             }
             let after = uart.interrupt();
-            drop(uart);
-            if before != after {
+            if before != after || after && cell.sealed.passthrough {
                 cell.uart_line(after);
             }
         }

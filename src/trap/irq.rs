@@ -12,6 +12,12 @@ const BATCH: usize = 32;
 /// Serves what is pending on this CPU.
 pub fn service() {
     let Some(gic) = gic::get() else { return };
+    if let Some(Seat { cell, vcpu }) = smp::this().seat()
+        && cell.sealed.passthrough
+    {
+        gic.clear_kick(vcpu.cpu);
+        return cell.attend(vcpu);
+    }
     for _ in 0..BATCH {
         let interrupt = gic.acknowledge();
         let intid = interrupt.intid();

@@ -55,7 +55,10 @@ pub extern "C" fn sync(frame: &mut Frame) {
         Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
             apply(Outcome::Inject { esr: inject::undefined(), far: None });
         }
-        Exit::Wfx { .. } => apply(Outcome::Skip),
+        Exit::Wfx { .. } => {
+            call::stand_by(seat);
+            apply(Outcome::Skip);
+        }
         exit => stop(seat, format_args!("unexpected exit to EL2: {exit}")),
     }
 }

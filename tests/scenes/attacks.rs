@@ -23,7 +23,7 @@ pub fn trials() -> Vec<Trial> {
     let classes = CLASSES.iter().flat_map(|class| DRIVEN.iter().map(move |&gic| (class, gic)));
     let play = |(class, gic): (&'static Class, u32)| {
         Trial::test(format!("attack_{}_gicv{gic}", class.name), move || {
-            class.play(gic, false).map(|_| ()).map_err(|failure| failure.to_string().into())
+            class.play(gic, false, false).map(|_| ()).map_err(|failure| failure.to_string().into())
         })
     };
     classes.map(play).collect()

@@ -8,7 +8,7 @@ use scenes::stage::{Machine, Start};
 const BOOTARGS: &str = "console=ttyAMA0 quiet panic=-1 nokaslr";
 
 /// One Linux cell.
-fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str) -> String {
+pub fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str) -> String {
     format!(
         "[[cell]]\nname = \"{name}\"\ncpus = {cpus}\nmemory = {memory}\nkernel = \"{{vmlinuz}}\"\n\
          initrd = \"{{initrd}}\"\nbootargs = \"{BOOTARGS} {bootargs}\"\n"

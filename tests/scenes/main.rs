@@ -14,6 +14,7 @@ mod cards;
 mod lifecycle;
 mod linux;
 mod matrix;
+mod passthrough;
 mod small;
 mod walls;
 
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
         .chain(walls::scenes())
         .chain(attacks::scenes())
         .chain(lifecycle::scenes())
-        .chain(linux::scenes());
+        .chain(linux::scenes())
+        .chain(passthrough::scenes());
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         &arguments,
         trials
             .chain(attacks::trials())
+            .chain(passthrough::trials())
             .chain(boards::trials())
             .chain(cards::trials())
             .chain(boot::trials())

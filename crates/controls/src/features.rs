@@ -46,6 +46,10 @@ impl Features {
     pub const S1PIE: Self = Self(1 << 16);
     /// `FEAT_S1POE`: permission overlays.
     pub const S1POE: Self = Self(1 << 17);
+    /// No CPU feature: its vCPU's interrupts are passed through.
+    pub const PASSTHROUGH: Self = Self(1 << 18);
+    /// The same with `GICv2`.
+    pub const PASSTHROUGH_V2: Self = Self(1 << 19);
 
     /// Tells whether all of `other` is present.
     #[must_use]

@@ -76,6 +76,16 @@ fn every_register_has_its_golden_value_on_a_plain_and_on_a_full_cpu() {
     }
 }
 
+/// Where interrupts are passed through, IRQs are the guest's; SGI registers go on trapping with `GICv3`.
+#[test]
+fn passed_through_what_routes_interrupts_is_different_and_nothing_else() {
+    let (v3, v2) = (Features::PASSTHROUGH, Features::PASSTHROUGH.and(Features::PASSTHROUGH_V2));
+    let usual = HCR_EL2.value(ALL);
+    assert_eq!(HCR_EL2.value(ALL.and(v3)), usual & !(1 << 4) | 1 << 13);
+    assert_eq!(HCR_EL2.value(ALL.and(v2)), usual & !(0b11 << 3) | 1 << 13);
+    assert_eq!(ICH_HCR_EL2.value(ALL.and(v3)), 1 << 10);
+}
+
 /// What the loss of a row would mean.
 const CONSEQUENCES: &[(&str, &str, &str)] = &[
     ("HCR_EL2", "VM", "a guest's address is a physical address: it owns the board"),
@@ -84,6 +94,7 @@ const CONSEQUENCES: &[(&str, &str, &str)] = &[
     ("HCR_EL2", "FMO", "with passed-through interrupts a guest that masks FIQ is never regained, its SGI0R unfiltered"),
     ("HCR_EL2", "IMO", "a guest takes EL2's interrupts and sends SGIs to any CPU of the board"),
     ("HCR_EL2", "AMO", "an error of one cell's device is taken by whoever runs on that CPU, or lost"),
+    ("HCR_EL2", "TWI", "passed through, a guest that masks all at its GIC and sleeps is never regained"),
     ("HCR_EL2", "TSC", "a guest calls firmware: turns CPUs of others on and off, resets the board"),
     ("HCR_EL2", "TIDCP", "a guest writes cluster controls: caches, prefetch, power of others' CPUs"),
     ("HCR_EL2", "TACR", "as TIDCP, by ACTLR_EL1"),
@@ -117,6 +128,11 @@ const CONSEQUENCES: &[(&str, &str, &str)] = &[
     ("CNTHCTL_EL2", "EL1PCTEN", "a guest's read of CNTPCT_EL0 is an exit of no known class"),
     ("CNTHCTL_EL2", "EL1PCEN", "a guest's physical timer is an exit of no known class"),
     ("ICH_HCR_EL2", "En", "no virtual interrupt arrives"),
+    (
+        "ICH_HCR_EL2",
+        "TC",
+        "passed through, a guest's priority mask and its deactivations go to an interface that nobody hears",
+    ),
     ("ICC_SRE_EL2", "SRE", "EL2's own ICC_* accesses are undefined"),
     ("ICC_SRE_EL2", "DFB", "a legacy FIQ line bypasses the GIC"),
     ("ICC_SRE_EL2", "DIB", "a legacy IRQ line bypasses the GIC"),
@@ -154,7 +170,11 @@ fn every_bit_has_a_consequence_and_every_consequence_its_bit() {
 fn losing_any_one_row_changes_the_value() {
     for register in &REGISTERS {
         for (lost, bit) in register.set.iter().enumerate() {
-            let features = if matches!(bit.when, When::Without(_)) { Features::NONE } else { ALL };
+            let features = match bit.when {
+                When::Without(_) => Features::NONE,
+                When::With(feature) => ALL.and(feature),
+                When::Always => ALL,
+            };
             let rest = register.set.iter().enumerate().filter(|&(i, b)| {
                 i != lost
                     && match b.when {

@@ -14,9 +14,10 @@ table! {
         "VM" = 1 << 0, "stage 2 stands between the guest and every physical address";
         "SWIO" = 1 << 1, "invalidate by set and way cleans too: it loses no other cell's dirty lines";
         "PTW" = 1 << 2, "a guest's table walk that hits device memory aborts instead of reading a device";
-        "FMO" = 1 << 3, "FIQs come to EL2, and the guest's mask cannot hold them; ICC_SGI0R_EL1 traps";
-        "IMO" = 1 << 4, "IRQs come to EL2; ICC_* become the virtual interface, ICC_SGI1R_EL1 traps";
+        "FMO" = 1 << 3, without PASSTHROUGH_V2, "FIQs come to EL2, and the guest's mask cannot hold them; SGI registers trap";
+        "IMO" = 1 << 4, without PASSTHROUGH, "IRQs come to EL2; ICC_* become the virtual interface, ICC_SGI1R_EL1 traps";
         "AMO" = 1 << 5, "SErrors come to EL2, which knows whose device or memory failed";
+        "TWI" = 1 << 13, with PASSTHROUGH, "a guest that masks all at its GIC sleeps in EL2, where it can be woken, or not";
         "TSC" = 1 << 19, "SMC traps: firmware serves EL2 only";
         "TIDCP" = 1 << 20, "implementation-defined registers trap: some control clusters or shared caches";
         "TACR" = 1 << 21, "ACTLR_EL1 traps: implementation-defined, on some CPUs the cluster's";
@@ -31,7 +32,7 @@ table! {
         "VF, VI, VSE" = 0b111 << 6, "virtual interrupts come from list registers, a virtual SError from a handler";
         "FB, BSU" = 0b111 << 9, "vCPUs never move: a guest's own shareability choice is right as it stands";
         "DC" = 1 << 12, "with its MMU off a guest sees memory as bare metal does";
-        "TWI, TWE" = 0b11 << 13, "the CPU is the vCPU's own, so it may sleep on it; interrupts wake it through EL2";
+        "TWE" = 1 << 14, "the CPU is the vCPU's own, so it may sleep on it; interrupts wake it through EL2";
         "TID0-TID3" = 0b1111 << 15, "guests read the CPU's own ID registers; what they show is enabled here";
         "TSW" = 1 << 22, "under VM and SWIO set and way loses no data; on shared caches it costs time, as evictions do";
         "TPCP, TPU, TTLB" = 0b111 << 23, "maintenance by address or VMID reaches the cell's own only";
@@ -171,11 +172,12 @@ table! {
     /// `GICv3`'s virtual CPU interface. IHI 0069 12.4.
     ICH_HCR_EL2
     set {
-        "En" = 1 << 0, "list registers reach the guest";
+        "En" = 1 << 0, without PASSTHROUGH, "list registers reach the guest";
+        "TC" = 1 << 10, with PASSTHROUGH, "under FMO the common registers would be the virtual interface's, the others are not";
     }
     clear {
         "UIE, LRENPIE, NPIE" = 0b111 << 1, "set only while interrupts wait for a list register";
-        "TC, TALL0, TALL1, TSEI" = 0b1111 << 10, "the virtual interface is the guest's: a trap would protect nothing";
+        "TALL0, TALL1, TSEI" = 0b111 << 11, "the virtual interface is the guest's: a trap would protect nothing";
         "TDIR" = 1 << 14, "deactivation is the virtual interface's work";
     }
 }

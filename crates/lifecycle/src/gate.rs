@@ -3,7 +3,11 @@
 //! Promises that between a successful [`Gate::close`] and the next [`Gate::open`] nobody enters, so that the closer has
 //! the cell to itself; and that of those who leave an ending cell, one is told to be the last.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+#[cfg(not(loom))]
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering;
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU32;
 
 /// Closed to everybody; the count below it is 0.
 const CLOSED: u32 = 1 << 31;
@@ -15,7 +19,7 @@ pub struct Gate(AtomicU32);
 impl Gate {
     /// Makes a closed gate.
     #[must_use]
-    pub const fn closed() -> Self {
+    pub fn closed() -> Self {
         Self(AtomicU32::new(CLOSED))
     }
 

@@ -14,8 +14,10 @@
 #![forbid(unsafe_code)]
 
 mod gate;
+mod zap;
 
 pub use gate::Gate;
+pub use zap::Zap;
 
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 

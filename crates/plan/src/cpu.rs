@@ -47,7 +47,7 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>) {
 }
 
 /// Returns the CPU that serves UART and monitor: the plan's, else the first usable one no cell owns, else the first
-/// cell's first.
+/// of a cell whose interrupts come to EL2. One that no such cell owns is also sure to be able to revoke a vCPU's memory.
 pub(crate) fn service(proof: &mut Proof<'_, '_>, named: Option<u32>) -> usize {
     let (board, cells) = (proof.board, proof.cells);
     let codes = [0x0503, 0x0504, 0x0505];
@@ -58,5 +58,12 @@ pub(crate) fn service(proof: &mut Proof<'_, '_>, named: Option<u32>) -> usize {
         proof.say(code, NONE, NONE, 0).numbers = [cpu.into(), count.into(), 0, 0];
     }
     let spare = || (0..count).find(|&cpu| owner(cells, cpu).is_none() && unusable(board, cpu, codes).is_none());
-    named.or_else(spare).or_else(|| cells.first()?.cpus.first().copied()).unwrap_or(0) as usize
+    let shared = || cells.iter().find(|cell| !cell.passthrough).or(cells.first())?.cpus.first().copied();
+    let chosen = named.or_else(spare).or_else(shared).unwrap_or(0);
+    if let Some(cell) = owner(cells, chosen)
+        && cells.get(cell).is_some_and(|cell| cell.passthrough)
+    {
+        proof.say(0x0108, cell, NONE, 0).numbers[0] = chosen.into();
+    }
+    chosen as usize
 }

@@ -4,13 +4,15 @@
 //! 32) belong to their CPU (IHI 0069 2.2.1).
 
 use alloc::vec::Vec;
-use board::Interrupt;
+use board::{Board, Interrupt};
 
 use crate::line::{self, Piece};
 use crate::{NONE, Owner, Proof, device::Devices};
 
 /// The first INTID that is no SGI and no PPI.
 const FIRST_SPI: u32 = 32;
+/// Past the last one.
+const LAST_SPI: u32 = 1020;
 
 /// Checks every line with an owner.
 pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
@@ -37,7 +39,14 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
     });
 }
 
+/// Returns an SPI that no device of the board has, another for each cell.
+pub(crate) fn unused(board: &Board<'_>, cell: usize) -> Option<u32> {
+    let wired =
+        |intid: &u32| board.devices.iter().any(|device| device.interrupts.iter().any(|line| line.intid == *intid));
+    (FIRST_SPI..LAST_SPI).filter(|intid| !wired(intid)).nth(cell)
+}
+
 /// Returns the SPIs among `interrupts`.
-pub(crate) fn spis(interrupts: &[Interrupt]) -> impl Iterator<Item = Interrupt> {
-    interrupts.iter().copied().filter(|line| line.intid >= FIRST_SPI)
+pub(crate) fn spis<'i>(interrupts: impl IntoIterator<Item = &'i Interrupt>) -> impl Iterator<Item = Interrupt> {
+    interrupts.into_iter().copied().filter(|line| line.intid >= FIRST_SPI)
 }

@@ -48,15 +48,15 @@ fn lay<'a>(
     let owned: Vec<usize> = devices.of(index).collect();
     let mmio = mmio(devices, index);
     let mut interrupts: Vec<Interrupt> = Vec::new();
-    for device in owned.iter().filter_map(|&device| board.devices.get(device)) {
-        for line in interrupt::spis(&device.interrupts) {
-            let place = interrupts.partition_point(|earlier| earlier.intid < line.intid);
-            if interrupts.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
-                interrupts.insert(place, line);
-            }
+    let lines = owned.iter().filter_map(|&device| board.devices.get(device)).flat_map(|device| &device.interrupts);
+    let virtual_line = uart.filter(|_| cell.passthrough).map(|uart| Interrupt { intid: uart.intid, edge: true });
+    for line in interrupt::spis(lines.chain(&virtual_line)) {
+        let place = interrupts.partition_point(|earlier| earlier.intid < line.intid);
+        if interrupts.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
+            interrupts.insert(place, line);
         }
     }
-    let gic = gic(&board.gic, cell.cpus.len())?;
+    let gic = gic(&board.gic, cell)?;
     let mut things = Vec::new();
     let at = |mapping: &Mapping, tag| Piece::at(mapping.ipa.get(), mapping.pa.size(), tag);
     let (distributor, frames) = match &gic {
@@ -88,6 +88,7 @@ fn lay<'a>(
         tree,
         uart,
         gic,
+        passthrough: cell.passthrough,
     })
 }
 
@@ -102,6 +103,8 @@ fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Ce
     let found = board.stdout.and_then(|device| board.devices.get(device)).and_then(|device| {
         let base = Ipa::at(device.regions.first()?.base().get()).align_down(PAGE_BYTES);
         let intid = interrupt::spis(&device.interrupts).next()?.intid;
+        // The board's line is EL2's: passed through, the cell gets one in hardware that no device has.
+        let intid = if cell.passthrough { interrupt::unused(board, index)? } else { intid };
         Some(VirtualUart { page: Region::new(base, PAGE_BYTES)?, intid })
     });
     let code = match cell.console {
@@ -123,18 +126,19 @@ fn mmio(devices: &Devices, index: usize) -> Vec<Mapping> {
     pages.iter().filter_map(Piece::frames).map(|pa| Mapping { ipa: Ipa::at(pa.base().get()), pa }).collect()
 }
 
-/// Places the GIC of a cell with so many vCPUs.
-fn gic(gic: &Gic, vcpus: usize) -> Option<VirtualGic> {
+/// Places a cell's GIC.
+fn gic(gic: &Gic, cell: &Cell<'_>) -> Option<VirtualGic> {
     match gic {
         Gic::V2 { distributor, cpu, virtual_cpu, .. } => {
             let interface = same(*cpu)?;
-            let size = interface.size().min(virtual_cpu.widen(PAGE_BYTES)?.size());
-            let pa = Region::new(virtual_cpu.base().align_down(PAGE_BYTES), size)?;
+            let (region, most) = if cell.passthrough { (*cpu, PAGE_BYTES) } else { (*virtual_cpu, interface.size()) };
+            let size = most.min(region.widen(PAGE_BYTES)?.size());
+            let pa = Region::new(region.base().align_down(PAGE_BYTES), size)?;
             Some(VirtualGic::V2 { distributor: same(*distributor)?, cpu: Mapping { ipa: interface.base(), pa } })
         }
         Gic::V3 { distributor, redistributors, .. } => {
             let base = Ipa::at(redistributors.first()?.base().get());
-            let size = (vcpus.max(1) as u64).checked_mul(REDISTRIBUTOR_BYTES)?;
+            let size = (cell.cpus.len().max(1) as u64).checked_mul(REDISTRIBUTOR_BYTES)?;
             Some(VirtualGic::V3 { distributor: same(*distributor)?, redistributors: Region::new(base, size)? })
         }
     }

@@ -91,6 +91,8 @@ pub struct SealedCell<'a> {
     pub uart: Option<VirtualUart>,
     /// Where the emulated GIC stands.
     pub gic: VirtualGic,
+    /// Its interrupts reach it without an exit.
+    pub passthrough: bool,
     /// Some RAM is mapped at its physical addresses, so that other RAM is a wall.
     pub identity: bool,
 }
@@ -120,7 +122,8 @@ pub enum VirtualGic {
     V2 {
         /// The emulated distributor.
         distributor: Region<Ipa>,
-        /// The board's virtual CPU interface, mapped where the board has its CPU interface.
+        /// The board's virtual CPU interface, mapped where the board has its CPU interface; passed through, that one's first
+        /// page: in the second `GICC_DIR` would end others' interrupts.
         cpu: Mapping,
     },
     /// `GICv3`.

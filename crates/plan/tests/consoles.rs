@@ -56,3 +56,41 @@ fn a_passed_uart_is_the_cells_and_el2_takes_the_next_or_warns() {
     assert_eq!(sealed.uart(), None);
     assert_eq!(sealed.findings().iter().map(name).collect::<Vec<_>>(), ["E0508"]);
 }
+
+#[test]
+fn no_cpu_of_a_cell_with_interrupts_passed_through_serves() {
+    let board = gicv3();
+    let mut plan = two();
+    plan.cells[0].passthrough = true;
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu(), 2, "a spare one");
+    plan.cells[1].cpus = vec![1, 2, 3];
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu(), 1, "the first of the other cell");
+    let refused = only(|_, plan| {
+        plan.cells[1].passthrough = true;
+        plan.service_cpu = Some(1);
+    });
+    blames(&refused, "E0108", Key::Cpus, Some(1), None);
+    let none_left = only(|_, plan| {
+        plan.cells.iter_mut().for_each(|cell| cell.passthrough = true);
+        plan.cells[1].cpus = vec![1, 2, 3];
+    });
+    blames(&none_left, "E0108", Key::Cpus, Some(0), None);
+}
+
+#[test]
+fn a_passed_through_cells_uart_has_a_line_of_hardware_that_no_device_has() {
+    let board = gicv3();
+    let mut plan = two();
+    plan.cells.iter_mut().for_each(|cell| cell.passthrough = true);
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    let lines: Vec<u32> = sealed.cells().iter().map(|cell| cell.uart.unwrap().intid).collect();
+    assert_ne!(lines[0], lines[1]);
+    for (cell, line) in sealed.cells().iter().zip(lines) {
+        assert!(cell.interrupts.iter().any(|owned| owned.intid == line), "it is the cell's");
+        let wired = board.devices.iter().flat_map(|device| &device.interrupts).any(|wired| wired.intid == line);
+        assert!(line >= 32 && !wired, "{line}");
+    }
+    plan.cells[1].passthrough = false;
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert!(sealed.cells()[1].interrupts.is_empty(), "a virtual one needs none");
+}

@@ -163,7 +163,8 @@ impl Vgic {
     /// Puts the private interrupts of `vcpu` (folded) into reset state, in hardware too.
     pub fn vcpu_reset<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
         self.forget_vcpu(vcpu);
-        silence(hw, vcpu, 0, self.vcpu(vcpu).own.physical);
+        self.silence(vcpu, 0, hw);
+        self.drive(vcpu, 0, 0, hw);
     }
 
     /// Puts all into reset state, in hardware too: owned lines disabled, not pending, not active, routed to vCPU 0. All
@@ -171,10 +172,25 @@ impl Vgic {
     pub fn reset<H: Hardware>(&mut self, hw: &mut H) {
         (0..self.count).for_each(|vcpu| self.vcpu_reset(vcpu, hw));
         self.forget_shared();
-        for (w, word) in (1..).zip(&self.words) {
-            silence(hw, 0, w, word.physical);
-            bits(word.physical).for_each(|n| hw.route(intid_at(w, n), 0));
+        for w in 1..=self.words.len() {
+            self.silence(0, w, hw);
+            bits(self.word(0, w).physical).for_each(|n| hw.route(intid_at(w, n), 0));
         }
+    }
+
+    fn silence<H: Hardware>(&self, vcpu: usize, w: usize, hw: &mut H) {
+        let physical = self.word(vcpu, w).physical;
+        for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
+            hw.write(register, vcpu, w, physical);
+        }
+        bits(if self.direct { physical } else { 0 }).for_each(|n| hw.set_priority(vcpu, intid_at(w, n), 0));
+    }
+
+    /// Tells whether INTID `intid` is one of the physical lines of `vcpu`.
+    #[must_use]
+    pub fn owns(&self, vcpu: usize, intid: u64) -> bool {
+        let i = usize::try_from(intid).unwrap_or(usize::MAX);
+        self.existing(i >> 5) & bit(i) & self.word(vcpu, i >> 5).physical != 0
     }
 
     #[inline]
@@ -224,12 +240,6 @@ impl Vgic {
     pub(crate) fn look_again(&mut self, mask: u32) {
         self.review |= mask;
         self.kick(mask);
-    }
-}
-
-fn silence<H: Hardware>(hw: &mut H, vcpu: usize, w: usize, physical: u32) {
-    for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
-        hw.write(register, vcpu, w, physical);
     }
 }
 

@@ -140,7 +140,7 @@ impl Vgic {
     }
 
     /// Carries a change of [`Self::driven`] to hardware.
-    fn drive<H: Hardware>(&mut self, frame: usize, w: usize, before: u32, hw: &mut H) {
+    pub(crate) fn drive<H: Hardware>(&mut self, frame: usize, w: usize, before: u32, hw: &mut H) {
         let changed = (self.driven(frame, w) ^ before) & self.word(frame, w).physical;
         hw.write(field::ICENABLER, frame, w, changed & before);
         hw.write(field::ISENABLER, frame, w, changed & !before);

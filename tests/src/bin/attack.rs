@@ -18,14 +18,15 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let (mut gics, mut full, mut only) = (vec![3, 2], false, None);
+    let (mut gics, mut full, mut passthrough, mut only) = (vec![3, 2], false, false, None);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--full" => full = true,
+            "--passthrough" => passthrough = true,
             "--gic" => gics = arguments.next().and_then(|text| text.parse().ok()).into_iter().collect(),
             "--only" => only = arguments.next(),
-            _ => return Err(Failure::early("usage: attack [--gic 2|3] [--only CLASS] [--full]")),
+            _ => return Err(Failure::early("usage: attack [--gic 2|3] [--only CLASS] [--passthrough] [--full]")),
         }
     }
     let (mut total, mut escapes) = (0_u64, 0_u32);
@@ -41,7 +42,7 @@ fn run() -> Result<(), Failure> {
             "class", "all", "through", "undefined", "abort", "refused", "timer"
         );
         for class in CLASSES.iter().filter(|class| only.as_deref().is_none_or(|name| name == class.name)) {
-            match class.play(gic, full) {
+            match class.play(gic, full, passthrough) {
                 Ok(outcome) => {
                     let number = |name: &str| outcome.tally.get(name).copied().unwrap_or(0);
                     total = total.saturating_add(number("count"));

@@ -1,0 +1,41 @@
+//! The zap: a kick that no guest can hold off and that needs no interrupt controller.
+//!
+//! The kicker empties the vCPU's own stage-2 root and its TLB entries, so that its next fetch aborts to EL2; there its CPU
+//! looks at what was asked of it and puts the root back. Asleep it must be woken besides, by an SGI. The protocol is
+//! `lifecycle::Zap`'s. DDI 0487 D8.2; the TLB instruction is for the VMID in `VTTBR_EL2`, over a table empty by then.
+
+use super::{Cell, Vcpu};
+use crate::el2::barrier;
+use crate::el2::cache::Hardware;
+use crate::el2::sysreg::VTTBR_EL2;
+use crate::memory::map::Tables;
+use address::Address;
+use stage2::Regime;
+
+impl Cell {
+    /// `VTTBR_EL2` while `vcpu` runs.
+    pub fn vttbr(&self, vcpu: &Vcpu) -> u64 {
+        (u64::from(self.vmid) << 48) | vcpu.root.get()
+    }
+
+    /// Brings `vcpu` to EL2, from any CPU, unless it sleeps.
+    pub fn zap(&self, vcpu: &Vcpu) {
+        vcpu.zap.take(|| {
+            self.stage2.revoke(&mut Tables, vcpu.index);
+            let mine = VTTBR_EL2::get();
+            VTTBR_EL2::set(self.vttbr(vcpu));
+            barrier::synchronize();
+            stage2::publish(&mut Hardware, Regime::Cell { vmid: self.vmid });
+            VTTBR_EL2::set(mine);
+            barrier::synchronize();
+        });
+    }
+
+    /// Tells whether an abort of `vcpu`, this CPU's, comes of a zap, and undoes that. Invalid entries are in no TLB.
+    pub fn zapped(&self, vcpu: &Vcpu) -> bool {
+        vcpu.zap.give(|| {
+            self.stage2.reinstate(&mut Tables, vcpu.index);
+            barrier::complete();
+        })
+    }
+}
