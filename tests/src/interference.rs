@@ -7,6 +7,7 @@
 
 use crate::script::{Failure, Script, Step, patterns};
 use crate::stage::{self, Machine};
+use cellwall_cli::bundle::Hash;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -109,12 +110,12 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
     // CPU 2 serves the console, and is no cell's.
     let plan = format!(
         "board = \"qemu-virt\"\nwhen_idle = \"stay\"\nservice_cpu = 2\n\n[[cell]]\nname = \"canary\"\ncpus = [0]\n\
-         memory = \"16M\"\nkernel = \"{{canary}}\"\nbootargs = \"rounds=60\"\n\n[[cell]]\nname = \"neighbour\"\ncpus = [1]\n\
-         memory = \"16M\"\nkernel = \"{{attacker}}\"\nbootargs = \"{}\"\n{}",
+         memory = \"2M\"\nkernel = \"{{canary}}\"\nbootargs = \"rounds=30\"\n\n[[cell]]\nname = \"neighbour\"\ncpus = [1]\n\
+         memory = \"8M\"\nkernel = \"{{attacker}}\"\nbootargs = \"{}\"\n{}",
         neighbour.bootargs, neighbour.keys
     );
     let machine = Machine { gic, cpus: 3, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
-    let (plain, _) = stage::planned(&name, &plan, &machine, None)?;
+    let (plain, _) = stage::planned(&name, &plan, &machine, Hash::Crc32)?;
     let mut command = Command::new(plain.get_program());
     command.args(plain.get_args().map(|argument| match argument.to_str() {
         Some("tcg,thread=single") => "tcg,thread=single,one-insn-per-tb=on".into(),
