@@ -38,6 +38,7 @@ pub mod platform;
 pub mod qemu;
 pub mod report;
 mod schema;
+pub mod sentence;
 pub mod size;
 pub mod starter;
 pub mod suggest;

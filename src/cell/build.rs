@@ -85,7 +85,6 @@ fn build(
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         vcpus,
-        stage2,
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },
