@@ -206,7 +206,7 @@ pub fn planned(scene: &str, text: &str, machine: &Machine, hash: bundle::Hash) -
     let early = |error: anyhow::Error| Failure::early(format!("{error:#}"));
     let plan = plan_file::load(&plan_path).map_err(Failure::early)?;
     let options = machine.options(&folder.join(format!("{scene}.img")))?;
-    let mut bytes = bundle::build(&plan, hash).map_err(Failure::early)?;
+    let bytes = bundle::build(&plan, hash).map_err(Failure::early)?;
     let target = platform::target(&plan, None, &options).map_err(early)?;
     let (_, outside) =
         verdict::sealed(&plan, &bytes, &target, |board, _, sealed| Ok(Outside::of(board, sealed))).map_err(early)?;
