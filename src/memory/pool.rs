@@ -5,10 +5,10 @@
 //! no exit path tries.
 
 use super::layout;
+use crate::el2::barrier::Lock;
 use address::{Address, PAGE_BYTES, PhysAddr, VirtAddr};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
-use spin::mutex::TicketMutex;
 
 /// What is free: linked addresses.
 struct Free {
@@ -27,10 +27,10 @@ impl Free {
     }
 }
 
-struct Pool(TicketMutex<Free>);
+struct Pool(Lock<Free>);
 
 #[global_allocator]
-static POOL: Pool = Pool(TicketMutex::new(Free { low: 0, high: 0 }));
+static POOL: Pool = Pool(Lock::new(Free { low: 0, high: 0 }));
 
 fn pointer(address: Option<usize>) -> *mut u8 {
     address.map_or(null_mut(), |address| layout::pointer(address as u64))
@@ -80,6 +80,19 @@ pub fn close() {
 pub fn used() -> usize {
     let (free, [low, high]) = (POOL.0.lock(), ends());
     high.wrapping_sub(low).wrapping_sub(free.high.wrapping_sub(free.low))
+}
+
+/// Notes how far the heap is taken, for [`rewind`].
+pub fn mark() -> usize {
+    POOL.0.lock().low
+}
+
+/// Takes back what the heap gave since `mark`.
+///
+/// # Safety
+/// Nothing of it is in use any more.
+pub unsafe fn rewind(mark: usize) {
+    POOL.0.lock().low = mark;
 }
 
 /// Takes one zeroed page.
