@@ -58,7 +58,7 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
             return Err("the plan does not hold on this board; `cargo cellwall check` shows where and why".into());
         }
     };
-    plan.findings().iter().for_each(|finding| log::warn!("{finding}"));
+    plan.findings().iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
     console::wire(board, plan.uart(), bundle.manifest.poweroff_when_idle);

@@ -6,12 +6,12 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`.
 
+use crate::image::Header;
 use crate::plan_file::PlanFile;
 use crate::report::{Problem, Report};
 use crate::{cache, kernel};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
-use manifest::image::Header;
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};

@@ -6,10 +6,10 @@
 //! it into bss. Sources: Linux `Documentation/arch/arm64/booting.rst`; the Raspberry Pi's `config.txt` documentation.
 
 use crate::board_tree;
+use crate::image::Header;
 use crate::platform::{Placement, Platform, Target, root};
 use anyhow::{Context as _, Result};
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
-use manifest::image::Header;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};

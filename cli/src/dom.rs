@@ -35,7 +35,7 @@ impl Dom {
     /// Where it is none.
     pub fn parse(blob: &[u8]) -> Result<Self> {
         let tree = Tree::parse(blob)?;
-        Ok(Self { root: Node::copy(&tree, NodeId::ROOT), reservations: tree.reservations().to_vec() })
+        Ok(Self { root: Node::copy(&tree, NodeId::ROOT), reservations: tree.reservations().collect() })
     }
 
     /// Writes the tree.

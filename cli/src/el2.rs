@@ -3,8 +3,8 @@
 //! Cargo says where the ELF file is; the flat binary is written beside it, as `cellwall.bin`.
 
 use crate::flatten;
+use crate::image::Header;
 use anyhow::{Context as _, Result, ensure};
-use manifest::image::Header;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

@@ -1,9 +1,9 @@
 //! What a code means, at length: `check --explain E0107`, and the class each code has.
 //!
 //! Owns the paragraphs, one a code, in `explanations.txt`, and the classes of those that only the desk finds; the
-//! classes of the others stand in `plan`'s own table. A test holds table, paragraphs and `docs/plan.md` together.
+//! classes of the others stand in the table of sentences. A test holds table, paragraphs and `docs/plan.md` together.
 
-use crate::suggest;
+use crate::{sentence, suggest};
 use anyhow::{Result, bail};
 
 const TEXT: &str = include_str!("explanations.txt");
@@ -29,11 +29,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Returns every code with its class: `P` refuses the plan, `C` its cell, `W` nothing.
 #[must_use]
 pub fn classes() -> Vec<(&'static str, char)> {
-    let row = |row: &'static str| {
-        let mut fields = row.split('|');
-        fields.next().zip(fields.next()?.chars().next())
-    };
-    let mut classes: Vec<_> = plan::TABLE.lines().filter_map(row).chain(DESK).collect();
+    let mut classes: Vec<_> = sentence::rows().map(|row| (row.code, row.class)).chain(DESK).collect();
     classes.sort_unstable();
     classes
 }

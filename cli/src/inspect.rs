@@ -67,7 +67,7 @@ pub struct Image {
 pub fn contents(bytes: &[u8]) -> Result<Contents> {
     let bundle = Bundle::read(bytes)?;
     let tree = Tree::parse(bytes)?;
-    let child = |name| tree.child(tree.root(), name).with_context(|| format!("the bundle lacks {name}"));
+    let child = |name| tree.child(NodeId::ROOT, name).with_context(|| format!("the bundle lacks {name}"));
     let (plan, folder) = (child("cellwall")?, child("images")?);
     let images = bundle.images.iter().zip(tree.children(folder)).map(|(image, node)| {
         let (algorithm, hash) = match image.digest {

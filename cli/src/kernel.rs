@@ -5,9 +5,9 @@
 //!
 //! Linux, `Documentation/arch/arm64/booting.rst`; `drivers/firmware/efi/libstub/zboot-header.S`.
 
+use crate::image::{Header, ImageError};
 use crate::{cache, flatten};
 use anyhow::{Context as _, Result, bail, ensure};
-use manifest::image::{Header, ImageError};
 use std::io::Read as _;
 use std::path::Path;
 

@@ -5,6 +5,7 @@
 
 use crate::dom::{Dom, Node};
 use crate::needs::{self, Need};
+use crate::sentence::{self, Sentence};
 use crate::verdict;
 use address::{Address as _, PAGE_BYTES, PhysAddr, Region};
 use anyhow::{Context as _, Result, anyhow};
@@ -162,7 +163,7 @@ fn add_ram(root: &mut Node) {
 /// Says why a tree is no board, in more words where there are some.
 fn no_board(blob: &[u8], error: &BoardError) -> anyhow::Error {
     let controller = Tree::parse(blob).ok().and_then(|tree| {
-        let parent = tree.by_phandle(tree.u32(tree.root(), "interrupt-parent")?)?;
+        let parent = tree.by_phandle(tree.u32(NodeId::ROOT, "interrupt-parent")?)?;
         tree.string(parent, "compatible").map(str::to_owned)
     });
     match (error, controller) {
@@ -264,7 +265,7 @@ pub fn frames(gic: &Gic) -> Vec<(Region<PhysAddr>, &'static str)> {
 
 /// Returns the labels and aliases of `node`.
 fn names(tree: &Tree<'_>, node: NodeId) -> Vec<String> {
-    let lists = ["__symbols__", "aliases"].into_iter().filter_map(|list| tree.child(tree.root(), list));
+    let lists = ["__symbols__", "aliases"].into_iter().filter_map(|list| tree.child(NodeId::ROOT, list));
     let all = lists.flat_map(|list| tree.properties(list).map(|(name, _)| name).collect::<Vec<_>>());
     let mut names: Vec<String> = all.filter(|name| tree.find(name) == Some(node)).map(str::to_owned).collect();
     names.dedup();
@@ -286,11 +287,12 @@ fn neighbours(board: &Board<'_>, device: &Device<'_>, frames: &[(Region<PhysAddr
 
 /// Asks the plan's judge whether a cell that vouches for its DMA can have the device at `path`.
 fn refusal(board: &Board<'_>, path: &str) -> Result<Option<Refusal>> {
-    let finding = |finding: &&Finding<'_>| {
-        finding.class() != Class::Warning && ["E03", "E04"].iter().any(|chapter| finding.code().starts_with(chapter))
-    };
+    let finding = |finding: &&Finding<'_>| finding.class() != Class::Warning && [3, 4].contains(&(finding.code() >> 8));
     let findings = probe(board, &[path])?;
-    Ok(findings.iter().find(finding).map(|finding| Refusal { code: finding.code(), why: why(board, finding, path) }))
+    Ok(findings.iter().find(finding).map(|finding| {
+        let said = sentence::say(finding);
+        Refusal { code: said.code, why: why(board, finding, &said, path) }
+    }))
 }
 
 /// Judges a plan of one cell with these devices, of which it says that they master no DMA.
@@ -319,12 +321,12 @@ pub fn probe<'a>(board: &'a Board<'a>, devices: &[&'a str]) -> Result<Vec<Findin
 }
 
 /// Says what stands in the way, in the words of one who looks for a device.
-fn why(board: &Board<'_>, finding: &Finding<'_>, path: &str) -> String {
-    match finding.code() {
+fn why(board: &Board<'_>, finding: &Finding<'_>, said: &Sentence, path: &str) -> String {
+    match said.code {
         "E0303" => "disabled".to_owned(),
         "E0304" => "EL2 keeps it".to_owned(),
         "E0307" => format!("only together with {}", verdict::together(board, finding, &[path]).join(", ")),
         "E0313" => "on a page with one that EL2 keeps".to_owned(),
-        _ => finding.message().to_string().replacen(&format!("cell probe names {path}, "), "", 1),
+        _ => said.message.replacen(&format!("cell probe names {path}, "), "", 1),
     }
 }

@@ -131,8 +131,11 @@ impl Report {
         let mut group = Group::with_title(title);
         if let Some(span) = &problem.span {
             let mark = AnnotationKind::Primary.span(span.clone());
-            let other =
-                problem.other.clone().map(|other| AnnotationKind::Context.span(other).label("the other is here"));
+            let whose = match problem.cells.as_slice() {
+                [_, other] => format!("cell {other} has it here"),
+                _ => "and here".to_owned(),
+            };
+            let other = problem.other.clone().map(|other| AnnotationKind::Context.span(other).label(whose));
             let marks = std::iter::once(mark).chain(other);
             group = group.element(Snippet::source(&self.text).path(&self.path).annotations(marks));
         }

@@ -7,11 +7,12 @@ use crate::depend;
 use crate::plan_file::PlanFile;
 use crate::platform::Target;
 use crate::report::{Problem, Report};
+use crate::sentence::{self, Sentence};
 use crate::{size, suggest};
 use address::{PAGE_BYTES, PhysAddr, Region};
 use anyhow::{Context as _, Result};
 use board::{Board, Device, Gic};
-use manifest::{Bundle, Manifest};
+use manifest::{Bundle, Manifest, Memory};
 use plan::{Class, Finding, SealedPlan};
 use std::fmt::Write as _;
 
@@ -70,41 +71,68 @@ pub fn sealed<T>(
 
 /// Shows a finding at its key, and beside it what it collides with.
 fn problem(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> Problem {
-    let key = finding.key();
-    let entry = |index: usize| format!("{key}[{index}]");
-    let other = finding.other.and_then(|other| {
-        let cell = plan.cells.get(other)?;
-        let same = match key {
-            "cpus" => cell.cpus.iter().position(|cpu| u64::from(*cpu) == finding.numbers[0]),
-            "devices" => cell.devices.iter().position(|path| {
-                let path = board.device(path).and_then(|device| board.devices.get(device)).map(|device| &*device.path);
-                path.is_some_and(|path| finding.names[2..].contains(&path))
-            }),
-            _ => None,
-        };
-        plan.span(Some(other), &same.map_or(key.to_owned(), entry))
-    });
+    let said = sentence::say(finding);
+    let place = |entry: Option<usize>| entry.map_or(said.key.to_owned(), |entry| format!("{}[{entry}]", said.key));
+    let other = match finding.other {
+        Some(other) => plan.span(Some(other), &place(entry_of(plan, board, finding, &said, other, None))),
+        // A cell that collides with itself.
+        None => finding.cell.and_then(|cell| {
+            let same = entry_of(plan, board, finding, &said, cell, finding.entry)?;
+            plan.span(Some(cell), &place(Some(same)))
+        }),
+    };
     let cells = [finding.cell, finding.other].into_iter().flatten().filter_map(|cell| plan.cells.get(cell));
     Problem {
         cells: cells.map(|cell| cell.name.clone()).collect(),
         names: finding.names.iter().skip(2).filter(|name| !name.is_empty()).map(ToString::to_string).collect(),
         numbers: finding.numbers.to_vec(),
-        code: Some(finding.code()),
-        message: finding.message().to_string(),
-        span: plan.span(finding.cell, &entry(finding.entry)),
+        code: Some(said.code),
+        span: plan.span(finding.cell, &place(finding.entry)),
         other,
-        help: Some(help(plan, board, finding)),
+        help: Some(help(plan, board, finding, &said)),
+        message: said.message,
         warning: finding.class() == Class::Warning,
     }
 }
 
+/// Finds the entry of `cell`, other than `not`, that a finding collides with.
+fn entry_of(
+    plan: &PlanFile,
+    board: &Board<'_>,
+    finding: &Finding<'_>,
+    said: &Sentence,
+    cell: usize,
+    not: Option<usize>,
+) -> Option<usize> {
+    let (cell, [number, _, base, end]) = (plan.cells.get(cell)?, finding.numbers);
+    let found = |entries: &mut dyn Iterator<Item = bool>| {
+        entries.enumerate().find(|(entry, same)| *same && Some(*entry) != not).map(|(entry, _)| entry)
+    };
+    let run = |run: &Memory| match run.at {
+        Some(at) => at <= base && base < at.saturating_add(run.size),
+        None => Some(run.size) == end.checked_sub(base),
+    };
+    match said.code {
+        "E0103" | "E0104" => found(&mut cell.cpus.iter().map(|cpu| u64::from(*cpu) == number)),
+        "E0205" | "E0209" => found(&mut cell.memory.iter().map(run)),
+        "E0305" | "E0306" | "E0308" | "E0401" => {
+            let wanted = |name: &str| board.device(name).filter(|_| !name.is_empty());
+            let named = [finding.names[3], finding.names[2]].map(wanted);
+            // What it is about is named last, where there is one more.
+            let thing = named.into_iter().flatten().next()?;
+            found(&mut cell.devices.iter().map(|path| wanted(path) == Some(thing)))
+        }
+        _ => None,
+    }
+}
+
 /// Says what to change; where EL2 names one thing or none, all there are.
-fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> String {
-    match finding.code() {
+fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Sentence) -> String {
+    match said.code {
         "E0301" => {
             let paths = board.devices.iter().map(|device| device.path.as_str());
             let near = suggest::nearest(finding.names[2], paths).map(|path| format!("did you mean {path}?"));
-            near.unwrap_or_else(|| finding.help().to_string())
+            near.unwrap_or_else(|| said.help.clone())
         }
         "E0307" => {
             let cell = finding.cell.and_then(|cell| plan.cells.get(cell));
@@ -116,7 +144,7 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> String {
             let banks: Vec<String> = board.ram.iter().map(ToString::to_string).collect();
             format!("the board has RAM at {}", banks.join(" and "))
         }
-        _ => finding.help().to_string(),
+        _ => said.help.clone(),
     }
 }
 

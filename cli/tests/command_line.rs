@@ -45,7 +45,7 @@ error[E0103]: cell b names CPU 0, which cell a owns
  --> cells.toml:9:9
   |
 4 | cpus = [0, 9]
-  |         - the other is here
+  |         - cell a has it here
 ...
 9 | cpus = [0]
   |         ^

@@ -57,7 +57,7 @@ fn build(
     let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
     let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
     let initrd = spec.initrd.map(|initrd| image(initrd.name)).transpose()?;
-    let tree = cell_tree::build(board, sealed, spec).map_err(|error| format!("its tree: {error}"))?;
+    let tree = cell_tree::build(board, sealed, spec);
     if tree.len() as u64 > sealed.tree.size() {
         return Err(format!("its tree of {} bytes outgrew the {} planned", tree.len(), sealed.tree.size()));
     }
@@ -85,7 +85,6 @@ fn build(
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
         vcpus,
-        stage2,
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },

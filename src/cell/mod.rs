@@ -27,7 +27,6 @@ use lifecycle::Life;
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use spin::mutex::TicketMutex;
-use stage2::Stage2;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;
@@ -57,8 +56,6 @@ pub struct Cell {
     pub vcpus: Vec<Vcpu>,
     /// Virtual machine id.
     pub vmid: u16,
-    /// Its tables.
-    pub stage2: Stage2,
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.

@@ -21,7 +21,7 @@ impl Cell {
     /// Brings `vcpu` to EL2, from any CPU, unless it sleeps.
     pub fn zap(&self, vcpu: &Vcpu) {
         vcpu.zap.take(|| {
-            self.stage2.revoke(&mut Tables, vcpu.index);
+            stage2::revoke(&Tables, vcpu.root);
             let mine = VTTBR_EL2::get();
             VTTBR_EL2::set(self.vttbr(vcpu));
             barrier::synchronize();
@@ -30,11 +30,13 @@ impl Cell {
             barrier::synchronize();
         });
     }
+}
 
-    /// Tells whether an abort of `vcpu`, this CPU's, comes of a zap, and undoes that. Invalid entries are in no TLB.
-    pub fn zapped(&self, vcpu: &Vcpu) -> bool {
-        vcpu.zap.give(|| {
-            self.stage2.reinstate(&mut Tables, vcpu.index);
+impl Vcpu {
+    /// Tells whether an abort of it, this CPU's, comes of a zap, and undoes that. Invalid entries are in no TLB.
+    pub fn zapped(&self) -> bool {
+        self.zap.give(|| {
+            stage2::reinstate(&Tables, self.root);
             barrier::complete();
         })
     }

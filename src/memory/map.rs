@@ -8,7 +8,7 @@ use crate::el2::cache::Hardware;
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use spin::mutex::TicketMutex;
 use stage2::attributes::{Attributes, el2 as attributes};
-use stage2::{Maintenance, MapError, Regime, TableMemory};
+use stage2::{Maintenance, MapError, Regime, Table, TableMemory};
 
 /// What one entry of a level-2 table maps.
 const BLOCK: u64 = 2 << 20;
@@ -43,19 +43,10 @@ impl TableMemory for Tables {
         pool::frame()
     }
 
-    #[inline(always)]
-    fn read(&self, table: PhysAddr, index: usize) -> u64 {
-        let Some(entry) = entry(table, index) else { return 0 };
-        // SAFETY: `entry` lies in EL2's own image or pool, aligned; hardware walkers only read it.
-        unsafe { entry.read_volatile() }
-    }
-
-    #[inline(always)]
-    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
-        if let Some(entry) = entry(table, index) {
-            // SAFETY: as above; the caller is the only writer (`ROOT` or boot's single thread).
-            unsafe { entry.write_volatile(descriptor) }
-        }
+    fn table(&self, address: PhysAddr) -> Option<&Table> {
+        let page = layout::linked(address)?;
+        // SAFETY: a page of EL2's own image or pool that holds a table: only hardware walkers read it beside us.
+        Some(unsafe { &*layout::pointer::<Table>(page.get()) })
     }
 }
 
@@ -67,23 +58,9 @@ impl TableMemory for Standing {
         None
     }
 
-    #[inline(always)]
-    fn read(&self, table: PhysAddr, index: usize) -> u64 {
-        self.0.read(table, index)
+    fn table(&self, address: PhysAddr) -> Option<&Table> {
+        self.0.table(address)
     }
-
-    #[inline(always)]
-    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
-        self.0.write(table, index, descriptor);
-    }
-}
-
-/// Returns where a descriptor lies; nothing for what is not EL2's own memory.
-#[inline(always)]
-fn entry(table: PhysAddr, index: usize) -> Option<*mut u64> {
-    let page = layout::linked(table)?;
-    let offset = ((index & 0x1ff) as u64) << 3;
-    Some(layout::pointer(page.get() | offset))
 }
 
 /// Serialises changes of EL2's map; never taken on an exit path.
@@ -134,9 +111,9 @@ pub fn reserve(region: Region<PhysAddr>) -> Result<(), MapError> {
 
 /// Takes the pages of `region` out of EL2's map on every CPU. The tables stay, so mapping again allocates nothing.
 pub fn unmap(region: Region<PhysAddr>) -> Result<(), MapError> {
-    let mut tables = MAP.lock();
+    let tables = MAP.lock();
     stage2::retire_mapping(&mut Hardware, Regime::El2, || {
-        stage2::unmap(&mut *tables, root(), 0, region.base().get(), region.size())
+        stage2::unmap(&*tables, root(), 0, region.base().get(), region.size())
     })?;
     Ok(())
 }

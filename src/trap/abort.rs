@@ -47,7 +47,7 @@ fn external(esr: u64, far: u64) {
 /// one: it serves the kick and goes on where it was.
 #[cold]
 fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
-    if seat.cell.zapped(seat.vcpu) {
+    if seat.vcpu.zapped() {
         irq::service();
         irq::check(seat);
         return false;

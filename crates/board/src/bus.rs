@@ -1,83 +1,129 @@
 //! Where a `reg` lies for the CPU: buses, their cells and their `ranges`.
 //!
-//! Owns the stack of buses between the root and the node being looked at. An address that a bus does not pass on is no
+//! Owns the chain of buses between the root and the node being looked at. An address that a bus does not pass on is no
 //! CPU address: it yields nothing, never the untranslated number. Devicetree Specification v0.4, 2.3.5, 2.3.6, 2.3.8.
 
-use crate::node::Node;
+use crate::Fault;
+use crate::node::count;
 use address::{Address, PhysAddr, Region};
-use alloc::string::String;
 use alloc::vec::Vec;
-use tree::{Known, NodeId};
-
-/// How many cells an address and a size of `reg` take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cells {
-    pub(crate) address: u32,
-    pub(crate) size: u32,
-}
+use tree::{Known, NodeId, Tree, cells};
 
 /// A bus on the way down to the node being looked at.
-pub(crate) struct Bus<'a> {
-    /// First node behind it.
-    pub(crate) end: Option<NodeId>,
+pub(crate) struct Bus<'b> {
+    /// The bus it is on; the root is on none.
+    pub(crate) up: Option<&'b Bus<'b>>,
+    /// How many there are above it.
+    pub(crate) depth: usize,
+    pub(crate) node: NodeId,
     /// Its full path, "" for the root.
-    pub(crate) path: String,
-    /// Cells of its children's `reg`.
-    pub(crate) cells: Cells,
-    /// Cells of an address of its own bus.
-    pub(crate) parent_address: u32,
+    pub(crate) path: &'b str,
+    /// Cells of an address, and of a size, of its children's `reg`; absent means 2 and 1.
+    pub(crate) address: usize,
+    pub(crate) size: usize,
     /// Its `ranges`; empty passes everything on unchanged.
-    pub(crate) ranges: &'a [u8],
+    ranges: &'b [u8],
     /// What its children's interrupts go to unless they say otherwise.
     pub(crate) interrupt_parent: Option<NodeId>,
 }
 
-/// Reads `bytes` as entries of consecutive numbers, number `i` being `widths[i]` cells wide; nothing where they do not
-/// come out even. A number wider than 64 bits keeps its low 64.
-pub(crate) fn entries<const N: usize>(bytes: &[u8], widths: [u32; N]) -> Option<impl Iterator<Item = [u64; N]> + '_> {
-    let stride = widths.iter().try_fold(0_u32, |sum, width| sum.checked_add(*width))?;
-    let stride = usize::try_from(stride.checked_mul(4)?).ok()?;
-    if stride == 0 || bytes.len().checked_rem(stride)? != 0 {
-        return None;
+impl<'b> Bus<'b> {
+    /// Opens the bus `node`.
+    pub(crate) fn new(tree: &'b Tree<'_>, node: NodeId, path: &'b str, up: Option<&'b Bus<'b>>) -> Self {
+        let inherited = up.and_then(|up| up.interrupt_parent);
+        Self {
+            up,
+            depth: up.map_or(0, |up| up.depth.saturating_add(1)),
+            node,
+            path,
+            address: count(tree, node, Known::AddressCells, 2),
+            size: count(tree, node, Known::SizeCells, 1),
+            ranges: tree.get(node, Known::Ranges).filter(|_| up.is_some()).unwrap_or_default(),
+            // A bus that counts interrupt cells of its own translates what is below it; that much is not followed.
+            interrupt_parent: match up {
+                Some(_) if tree.has(node, Known::InterruptCells) => Some(node),
+                _ => interrupt_parent(tree, node, inherited),
+            },
+        }
     }
-    Some(bytes.chunks_exact(stride).map(move |entry| {
-        let mut rest = entry.as_chunks().0;
-        widths.map(|width| {
-            let (words, behind) = rest.split_at_checked(width as usize).unwrap_or_default();
-            rest = behind;
-            words.iter().fold(0, |sum, word| sum << 32 | u64::from(u32::from_be_bytes(*word)))
-        })
-    }))
+
+    /// Passes `size` bytes at `base` on to the bus above.
+    fn step(&self, base: u64, size: u64) -> Option<u64> {
+        let parent = self.up.map_or(0, |up| up.address);
+        if self.ranges.is_empty() {
+            return Some(base);
+        }
+        let mut ranges = Numbers::new(self.ranges, [self.address, parent, self.size].iter().sum())?;
+        while !ranges.0.is_empty() {
+            let (child, to, length) = (ranges.next(self.address), ranges.next(parent), ranges.next(self.size));
+            if let Some(offset) = base.checked_sub(child)
+                && offset.checked_add(size).is_some_and(|end| end <= length)
+            {
+                return to.checked_add(offset);
+            }
+        }
+        None
+    }
+
+    /// Translates an address of this bus to the CPU's.
+    pub(crate) fn translate(&self, mut base: u64, size: u64) -> Option<Region<PhysAddr>> {
+        let mut bus = Some(self);
+        while let Some(this) = bus {
+            base = this.step(base, size)?;
+            bus = this.up;
+        }
+        Region::new(PhysAddr::new(base), size)
+    }
+
+    /// Reads the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.
+    pub(crate) fn regions(&self, tree: &Tree<'_>, id: NodeId) -> Result<Vec<Region<PhysAddr>>, Fault> {
+        let reg = tree.get(id, Known::Reg).unwrap_or_default();
+        self.windows(reg, [0, self.address, self.size]).ok_or(Fault::Malformed(id, "reg"))
+    }
+
+    /// Reads entries of something to be skipped, an address of this bus and a size, so many cells each.
+    pub(crate) fn windows(&self, bytes: &[u8], widths: [usize; 3]) -> Option<Vec<Region<PhysAddr>>> {
+        if bytes.is_empty() {
+            return Some(Vec::new());
+        }
+        let stride = widths.iter().sum();
+        let [skipped, address, size] = widths;
+        let mut numbers = Numbers::new(bytes, stride)?;
+        let mut regions = Vec::with_capacity(bytes.len().checked_div(stride)? >> 2);
+        while !numbers.0.is_empty() {
+            numbers.next(skipped);
+            let (base, size) = (numbers.next(address), numbers.next(size));
+            regions.extend(self.translate(base, size));
+        }
+        Some(regions)
+    }
 }
 
-/// Passes an address through one `ranges` whose entries' numbers are `widths` cells wide.
-pub(crate) fn step(ranges: &[u8], widths: [u32; 3], base: u64, size: u64) -> Option<u64> {
-    if ranges.is_empty() {
-        return Some(base);
+/// Returns what the interrupts of `node` and of those below it go to.
+pub(crate) fn interrupt_parent(tree: &Tree<'_>, node: NodeId, inherited: Option<NodeId>) -> Option<NodeId> {
+    match tree.get(node, Known::InterruptParent) {
+        Some(phandle) => tree.by_phandle(cells(phandle).next()?),
+        None => inherited,
     }
-    entries(ranges, widths)?.find_map(|[child, parent, length]| {
-        let offset = base.checked_sub(child)?;
-        if offset.checked_add(size)? <= length { parent.checked_add(offset) } else { None }
-    })
 }
 
-/// Translates an address of the innermost of `buses` to the CPU's.
-pub(crate) fn translate(buses: &[Bus<'_>], base: u64, size: u64) -> Option<Region<PhysAddr>> {
-    let up =
-        |base, bus: &Bus<'_>| step(bus.ranges, [bus.cells.address, bus.parent_address, bus.cells.size], base, size);
-    Region::new(PhysAddr::new(buses.iter().rev().try_fold(base, up)?), size)
-}
+/// Consecutive numbers of so many cells each.
+pub(crate) struct Numbers<'a>(pub(crate) &'a [u8]);
 
-/// Reads the `reg` of `node` as regions of the CPU's address space; what is empty or not passed on is left out.
-/// Nothing where it does not come out even.
-pub(crate) fn regions(buses: &[Bus<'_>], node: &Node<'_>) -> Option<Vec<Region<PhysAddr>>> {
-    let Some(reg) = node.get(Known::Reg) else {
-        return Some(Vec::new());
-    };
-    let cells = buses.last()?.cells;
-    let mut regions = Vec::new();
-    for [base, size] in entries(reg, [cells.address, cells.size])? {
-        regions.extend(translate(buses, base, size));
+impl<'a> Numbers<'a> {
+    /// Sees numbers in `bytes`; nothing where they are no whole entries of `stride` cells.
+    pub(crate) fn new(bytes: &'a [u8], stride: usize) -> Option<Self> {
+        (bytes.len().checked_rem(stride.checked_mul(4)?)? == 0).then_some(Self(bytes))
     }
-    Some(regions)
+
+    /// Reads the next one; of one wider than 64 bits the low 64, of one that is cut short what there is.
+    pub(crate) fn next(&mut self, cells: usize) -> u64 {
+        let mut number = 0;
+        for _ in 0..cells {
+            let Some((word, rest)) = self.0.split_first_chunk() else { break };
+            number = number << 32 | u64::from(u32::from_be_bytes(*word));
+            self.0 = rest;
+        }
+        number
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! Promises that no two CPUs have the same affinity: a plan gives each to one cell.
 
-use crate::bus::entries;
-use crate::node::Node;
-use crate::{BoardError, Cpu, Start, malformed};
+use crate::bus::Numbers;
+use crate::node::{count, disabled, is_type};
+use crate::{Cpu, Fault, Start};
 use address::PhysAddr;
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
@@ -13,30 +13,27 @@ use tree::{Known, NodeId, Tree};
 const MAX_CPUS: usize = 512;
 
 /// Reads the children of `/cpus`.
-pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, BoardError> {
-    let list = tree.child(NodeId::ROOT, "cpus").ok_or(BoardError::Missing("CPUs"))?;
-    let cells = Node::of(tree, list).cells();
+pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, Fault> {
+    let list = tree.child(NodeId::ROOT, "cpus").ok_or(Fault::Missing("CPUs"))?;
+    let width = count(tree, list, Known::AddressCells, 2);
     let shared = tree.string(list, "enable-method");
     let mut cpus: Vec<Cpu> = Vec::new();
-    for id in tree.children(list) {
-        let node = Node::of(tree, id);
-        if !node.is_type("cpu") {
-            continue;
-        }
-        let reg = node.get(Known::Reg).and_then(|reg| entries(reg, [cells.address])?.next());
-        let [mpidr] = reg.ok_or_else(|| malformed(tree, id, "reg"))?;
+    for node in tree.children(list).filter(|id| is_type(tree, *id, b"cpu\0")) {
+        let bad = |property| Fault::Malformed(node, property);
+        let reg = tree.get(node, Known::Reg).filter(|reg| !reg.is_empty());
+        let mpidr = reg.and_then(|reg| Numbers::new(reg, width)).ok_or(bad("reg"))?.next(width);
         if cpus.len() >= MAX_CPUS || cpus.iter().any(|cpu| cpu.mpidr == mpidr) {
-            return Err(malformed(tree, id, "reg"));
+            return Err(bad("reg"));
         }
-        let start = match tree.string(id, "enable-method").or(shared) {
+        let start = match tree.string(node, "enable-method").or(shared) {
             Some("psci") => Start::Psci,
             Some("spin-table") => {
-                let word = tree.u64(id, "cpu-release-addr").ok_or_else(|| malformed(tree, id, "cpu-release-addr"))?;
+                let word = tree.u64(node, "cpu-release-addr").ok_or(bad("cpu-release-addr"))?;
                 Start::SpinTable(PhysAddr::at(word))
             }
             _ => Start::Unknown,
         };
-        cpus.push(Cpu { mpidr, start, disabled: node.disabled(), node: id });
+        cpus.push(Cpu { mpidr, start, disabled: disabled(tree, node), node });
     }
-    if cpus.is_empty() { Err(BoardError::Missing("CPUs")) } else { Ok(cpus) }
+    if cpus.is_empty() { Err(Fault::Missing("CPUs")) } else { Ok(cpus) }
 }

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
-use tree::TreeError;
+use tree::{NodeId, Tree, TreeError};
 
 /// Why there is no [`crate::Board`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,22 @@ pub enum BoardError {
         /// The property.
         property: &'static str,
     },
+}
+
+/// The same while the tree is at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    Missing(&'static str),
+    Malformed(NodeId, &'static str),
+}
+
+impl Fault {
+    pub(crate) fn named(self, tree: &Tree<'_>) -> BoardError {
+        match self {
+            Self::Missing(what) => BoardError::Missing(what),
+            Self::Malformed(node, property) => BoardError::Malformed { path: tree.path(node), property },
+        }
+    }
 }
 
 impl fmt::Display for BoardError {

@@ -4,8 +4,9 @@
 //! what goes to another controller than the GIC. The GIC's format is type, number, flags and perhaps more: SPI `n` is
 //! INTID 32 + n, PPI `n` is 16 + n (binding `arm,gic-v3`).
 
-use crate::Interrupt;
-use crate::node::{Node, small};
+use crate::bus::Numbers;
+use crate::node::count;
+use crate::{Fault, Interrupt};
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree, cells};
 
@@ -18,11 +19,12 @@ pub(crate) struct Controller {
 }
 
 /// Reads one interrupt in the GIC's format.
-fn decode(mut words: impl Iterator<Item = u32>) -> Option<Interrupt> {
+fn decode(bytes: &[u8]) -> Option<Interrupt> {
+    let mut words = cells(bytes);
     let (kind, number, flags) = (words.next()?, words.next()?, words.next()?);
     let intid = match kind {
-        0 if number < 988 => number.checked_add(32)?,
-        1 if number < 16 => number.checked_add(16)?,
+        0 if number < 988 => number.wrapping_add(32),
+        1 if number < 16 => number.wrapping_add(16),
         _ => return None,
     };
     Some(Interrupt { intid, edge: flags & 0xf < 4 && flags & 3 != 0 })
@@ -31,85 +33,60 @@ fn decode(mut words: impl Iterator<Item = u32>) -> Option<Interrupt> {
 impl Controller {
     /// Reads an `interrupts` that goes to the GIC; nothing where it is malformed.
     pub(crate) fn decode_all(self, bytes: &[u8]) -> Option<Vec<Interrupt>> {
-        let stride = self.cells.checked_mul(4)?;
-        if bytes.len().checked_rem(stride)? != 0 {
-            return None;
-        }
-        let mut lines = Vec::with_capacity(bytes.len().checked_div(stride)?);
-        for one in bytes.chunks_exact(stride) {
-            lines.push(decode(cells(one))?);
+        let mut numbers = Numbers::new(bytes, self.cells)?;
+        let mut lines = Vec::with_capacity(bytes.len() >> 4);
+        while !numbers.0.is_empty() {
+            lines.push(decode(numbers.0)?);
+            numbers.next(self.cells);
         }
         Some(lines)
     }
 
     /// Reads the interrupts of `node`, whose interrupts go to `parent` unless it says otherwise.
-    /// The name of the malformed property on failure.
-    pub(crate) fn of(
-        self,
-        tree: &Tree<'_>,
-        node: &Node<'_>,
-        parent: Option<NodeId>,
-    ) -> Result<Vec<Interrupt>, &'static str> {
-        let mut found = match (node.get(Known::InterruptsExtended), node.get(Known::Interrupts)) {
-            (Some(extended), _) => self.extended(tree, extended).ok_or("interrupts-extended")?,
-            (None, Some(plain)) if parent == Some(self.node) => self.decode_all(plain).ok_or("interrupts")?,
+    pub(crate) fn of(self, tree: &Tree<'_>, node: NodeId, parent: Option<NodeId>) -> Result<Vec<Interrupt>, Fault> {
+        let plain = tree.get(node, Known::Interrupts).filter(|_| parent == Some(self.node));
+        let bad = |property| Fault::Malformed(node, property);
+        let mut found = match (tree.get(node, Known::InterruptsExtended), plain) {
+            (Some(extended), _) => {
+                let mut found = Vec::new();
+                self.listed(tree, extended, None, &mut found).ok_or(bad("interrupts-extended"))?;
+                found
+            }
+            (None, Some(plain)) => self.decode_all(plain).ok_or(bad("interrupts"))?,
             _ => Vec::new(),
         };
-        if let Some(map) = node.get(Known::InterruptMap) {
-            self.mapped(tree, node, map, &mut found).ok_or("interrupt-map")?;
+        if let Some(map) = tree.get(node, Known::InterruptMap) {
+            let address = count(tree, node, Known::AddressCells, 2);
+            let child = address.saturating_add(count(tree, node, Known::InterruptCells, 1));
+            self.listed(tree, map, Some(child), &mut found).ok_or(bad("interrupt-map"))?;
         }
         Ok(found)
     }
 
-    /// Reads pairs of a controller and an interrupt in that controller's format.
-    fn extended(self, tree: &Tree<'_>, bytes: &[u8]) -> Option<Vec<Interrupt>> {
-        let (mut words, mut found) = (cells(bytes), Vec::new());
-        while let Some(phandle) = words.next() {
-            let controller = tree.by_phandle(phandle)?;
-            let count = small(tree.property(controller, "#interrupt-cells"), 0) as usize;
-            if controller == self.node {
-                found.push(decode(words.clone())?);
+    /// Adds what the entries of a list lead to, each a controller and an interrupt in that controller's format; in a
+    /// bus's `interrupt-map` behind so many cells of the child, with an address between, and each interrupt once.
+    fn listed(self, tree: &Tree<'_>, list: &[u8], child: Option<usize>, found: &mut Vec<Interrupt>) -> Option<()> {
+        let mut numbers = Numbers(list);
+        while !numbers.0.is_empty() {
+            numbers.next(child.unwrap_or(0));
+            let controller = tree.by_phandle(cells(numbers.0).next()?)?;
+            let (mut address, mut width) = (self.address_cells, self.cells);
+            if controller != self.node {
+                address = count(tree, controller, Known::AddressCells, 0);
+                width = count(tree, controller, Known::InterruptCells, 0);
             }
-            if count > words.len() {
+            numbers.next(if child.is_some() { address.saturating_add(1) } else { 1 });
+            if numbers.0.len() >> 2 < width {
                 return None;
             }
-            words = skip(words, count);
-        }
-        Some(found)
-    }
-
-    /// Adds what the entries of a bus's `interrupt-map` lead to, each interrupt once.
-    fn mapped(self, tree: &Tree<'_>, node: &Node<'_>, map: &[u8], found: &mut Vec<Interrupt>) -> Option<()> {
-        let child =
-            small(node.get(Known::AddressCells), 2).checked_add(small(node.get(Known::InterruptCells), 1))? as usize;
-        let mut words = cells(map);
-        while words.len() > 0 {
-            words = skip(words, child);
-            let controller = tree.by_phandle(words.next()?)?;
-            let (address, count) = if controller == self.node {
-                (self.address_cells, self.cells)
-            } else {
-                let cells_of = |name| small(tree.property(controller, name), 0) as usize;
-                (cells_of("#address-cells"), cells_of("#interrupt-cells"))
-            };
-            if address.checked_add(count)? > words.len() {
-                return None;
-            }
-            words = skip(words, address);
             if controller == self.node {
-                let interrupt = decode(words.clone())?;
-                if !found.contains(&interrupt) {
+                let interrupt = decode(numbers.0)?;
+                if child.is_none() || !found.contains(&interrupt) {
                     found.push(interrupt);
                 }
             }
-            words = skip(words, count);
+            numbers.next(width);
         }
         Some(())
     }
-}
-
-/// Steps over `count` words.
-fn skip<I: Iterator>(mut words: I, count: usize) -> I {
-    words.by_ref().take(count).for_each(drop);
-    words
 }

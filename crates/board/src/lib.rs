@@ -23,10 +23,12 @@ mod no_dma;
 mod node;
 
 use address::{PhysAddr, Region};
+use alloc::string::String;
 use alloc::vec::Vec;
 use tree::{NodeId, Tree};
 
 pub use error::BoardError;
+use error::Fault;
 
 /// The board.
 #[derive(Debug)]
@@ -167,7 +169,7 @@ pub struct Device<'a> {
     /// Its node.
     pub node: NodeId,
     /// Full path.
-    pub path: alloc::string::String,
+    pub path: String,
     /// First `compatible`, or "".
     pub compatible: &'a str,
     /// CPU-physical regions (translated through `ranges`); not page-rounded.
@@ -197,22 +199,23 @@ impl<'a> Board<'a> {
     /// The first thing that is missing or malformed.
     pub fn parse(blob: &'a [u8]) -> Result<Self, BoardError> {
         let tree = Tree::parse(blob)?;
-        let cpus = cpu::cpus(&tree)?;
-        let reserved = memory::reserved(&tree)?;
-        let found = device::survey(&tree)?;
-        let gic = found.gic.ok_or(BoardError::Missing("GICv2 or GICv3"))??;
-        let timers = found.timers.ok_or(BoardError::Missing("generic timer"))??;
-        if found.ram.is_empty() {
-            return Err(BoardError::Missing("RAM"));
-        }
+        let read = || {
+            let (cpus, reserved, found) = (cpu::cpus(&tree)?, memory::reserved(&tree)?, device::survey(&tree)?);
+            let (gic, timers) = (found.gic?, found.timers?);
+            if found.ram.is_empty() {
+                return Err(Fault::Missing("RAM"));
+            }
+            Ok((cpus, reserved, gic, timers, found.ram, found.psci, found.devices, initrd(&tree)?))
+        };
+        let (cpus, reserved, gic, timers, ram, psci, devices, initrd) = read().map_err(|fault| fault.named(&tree))?;
         Ok(Self {
             compatible: tree.string(NodeId::ROOT, "compatible").unwrap_or_default(),
             model: tree.string(NodeId::ROOT, "model").unwrap_or_default(),
-            stdout: device::stdout(&tree, &found.devices),
-            initrd: initrd(&tree)?,
-            devices: found.devices,
-            psci: found.psci,
-            ram: found.ram,
+            stdout: device::stdout(&tree, &devices),
+            initrd,
+            devices,
+            psci,
+            ram,
             tree,
             cpus,
             reserved,
@@ -238,19 +241,12 @@ pub fn stdout(blob: &[u8]) -> Option<Device<'_>> {
 }
 
 /// Reads where the loader put the initrd.
-fn initrd(tree: &Tree<'_>) -> Result<Option<Region<PhysAddr>>, BoardError> {
-    let Some(chosen) = tree.child(NodeId::ROOT, "chosen") else {
-        return Ok(None);
-    };
+fn initrd(tree: &Tree<'_>) -> Result<Option<Region<PhysAddr>>, Fault> {
+    let Some(chosen) = tree.child(NodeId::ROOT, "chosen") else { return Ok(None) };
     let (start, end) = ("linux,initrd-start", "linux,initrd-end");
     if tree.property(chosen, start).is_none() {
         return Ok(None);
     }
-    let read = |name| tree.u64(chosen, name).ok_or_else(|| malformed(tree, chosen, name));
-    Ok(Region::from_ends(PhysAddr::at(read(start)?), PhysAddr::at(read(end)?)))
-}
-
-/// Names the property of `id` that cannot be read.
-fn malformed(tree: &Tree<'_>, id: NodeId, property: &'static str) -> BoardError {
-    BoardError::Malformed { path: tree.path(id), property }
+    let read = |name| tree.u64(chosen, name).map(PhysAddr::at).ok_or(Fault::Malformed(chosen, name));
+    Ok(Region::from_ends(read(start)?, read(end)?))
 }

@@ -1,58 +1,42 @@
 //! RAM and what the tree takes out of it (Devicetree Specification v0.4, 3.4, 3.5, 5.3).
 
-use crate::bus::{Cells, entries};
-use crate::node::Node;
-use crate::{BoardError, Reserved, malformed};
+use crate::bus::{Bus, Numbers};
+use crate::node::disabled;
+use crate::{Fault, Reserved};
 use address::{Address, PhysAddr, Region};
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
 
-/// Reads the `reg` of `id` in `cells`, empty entries left out.
-fn banks(
+/// Reads the `reg` of `id` on `bus`, empty entries left out; what is disabled is the secure world's.
+pub(crate) fn banks(
     tree: &Tree<'_>,
     id: NodeId,
-    reg: &[u8],
-    cells: Cells,
+    bus: &Bus<'_>,
     mut add: impl FnMut(Region<PhysAddr>),
-) -> Result<(), BoardError> {
-    let mut entries = entries(reg, [cells.address, cells.size]).ok_or_else(|| malformed(tree, id, "reg"))?;
-    entries.try_for_each(|[base, size]| {
+) -> Result<(), Fault> {
+    let bad = Fault::Malformed(id, "reg");
+    let Some(reg) = tree.get(id, Known::Reg).filter(|_| !disabled(tree, id)) else { return Ok(()) };
+    let mut numbers = Numbers::new(reg, bus.address.saturating_add(bus.size)).ok_or(bad)?;
+    while !numbers.0.is_empty() {
+        let (base, size) = (numbers.next(bus.address), numbers.next(bus.size));
         if size != 0 {
-            add(Region::new(PhysAddr::new(base), size).ok_or_else(|| malformed(tree, id, "reg"))?);
+            add(Region::new(PhysAddr::new(base), size).ok_or(bad)?);
         }
-        Ok(())
-    })
-}
-
-/// Adds the banks of memory node `node` to `ram`; memory that is disabled is the secure world's.
-pub(crate) fn ram(
-    tree: &Tree<'_>,
-    id: NodeId,
-    node: &Node<'_>,
-    cells: Cells,
-    ram: &mut Vec<Region<PhysAddr>>,
-) -> Result<(), BoardError> {
-    if node.disabled() {
-        return Ok(());
     }
-    banks(tree, id, node.get(Known::Reg).unwrap_or_default(), cells, |bank| {
-        ram.push(bank);
-    })
+    Ok(())
 }
 
 /// Reads the memory reservation block and `/reserved-memory`.
-pub(crate) fn reserved<'a>(tree: &Tree<'a>) -> Result<Vec<Reserved<'a>>, BoardError> {
-    let listed = tree.reservations().iter().filter_map(|(base, size)| Region::new(PhysAddr::new(*base), *size));
-    let mut reserved: Vec<_> = listed.map(|region| Reserved { region, name: "memreserve" }).collect();
+pub(crate) fn reserved<'a>(tree: &Tree<'a>) -> Result<Vec<Reserved<'a>>, Fault> {
+    let mut reserved = Vec::new();
+    for (base, size) in tree.reservations() {
+        let region = Region::new(PhysAddr::new(base), size);
+        reserved.extend(region.map(|region| Reserved { region, name: "memreserve" }));
+    }
     if let Some(list) = tree.child(NodeId::ROOT, "reserved-memory") {
-        let cells = Node::of(tree, list).cells();
+        let bus = Bus::new(tree, list, "", None);
         for id in tree.children(list) {
-            let node = Node::of(tree, id);
-            if let (Some(reg), false) = (node.get(Known::Reg), node.disabled()) {
-                banks(tree, id, reg, cells, |region| {
-                    reserved.push(Reserved { region, name: tree.name(id) });
-                })?;
-            }
+            banks(tree, id, &bus, |region| reserved.push(Reserved { region, name: tree.name(id) }))?;
         }
     }
     Ok(reserved)

@@ -4,7 +4,6 @@
 //! cell has, so that none is said twice.
 
 use crate::writer::Writer;
-use alloc::format;
 use alloc::vec::Vec;
 use board::{Board, Gic};
 use plan::SealedCell;
@@ -57,12 +56,12 @@ impl Clocks {
     /// Writes the clocks' nodes.
     pub(crate) fn write(&self, root: &mut Writer<'_>) {
         for (phandle, hertz) in (self.first..).zip(&self.frequencies) {
-            root.node(&format!("clock-{hertz}"), |node| {
-                node.strings("compatible", &["fixed-clock"]);
-                node.cells("#clock-cells", &[0]);
-                node.cells("clock-frequency", &[*hertz]);
-                node.cells("phandle", &[phandle]);
-            });
+            root.begin("clock", Some(u64::from(*hertz)));
+            root.text("compatible", "fixed-clock");
+            root.cells("#clock-cells", &[0]);
+            root.cells("clock-frequency", &[*hertz]);
+            root.cells("phandle", &[phandle]);
+            root.end();
         }
     }
 }

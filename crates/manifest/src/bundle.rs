@@ -6,7 +6,8 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`, "/images node", "External data".
 
-use crate::{BundleError, Digest, Manifest, digest};
+use crate::error::{LACKS, OUTSIDE};
+use crate::{BundleError, Digest, Fault, Manifest, digest};
 use alloc::vec::Vec;
 use tree::{NodeId, Tree};
 
@@ -57,16 +58,17 @@ impl<'a> Bundle<'a> {
             return Err(BundleError::Truncated { need, have });
         }
         let tree = Tree::parse(bytes).map_err(BundleError::Tree)?;
-        let folder =
-            tree.child(tree.root(), "images").ok_or_else(|| BundleError::missing(&tree, tree.root(), "images"))?;
         let mut bundle = Bundle { manifest: Manifest::default(), images: Vec::new(), size: need };
-        for node in tree.children(folder) {
-            let (image, end) = image(&tree, node, bytes)?;
-            bundle.images.push(image);
-            bundle.size = bundle.size.max(end);
-        }
-        bundle.manifest = crate::cellwall::read(&tree, &bundle.images)?;
+        bundle.fill(&tree, bytes).map_err(|fault| fault.named(&tree, have))?;
         Ok(bundle)
+    }
+
+    fn fill(&mut self, tree: &Tree<'a>, bytes: &'a [u8]) -> Result<(), Fault<'a>> {
+        for node in tree.children(section(tree, "images")?) {
+            self.images.push(image(tree, node, bytes, &mut self.size)?);
+        }
+        self.manifest = crate::cellwall::read(tree, section(tree, "cellwall")?, &self.images)?;
+        Ok(())
     }
 
     /// Returns the image of that name.
@@ -76,22 +78,21 @@ impl<'a> Bundle<'a> {
     }
 }
 
-/// Reads one image node; beside the entry, where its payload ends.
-fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8]) -> Result<(ImageEntry<'a>, u64), BundleError> {
-    let name = tree.name(node);
-    let number = |key| tree.u64(node, key).ok_or_else(|| BundleError::missing(tree, node, key));
-    let (start, size) = (number("data-position")?, number("data-size")?);
-    let outside = || BundleError::Payload(name.into());
-    let need = start.checked_add(size).ok_or_else(outside)?;
-    if Bundle::total_size(bytes).is_none_or(|tree_end| start < tree_end) {
-        return Err(outside());
-    }
-    let range = usize::try_from(start).ok().zip(usize::try_from(need).ok());
-    let payload = range
-        .and_then(|(start, end)| bytes.get(start..end))
-        .ok_or(BundleError::Truncated { need, have: bytes.len() as u64 })?;
-    let digest = digest(tree, node).ok_or_else(|| BundleError::missing(tree, node, "hash-1 of sha256 or crc32"))?;
-    Ok((ImageEntry { name, payload, digest }, need))
+fn section<'a>(tree: &Tree<'a>, name: &'static str) -> Result<NodeId, Fault<'a>> {
+    tree.child(NodeId::ROOT, name).ok_or(Fault::Said(LACKS, name, NodeId::ROOT))
+}
+
+/// Reads one image node; `size` becomes the payload's end, if that is larger. Payloads begin behind the tree.
+fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8], size: &mut u64) -> Result<ImageEntry<'a>, Fault<'a>> {
+    let number = |key| tree.u64(node, key).ok_or(Fault::Said(LACKS, key, node));
+    let (start, length) = (number("data-position")?, number("data-size")?);
+    let behind = Bundle::total_size(bytes).is_some_and(|tree_end| start >= tree_end);
+    let end = start.checked_add(length).filter(|_| behind).ok_or(Fault::Said(OUTSIDE, "data-position", node))?;
+    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+    let payload = range.and_then(|(start, end)| bytes.get(start..end)).ok_or(Fault::Truncated(end))?;
+    let digest = digest(tree, node).ok_or(Fault::Said(LACKS, "hash-1 of sha256 or crc32", node))?;
+    *size = end.max(*size);
+    Ok(ImageEntry { name: tree.name(node), payload, digest })
 }
 
 fn digest(tree: &Tree<'_>, image: NodeId) -> Option<Digest> {

@@ -4,7 +4,8 @@
 //! `cell-N` in the order written (U-Boot signs no tree with unit addresses); `memory` has five cells a run: size, address (two each), and [`HAS_ADDRESS`] or
 //! [`IDENTITY`].
 
-use crate::{BundleError, Cell, Console, Dma, Image, ImageEntry, Manifest, Memory, VERSION};
+use crate::error::{INVALID, LACKS, NO_IMAGE, UNKNOWN};
+use crate::{Cell, Console, Dma, Fault, Image, ImageEntry, Manifest, Memory, VERSION};
 use alloc::vec::Vec;
 use tree::{NodeId, Tree};
 
@@ -13,66 +14,69 @@ pub const HAS_ADDRESS: u32 = 1;
 /// In `memory`: guest-physical equals physical.
 pub const IDENTITY: u32 = 2;
 
-/// Reads the plan; what cells say of images is looked up in `images`.
-pub(crate) fn read<'a>(tree: &Tree<'a>, images: &[ImageEntry<'a>]) -> Result<Manifest<'a>, BundleError> {
-    let node =
-        tree.child(tree.root(), "cellwall").ok_or_else(|| BundleError::missing(tree, tree.root(), "cellwall"))?;
-    let version = tree.u32(node, "version").ok_or_else(|| BundleError::missing(tree, node, "version"))?;
-    if version != VERSION {
-        return Err(BundleError::Version(version));
+/// Reads the plan of `node`; what cells say of images is looked up in `images`.
+pub(crate) fn read<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<Manifest<'a>, Fault<'a>> {
+    match tree.u32(node, "version") {
+        Some(VERSION) => {}
+        Some(version) => return Err(Fault::Version(version)),
+        None => return Err(Fault::Said(LACKS, "version", node)),
     }
     let mut plan = Manifest::default();
     for (key, value) in tree.properties(node) {
         let understood = match key {
             "version" => Some(()),
             "board" => text(value).map(|board| plan.board = board),
-            "when-idle" => {
-                choice(value, &[("stay", false), ("poweroff", true)]).map(|off| plan.poweroff_when_idle = off)
-            }
+            "when-idle" => choice(value, ["stay", "poweroff", ""]).map(|choice| plan.poweroff_when_idle = choice == 1),
             "service-cpu" => word(value).map(|cpu| plan.service_cpu = Some(cpu)),
-            _ => return Err(BundleError::unknown(tree, node, key)),
+            _ => return Err(Fault::Said(UNKNOWN, key, node)),
         };
-        understood.ok_or_else(|| BundleError::value(tree, node, key))?;
+        understood.ok_or(Fault::Said(INVALID, key, node))?;
     }
     for child in tree.children(node) {
-        if !tree.name(child).starts_with("cell-") {
-            return Err(BundleError::unknown(tree, node, tree.name(child)));
+        let name = tree.name(child);
+        if !name.starts_with("cell-") {
+            return Err(Fault::Said(UNKNOWN, name, node));
         }
         plan.cells.push(cell(tree, child, images)?);
     }
     Ok(plan)
 }
 
-fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<Cell<'a>, BundleError> {
+fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<Cell<'a>, Fault<'a>> {
     let mut cell = Cell::default();
     for (key, value) in tree.properties(node) {
         let understood = match key {
             "name" => text(value).map(|name| cell.name = name),
-            "cpus" => words(value).map(|cpus| cell.cpus = cpus),
-            "memory" => memory(value).map(|memory| cell.memory = memory),
+            "cpus" => value.len().is_multiple_of(4).then(|| cell.cpus.extend(tree::cells(value))),
+            "memory" => memory(value, &mut cell.memory),
             "kernel" => text(value).map(|name| cell.kernel.image.name = name),
             "text-offset" => tree::number(value).map(|bytes| cell.kernel.text_offset = bytes),
             "image-size" => tree::number(value).map(|bytes| cell.kernel.image_size = bytes),
             "initrd" => text(value).map(|name| cell.initrd = Some(Image { name, size: 0 })),
             "bootargs" => text(value).map(|line| cell.bootargs = line),
-            "devices" => texts(value).map(|paths| cell.devices = paths),
-            "dma" => choice(value, &[("none", Dma::None), ("trusted", Dma::Trusted)]).map(|dma| cell.dma = dma),
-            "console" => {
-                let boards = ("passthrough", Console::Passthrough);
-                choice(value, &[("virtual", Console::Virtual), boards, ("none", Console::None)])
-                    .map(|kind| cell.console = kind)
-            }
-            "gic" => choice(value, &[("virtual", false), ("passthrough", true)]).map(|kind| cell.passthrough = kind),
-            "on-fault" => words(value).and_then(|words| {
-                (cell.restarts, cell.within_ms) =
-                    words.try_into().ok().map(|[count, within]: [u32; 2]| (count, within))?;
-                Some(())
+            "devices" => texts(value).map(|paths| cell.devices.extend(paths.split('\0'))),
+            "dma" => choice(value, ["none", "trusted", ""])
+                .map(|choice| cell.dma = if choice == 0 { Dma::None } else { Dma::Trusted }),
+            "console" => choice(value, ["virtual", "passthrough", "none"]).map(|choice| {
+                cell.console = match choice {
+                    0 => Console::Virtual,
+                    1 => Console::Passthrough,
+                    _ => Console::None,
+                }
             }),
-            "on-violation" => choice(value, &[("stop", false), ("inject", true)]).map(|kind| cell.forgiving = kind),
-            "start" => choice(value, &[("boot", false), ("manual", true)]).map(|kind| cell.manual = kind),
-            _ => return Err(BundleError::unknown(tree, node, key)),
+            "gic" => choice(value, ["virtual", "passthrough", ""]).map(|choice| cell.passthrough = choice == 1),
+            "on-fault" => match value.as_chunks() {
+                ([count, within], []) => {
+                    (cell.restarts, cell.within_ms) = (u32::from_be_bytes(*count), u32::from_be_bytes(*within));
+                    Some(())
+                }
+                _ => None,
+            },
+            "on-violation" => choice(value, ["stop", "inject", ""]).map(|choice| cell.forgiving = choice == 1),
+            "start" => choice(value, ["boot", "manual", ""]).map(|choice| cell.manual = choice == 1),
+            _ => return Err(Fault::Said(UNKNOWN, key, node)),
         };
-        understood.ok_or_else(|| BundleError::value(tree, node, key))?;
+        understood.ok_or(Fault::Said(INVALID, key, node))?;
     }
     let (kernel, size) = (cell.kernel.image.name, cell.kernel.image_size);
     let needed = [
@@ -83,45 +87,42 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
         ("image-size", size == 0),
     ];
     if let Some((key, _)) = needed.iter().find(|(_, lacking)| *lacking) {
-        return Err(BundleError::missing(tree, node, key));
+        return Err(Fault::Said(LACKS, key, node));
     }
-    let (name, initrd) = (cell.name, cell.initrd.as_mut());
-    for image in initrd.into_iter().chain([&mut cell.kernel.image]) {
+    for image in cell.initrd.iter_mut().chain([&mut cell.kernel.image]) {
         let entry = images.iter().find(|entry| entry.name == image.name);
-        let lacking = || BundleError::NoImage { cell: name.into(), image: image.name.into() };
-        image.size = entry.ok_or_else(lacking)?.payload.len() as u64;
+        image.size = entry.ok_or(Fault::Said(NO_IMAGE, image.name, node))?.payload.len() as u64;
     }
     Ok(cell)
 }
 
-fn memory(value: &[u8]) -> Option<Vec<Memory>> {
+fn memory(value: &[u8], list: &mut Vec<Memory>) -> Option<()> {
     let (runs, rest) = value.as_chunks::<20>();
-    let run = |bytes: &[u8; 20]| {
-        let (size, at) = (tree::number(bytes.get(..8)?)?, tree::number(bytes.get(8..16)?)?);
-        let flags = word(bytes.get(16..)?).filter(|flags| flags & !(HAS_ADDRESS | IDENTITY) == 0)?;
-        Some(Memory { size, at: (flags & HAS_ADDRESS != 0).then_some(at), identity: flags & IDENTITY != 0 })
-    };
-    if rest.is_empty() { runs.iter().map(run).collect() } else { None }
+    for run in runs {
+        let (size, at) = (tree::number(run.get(..8)?)?, tree::number(run.get(8..16)?)?);
+        let flags = word(run.get(16..)?).filter(|flags| flags & !(HAS_ADDRESS | IDENTITY) == 0)?;
+        let (at, identity) = ((flags & HAS_ADDRESS != 0).then_some(at), flags & IDENTITY != 0);
+        list.push(Memory { size, at, identity });
+    }
+    rest.is_empty().then_some(())
 }
 
 /// Reads exactly one string.
 fn text(value: &[u8]) -> Option<&str> {
-    core::str::from_utf8(value).ok()?.strip_suffix('\0').filter(|text| !text.contains('\0'))
+    texts(value).filter(|text| !text.contains('\0'))
 }
 
-fn texts(value: &[u8]) -> Option<Vec<&str>> {
-    Some(core::str::from_utf8(value).ok()?.strip_suffix('\0')?.split('\0').collect())
-}
-
-fn words(value: &[u8]) -> Option<Vec<u32>> {
-    value.len().is_multiple_of(4).then(|| tree::cells(value).collect())
+/// Reads strings, all but the last with the NUL behind them.
+fn texts(value: &[u8]) -> Option<&str> {
+    core::str::from_utf8(value).ok()?.strip_suffix('\0')
 }
 
 fn word(value: &[u8]) -> Option<u32> {
     value.try_into().ok().map(u32::from_be_bytes)
 }
 
-fn choice<T: Copy>(value: &[u8], of: &[(&str, T)]) -> Option<T> {
-    let chosen = text(value)?;
-    of.iter().find(|(name, _)| *name == chosen).map(|(_, meaning)| *meaning)
+/// Reads one of three words; "" is none.
+fn choice(value: &[u8], of: [&str; 3]) -> Option<usize> {
+    let chosen = text(value).filter(|text| !text.is_empty())?;
+    of.iter().position(|name| *name == chosen)
 }

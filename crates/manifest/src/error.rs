@@ -18,51 +18,45 @@ pub enum BundleError {
         /// Which are there.
         have: u64,
     },
-    /// A node or property that must be there is not.
-    Missing {
-        /// Its node.
-        node: String,
-        /// Its name.
-        key: &'static str,
-    },
-    /// A property's value is not what its name asks for.
-    Value {
-        /// Its node.
-        node: String,
-        /// Its name.
-        key: String,
-    },
-    /// A property or node this version does not know.
-    Unknown {
-        /// Its node.
-        node: String,
-        /// Its name.
-        key: String,
-    },
     /// `/cellwall` is of another version.
     Version(u32),
-    /// A cell names an image that is not in the bundle.
-    NoImage {
-        /// The cell.
-        cell: String,
-        /// The image.
-        image: String,
+    /// A node lacks something, or says what it may not.
+    Said {
+        /// The sentence round the two others.
+        words: [&'static str; 3],
+        /// The property, image or node at fault.
+        key: String,
+        /// Its node's path.
+        node: String,
     },
-    /// A payload lies in the tree or beyond any memory.
-    Payload(String),
 }
 
-impl BundleError {
-    pub(crate) fn missing(tree: &Tree<'_>, node: NodeId, key: &'static str) -> Self {
-        Self::Missing { node: tree.path(node), key }
-    }
+/// The same while the tree is at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault<'a> {
+    Truncated(u64),
+    Version(u32),
+    Said([&'static str; 3], &'a str, NodeId),
+}
 
-    pub(crate) fn value(tree: &Tree<'_>, node: NodeId, key: &str) -> Self {
-        Self::Value { node: tree.path(node), key: key.into() }
-    }
+/// A node or property that must be there is not.
+pub(crate) const LACKS: [&str; 3] = ["the bundle lacks ", " in ", ""];
+/// A property's value is not what its name asks for.
+pub(crate) const INVALID: [&str; 3] = ["the bundle's ", " in ", " has no valid value"];
+/// A property or node this version does not know.
+pub(crate) const UNKNOWN: [&str; 3] = ["the bundle has ", " in ", ", which this version does not know"];
+/// A cell names an image that is not in the bundle.
+pub(crate) const NO_IMAGE: [&str; 3] = ["the bundle lacks image ", " of ", ""];
+/// A payload lies in the tree or beyond any memory.
+pub(crate) const OUTSIDE: [&str; 3] = ["the bundle's ", " in ", " leads outside it"];
 
-    pub(crate) fn unknown(tree: &Tree<'_>, node: NodeId, key: &str) -> Self {
-        Self::Unknown { node: tree.path(node), key: key.into() }
+impl Fault<'_> {
+    pub(crate) fn named(self, tree: &Tree<'_>, have: u64) -> BundleError {
+        match self {
+            Self::Truncated(need) => BundleError::Truncated { need, have },
+            Self::Version(version) => BundleError::Version(version),
+            Self::Said(words, key, node) => BundleError::Said { words, key: key.into(), node: tree.path(node) },
+        }
     }
 }
 
@@ -74,21 +68,11 @@ impl fmt::Display for BundleError {
             Self::Truncated { need, have } => {
                 write!(f, "the bundle is cut short: it has {need} bytes, {have} are here")
             }
-            Self::Missing { node, key } => write!(f, "the bundle lacks {key} in {node}"),
-            Self::Value { node, key } => {
-                write!(f, "the bundle's {key} in {node} has no valid value")
-            }
-            Self::Unknown { node, key } => {
-                write!(f, "the bundle has {key} in {node}, which this version does not know")
-            }
             Self::Version(version) => {
                 write!(f, "the bundle is of version {version}, this reads version {}", crate::VERSION)
             }
-            Self::NoImage { cell, image } => {
-                write!(f, "cell {cell} names image {image}, which the bundle lacks")
-            }
-            Self::Payload(image) => {
-                write!(f, "the payload of image {image} lies outside the bundle")
+            Self::Said { words: [before, between, behind], key, node } => {
+                write!(f, "{before}{key}{between}{node}{behind}")
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The bundle: a FIT with the partition plan and the guest images.
 //!
 //! Owns the words of a plan ([`Manifest`], [`Cell`], ...), the bundle's reader ([`Bundle::read`]), its hashes
-//! ([`digest`]) and the arm64 `Image` header ([`image`]). Promises that no bytes whatever make it panic: a bundle is
+//! ([`digest`]). Promises that no bytes whatever make it panic: a bundle is
 //! read whole, or refused with one sentence. Bytes come from the loader (the initrd of `/chosen`) or from `cellwall
 //! build`; what comes out goes to `plan::seal`. It judges form only; whether a plan is good is the plan crate's.
 //!
-//! U-Boot, `doc/usage/fit/source_file_format.rst` (external data); Linux, Documentation/arch/arm64/booting.rst.
+//! U-Boot, `doc/usage/fit/source_file_format.rst` (external data).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -15,11 +15,11 @@ mod bundle;
 pub mod cellwall;
 pub mod digest;
 mod error;
-pub mod image;
 
 pub use bundle::{Bundle, ImageEntry};
 pub use digest::Digest;
 pub use error::BundleError;
+use error::Fault;
 
 use alloc::vec::Vec;
 

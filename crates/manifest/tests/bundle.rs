@@ -186,15 +186,15 @@ fn a_value_of_the_wrong_kind_is_refused() {
 #[test]
 fn a_cell_that_names_an_absent_image_is_refused() {
     let wrong = Wrong { cell: &[("initrd", b"cpio\0")], ..Wrong::default() };
-    assert_eq!(refusal(&wrong), "cell linux names image cpio, which the bundle lacks");
+    assert_eq!(refusal(&wrong), "the bundle lacks image cpio of /cellwall/cell-0");
 }
 
 #[test]
 fn a_payload_outside_is_refused() {
     let wrong = Wrong { image: &[("data-position", &[0, 0, 0, 40])], ..Wrong::default() };
-    assert_eq!(refusal(&wrong), "the payload of image Image lies outside the bundle");
+    assert_eq!(refusal(&wrong), "the bundle's data-position in /images/Image leads outside it");
     let wrong = Wrong { image: &[("data-position", &[0xff; 8])], ..Wrong::default() };
-    assert_eq!(refusal(&wrong), "the payload of image Image lies outside the bundle");
+    assert_eq!(refusal(&wrong), "the bundle's data-position in /images/Image leads outside it");
     let wrong = Wrong { image: &[("data-size", &[0xff; 4])], ..Wrong::default() };
     assert!(matches!(Bundle::read(&bundle(&wrong)), Err(BundleError::Truncated { .. })));
 }

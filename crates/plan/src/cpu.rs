@@ -29,16 +29,16 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>) {
     for (index, cell) in cells.iter().enumerate() {
         let count = cell.cpus.len();
         if count == 0 {
-            proof.say(0x0105, index, NONE, 0);
+            proof.say(0xE0105, index, NONE, 0);
         }
         if let Some(over @ 1..) = count.checked_sub(MAX_VCPUS) {
-            proof.say(0x0106, index, NONE, 0).numbers = [count as u64, MAX_VCPUS as u64, over as u64, 0];
+            proof.say(0xE0106, index, NONE, 0).numbers = [count as u64, MAX_VCPUS as u64, over as u64, 0];
         }
         for (place, &cpu) in cell.cpus.iter().enumerate() {
-            let (code, other) = match (unusable(board, cpu, [0x0101, 0x0102, 0x0107]), owner(cells, cpu)) {
+            let (code, other) = match (unusable(board, cpu, [0xE0101, 0xE0102, 0xE0107]), owner(cells, cpu)) {
                 (Some(code), _) => (code, NONE),
-                (None, Some(owner)) if owner < index => (0x0103, owner),
-                _ if cell.cpus.iter().take(place).any(|earlier| *earlier == cpu) => (0x0104, NONE),
+                (None, Some(owner)) if owner < index => (0xE0103, owner),
+                _ if cell.cpus.iter().take(place).any(|earlier| *earlier == cpu) => (0xE0104, NONE),
                 _ => continue,
             };
             proof.say(code, index, other, place).numbers = [cpu.into(), board.cpus.len() as u64, 0, 0];
@@ -50,7 +50,7 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>) {
 /// of a cell whose interrupts come to EL2. One that no such cell owns is also sure to be able to revoke a vCPU's memory.
 pub(crate) fn service(proof: &mut Proof<'_, '_>, named: Option<u32>) -> usize {
     let (board, cells) = (proof.board, proof.cells);
-    let codes = [0x0503, 0x0504, 0x0505];
+    let codes = [0xE0503, 0xE0504, 0xE0505];
     let count = u32::try_from(board.cpus.len()).unwrap_or(0);
     if let Some(cpu) = named
         && let Some(code) = unusable(board, cpu, codes)

@@ -60,11 +60,11 @@ pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
             let found = resolve(board, wanted).map(|found| (board.devices.get(found), owners.get_mut(found)));
             let (code, other) = match found {
                 Err(code) => (code, NONE),
-                Ok((Some(device), _)) if device.disabled => (0x0303, NONE),
+                Ok((Some(device), _)) if device.disabled => (0xC0303, NONE),
                 Ok((_, Some(owner))) => match *owner {
-                    Owner::El2 => (0x0304, NONE),
-                    Owner::Cell(other) if other == index => (0x0306, NONE),
-                    Owner::Cell(other) => (0x0305, other),
+                    Owner::El2 => (0xE0304, NONE),
+                    Owner::Cell(other) if other == index => (0xC0306, NONE),
+                    Owner::Cell(other) => (0xE0305, other),
                     Owner::Nobody => {
                         *owner = Owner::Cell(index);
                         continue;
@@ -90,13 +90,13 @@ fn passed_console(proof: &mut Proof<'_, '_>) -> Option<usize> {
     for (index, _) in proof.cells.iter().enumerate().filter(|(_, cell)| cell.console == Console::Passthrough) {
         match first {
             None => first = Some(index),
-            Some(first) => _ = proof.say(0x0506, index, first, 0),
+            Some(first) => _ = proof.say(0xE0506, index, first, 0),
         }
     }
     if let Some(cell) = first
         && own_uart(proof, first).is_none()
     {
-        proof.say(0x0508, cell, NONE, 0);
+        proof.say(0xA0508, cell, NONE, 0);
     }
     first.filter(|_| proof.board.stdout.is_some())
 }
@@ -117,14 +117,14 @@ fn own_uart(proof: &Proof<'_, '_>, console: Option<usize>) -> Option<usize> {
 pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u32> {
     let mut found = board.devices.iter().position(|device| device.path == wanted);
     if found.is_none() {
-        let node = board.tree.find(wanted).ok_or(0x0301_u32)?;
+        let node = board.tree.find(wanted).ok_or(0xC0301_u32)?;
         let (Gic::V2 { node: gic, .. } | Gic::V3 { node: gic, .. }) = board.gic;
         if [gic, board.timers.node].contains(&node) {
-            return Err(0x0304);
+            return Err(0xE0304);
         }
         found = board.devices.iter().position(|device| device.node == node);
     }
-    found.filter(|&found| board.devices.get(found).is_some_and(|device| !device.regions.is_empty())).ok_or(0x0302)
+    found.filter(|&found| board.devices.get(found).is_some_and(|device| !device.regions.is_empty())).ok_or(0xC0302)
 }
 
 /// Returns all device space inside the IPA space in whole pages, ascending.

@@ -15,13 +15,13 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
         let mut masters = devices.of(index).filter(masters);
         let Some(first) = masters.next() else { continue };
         let code = match cell.dma {
-            Dma::Unsaid => 0x0309,
-            Dma::None => 0x0315,
-            Dma::Trusted => 0x0317,
+            Dma::Unsaid => 0xE0309,
+            Dma::None => 0xA0315,
+            Dma::Trusted => 0xA0317,
         };
         let more = masters.count() as u64;
         let foreign = cell.dma == Dma::Trusted && cell.memory.iter().any(|run| !run.identity);
-        for code in [foreign.then_some(0x0310), Some(code)].into_iter().flatten() {
+        for code in [foreign.then_some(0xE0310), Some(code)].into_iter().flatten() {
             proof.say_device(code, index, NONE, first).numbers[0] = more;
         }
     }

@@ -27,10 +27,10 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
     }
     line::sweep(&lines, &mut |first, second| {
         let (code, cell, other, mine, theirs) = match (devices.owner(first.tag), devices.owner(second.tag)) {
-            (Owner::Cell(a), Owner::Cell(b)) if a < b => (0x0401, b, a, second, first),
-            (Owner::Cell(a), Owner::Cell(b)) if a > b => (0x0401, a, b, first, second),
-            (Owner::Cell(a), Owner::El2) => (0x0402, a, NONE, first, second),
-            (Owner::El2, Owner::Cell(b)) => (0x0402, b, NONE, second, first),
+            (Owner::Cell(a), Owner::Cell(b)) if a < b => (0xE0401, b, a, second, first),
+            (Owner::Cell(a), Owner::Cell(b)) if a > b => (0xE0401, a, b, first, second),
+            (Owner::Cell(a), Owner::El2) => (0xE0402, a, NONE, first, second),
+            (Owner::El2, Owner::Cell(b)) => (0xE0402, b, NONE, second, first),
             _ => return,
         };
         let finding = proof.say_device(code, cell, other, mine.tag);

@@ -70,7 +70,7 @@ fn lay<'a>(
     }
     apart(proof, index, &things);
     if cell.memory.is_empty() {
-        proof.say(0x0201, index, NONE, 0);
+        proof.say(0xC0201, index, NONE, 0);
     }
     let first = runs.first().filter(|_| runs.len() == cell.memory.len())?;
     let (kernel, initrd, tree) = images(proof, (index, cell), Region::new(first.ipa, first.pa.size())?)?;
@@ -108,9 +108,9 @@ fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Ce
         Some(VirtualUart { page: Region::new(base, PAGE_BYTES)?, intid })
     });
     let code = match cell.console {
-        Console::Passthrough if devices.console.is_none() => 0x0501,
-        Console::Virtual if devices.uart.is_none() && devices.console.is_some() => 0x0507,
-        Console::Virtual if found.is_none() => 0x0501,
+        Console::Passthrough if devices.console.is_none() => 0xC0501,
+        Console::Virtual if devices.uart.is_none() && devices.console.is_some() => 0xC0507,
+        Console::Virtual if found.is_none() => 0xC0501,
         Console::Virtual => return found,
         Console::Passthrough | Console::None => return None,
     };
@@ -152,16 +152,16 @@ const GIC: usize = usize::MAX;
 /// Checks that nothing in the cell's IPA space stands on anything else.
 fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {
     // A device on a page EL2 keeps has its finding already.
-    let known = proof.out.iter().any(|finding| finding.cell == Some(index) && finding.code() == "E0313");
+    let known = proof.out.iter().any(|finding| finding.cell == Some(index) && finding.code() == 0x0313);
     line::sweep(things, &mut |first, second| {
         let (mine, theirs) = if first.tag > second.tag { (second, first) } else { (first, second) };
         let (code, run) = match (mine.tag, theirs.tag) {
             (DEVICE.., _) if known => return,
-            (DEVICE.., _) => (0x0314, 0),
-            (run, DEVICE) => (0x0213, run),
-            (run, UART) => (0x0212, run),
-            (run, GIC) => (0x0211, run),
-            (run, _) => (0x0205, run),
+            (DEVICE.., _) => (0xC0314, 0),
+            (run, DEVICE) => (0xC0213, run),
+            (run, UART) => (0xC0212, run),
+            (run, GIC) => (0xC0211, run),
+            (run, _) => (0xC0205, run),
         };
         proof.say(code, index, NONE, run).numbers = [mine.base, mine.end, theirs.base, theirs.end];
     });
@@ -175,28 +175,28 @@ fn images(
 ) -> Option<(Ipa, Option<Region<Ipa>>, Region<Ipa>)> {
     let (mut say, kernel) = (|code, key, numbers| proof.say(code, index, NONE, key).numbers = numbers, &cell.kernel);
     if kernel.image.size == 0 {
-        say(0x0701, 0, [0; 4]);
+        say(0xC0701, 0, [0; 4]);
         return None;
     }
     let bytes = kernel.image_size.max(kernel.image.size);
     let base = run.base().align_up(BLOCK_BYTES).and_then(|base| base.checked_add(kernel.text_offset));
     let Some(code) = base.and_then(|base| Region::new(base, bytes)).filter(|code| run.encloses(*code)) else {
         let at = base.unwrap_or(run.base()).get();
-        say(0x0702, 0, [bytes, at, run.base().get(), run.end().get()]);
+        say(0xC0702, 0, [bytes, at, run.base().get(), run.end().get()]);
         return None;
     };
     let room = if run.size() <= BLOCK_BYTES { SMALL_TREE_BYTES } else { TREE_BYTES };
     let end = code.end().align_up(PAGE_BYTES)?;
     let base = run.end().get().checked_sub(room).map(Ipa::at).filter(|base| *base >= end);
     let Some(tree) = base.and_then(|base| Region::new(base, room)) else {
-        say(0x0704, 0, [room, end.get(), run.end().get(), 0]);
+        say(0xC0704, 0, [room, end.get(), run.end().get(), 0]);
         return None;
     };
     let Some(image) = cell.initrd.filter(|image| image.size > 0) else { return Some((code.base(), None, tree)) };
     let space = |base: Ipa| Region::new(base, image.size).filter(|initrd| initrd.end() <= tree.base());
     let Some(initrd) = end.align_up(BLOCK_BYTES).and_then(space).or_else(|| space(end)) else {
         let left = tree.base().get().saturating_sub(end.get());
-        say(0x0703, 0, [image.size, left, image.size.saturating_sub(left), 0]);
+        say(0xC0703, 0, [image.size, left, image.size.saturating_sub(left), 0]);
         return None;
     };
     Some((code.base(), Some(initrd), tree))

@@ -48,7 +48,7 @@ use board::Board;
 use manifest::{Cell, Manifest};
 use memory::Ram;
 
-pub use finding::{Class, Finding, TABLE};
+pub use finding::{Class, Finding};
 pub use sealed::{Mapping, SealedCell, SealedPlan, VirtualGic, VirtualUart};
 pub use wall::{Outside, Owner, Wall};
 
@@ -128,7 +128,7 @@ impl<'a> Proof<'a, '_> {
     #[cold]
     fn say(&mut self, code: u32, cell: usize, other: usize, entry: usize) -> &mut Finding<'a> {
         let [name, other_name] = [cell, other].map(|cell| self.cells.get(cell).map_or("", |cell| cell.name));
-        self.out.push_mut(Finding::new(code, [cell, other], entry, [name, other_name, "", ""]))
+        self.out.push_mut(Finding::new(code, cell, other, entry, [name, other_name, "", ""]))
     }
 
     /// Notes what is wrong with a device of a cell, at the entry of `devices` that names it; the console's at none.

@@ -25,11 +25,11 @@ pub(crate) struct Ram<'a> {
 fn shape(run: &Memory) -> Option<u32> {
     let at = run.at.unwrap_or(0);
     if run.size == 0 || !run.size.is_multiple_of(PAGE_BYTES) {
-        Some(0x0202)
+        Some(0xC0202)
     } else if !at.is_multiple_of(PAGE_BYTES) {
-        Some(0x0203)
+        Some(0xC0203)
     } else {
-        inside(at, run.size).is_none().then_some(0x0204)
+        inside(at, run.size).is_none().then_some(0xC0204)
     }
 }
 
@@ -89,14 +89,14 @@ impl<'a> Ram<'a> {
         let run = Piece::of(region, 0);
         if !self.banks.iter().any(|bank| bank.base <= run.base && run.end <= bank.end) {
             let (base, end) = self.banks.first().map_or((0, 0), |bank| (bank.base, bank.end));
-            proof.say(0x0206, cell, NONE, entry).numbers = [run.base, run.end, base, end];
+            proof.say(0xE0206, cell, NONE, entry).numbers = [run.base, run.end, base, end];
         }
         for wall in self.walls.iter().filter(|wall| wall.region.overlaps(region)) {
             let (code, other) = match wall.owner {
-                Owner::El2 => (0x0208, NONE),
-                Owner::Nobody => (0x0207, NONE),
+                Owner::El2 => (0xE0208, NONE),
+                Owner::Nobody => (0xE0207, NONE),
                 Owner::Cell(other) if other == cell => continue,
-                Owner::Cell(other) => (0x0209, other),
+                Owner::Cell(other) => (0xE0209, other),
             };
             let finding = proof.say(code, cell, other, entry);
             finding.numbers = [run.base, run.end, wall.region.base().get(), wall.region.end().get()];
@@ -118,7 +118,7 @@ impl<'a> Ram<'a> {
                 _ => blocks().or_else(|| self.fit(run.size, PAGE_BYTES, 0, limit)),
             };
             let (Some(_), Some(pa)) = (fixed, found) else {
-                let code = if fixed.is_none() { 0x0204 } else { 0x0210 };
+                let code = if fixed.is_none() { 0xC0204 } else { 0xE0210 };
                 proof.say(code, cell, NONE, number).numbers = [at, run.size, self.largest(limit), 0];
                 continue;
             };

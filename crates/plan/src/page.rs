@@ -43,9 +43,9 @@ fn mixed(proof: &mut Proof<'_, '_>, devices: &Devices, cluster: &[Piece], end: u
             continue;
         };
         let (code, other) = match owner(with) {
-            Owner::El2 => (0x0313, NONE),
-            Owner::Cell(other) => (0x0308, other),
-            Owner::Nobody => (0x0307, NONE),
+            Owner::El2 => (0xE0313, NONE),
+            Owner::Cell(other) => (0xE0308, other),
+            Owner::Nobody => (0xC0307, NONE),
         };
         let path = proof.board.devices.get(with.tag).map_or("the GIC", |device| &device.path);
         let finding = proof.say_device(code, cell, other, span.tag);
@@ -60,14 +60,14 @@ pub(crate) fn reach(proof: &mut Proof<'_, '_>, devices: &Devices) {
     for (index, device) in proof.board.devices.iter().enumerate() {
         let Owner::Cell(cell) = devices.owner(index) else { continue };
         for (place, region) in device.regions.iter().chain(&device.windows).enumerate() {
-            let code = if place < device.regions.len() { 0x0311 } else { 0x0316 };
+            let code = if place < device.regions.len() { 0xC0311 } else { 0xA0316 };
             let bounds = Piece::of(*region, 0);
             if bounds.end > IPA_END {
                 proof.say_device(code, cell, NONE, index).numbers = [bounds.base, bounds.end, 0, 0];
             }
             let pages = region.widen(PAGE_BYTES).map_or(bounds, |pages| Piece::of(pages, 0));
             if let Some(bank) = banks.iter().find(|bank| bank.meets(&pages)) {
-                proof.say_device(0x0312, cell, NONE, index).numbers = [pages.base, pages.end, bank.base, bank.end];
+                proof.say_device(0xE0312, cell, NONE, index).numbers = [pages.base, pages.end, bank.base, bank.end];
             }
         }
     }

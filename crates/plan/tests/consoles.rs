@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{Key, blames, footprint, gicv3, name, only, two};
+use common::{blames, footprint, gicv3, name, only, two};
 use manifest::Console;
 use plan::seal;
 
@@ -21,27 +21,27 @@ fn a_virtual_console_needs_a_uart_to_stand_in_for() {
         board.stdout = None;
         plan.cells[1].console = Console::None;
     });
-    blames(&found, "E0501", Key::Console, Some(0), None);
+    blames(&found, "E0501", 0, Some(0), None);
 }
 
 #[test]
 fn the_boards_uart_goes_to_one_cell() {
     let both = only(|_, plan| plan.cells.iter_mut().for_each(|cell| cell.console = Console::Passthrough));
-    blames(&both, "E0506", Key::Console, Some(1), Some(0));
+    blames(&both, "E0506", 0, Some(1), Some(0));
     let other_virtual = only(|_, plan| plan.cells[0].console = Console::Passthrough);
-    blames(&other_virtual, "E0507", Key::Console, Some(1), None);
+    blames(&other_virtual, "E0507", 0, Some(1), None);
     let named_too = only(|board, plan| {
         plan.cells[0].console = Console::Passthrough;
         plan.cells[1].console = Console::None;
         plan.cells[1].devices = vec![Box::leak(board.devices[board.stdout.unwrap()].path.clone().into_boxed_str())];
     });
-    blames(&named_too, "E0305", Key::Devices(0), Some(1), Some(0));
+    blames(&named_too, "E0305", 0, Some(1), Some(0));
     let no_uart = only(|board, plan| {
         board.stdout = None;
         plan.cells[0].console = Console::Passthrough;
         plan.cells[1].console = Console::None;
     });
-    blames(&no_uart, "E0501", Key::Console, Some(0), None);
+    blames(&no_uart, "E0501", 0, Some(0), None);
 }
 
 #[test]

@@ -5,8 +5,6 @@
 //! (`MemAttr` without FWB).
 //! EL2 stage 1: D8.4 (AP, XN), D8.6 (`AttrIndx`).
 
-use core::ops::BitOr;
-
 /// The attribute bits of one leaf descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes(u64);
@@ -18,36 +16,14 @@ impl Attributes {
     const INNER_SHAREABLE: Self = Self(0b11 << 8);
     /// XN of both regimes; bit 53 stays 0, so its meaning does not depend on `FEAT_XNX`.
     const XN: Self = Self(1 << 54);
-    /// All bits that are attributes and not address or type.
-    const MASK: u64 = 0xfff0_0000_0000_0ffc;
-
     /// Returns the bits where they stand in a descriptor.
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
-    /// Takes the attribute bits out of a descriptor.
-    #[must_use]
-    pub const fn of(descriptor: u64) -> Self {
-        Self(descriptor & Self::MASK)
-    }
-
-    /// Tells whether `XN` forbids instruction fetches.
-    #[must_use]
-    pub const fn execute_never(self) -> bool {
-        self.0 & Self::XN.0 != 0
-    }
-
     const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
-    }
-}
-
-impl BitOr for Attributes {
-    type Output = Self;
-    fn bitor(self, other: Self) -> Self {
-        self.or(other)
     }
 }
 

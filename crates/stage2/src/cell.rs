@@ -5,19 +5,9 @@
 //! sealed plan. DDI 0487 D8.2: start level 1 gives 39 bits of IPA, as `controls::vtcr_el2` says.
 
 use crate::attributes::Kind;
-use crate::maintenance::{Maintenance, Regime, retire_mapping};
-use crate::table::{ENTRIES, Leaf, MapError, TableMemory, VALID, for_each_leaf, map, unmap, walk};
+use crate::table::{MapError, TableMemory, VALID, map};
 use address::{Address, Ipa, PhysAddr, Region};
-
-/// Calls `each` with every entry of a table that is not 0.
-fn for_each_entry<M: TableMemory>(memory: &mut M, table: PhysAddr, mut each: impl FnMut(&mut M, usize, u64)) {
-    for index in 0..ENTRIES {
-        let descriptor = memory.read(table, index);
-        if descriptor != 0 {
-            each(memory, index, descriptor);
-        }
-    }
-}
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The most vCPUs a cell may have.
 pub const MAX_VCPUS: usize = 8;
@@ -37,8 +27,8 @@ impl Stage2 {
     ///
     /// # Errors
     /// See [`MapError`]; [`MapError::OutOfRange`] also where there are no vCPUs or more than [`MAX_VCPUS`].
-    pub fn build<M: TableMemory>(
-        memory: &mut M,
+    pub fn build(
+        memory: &mut dyn TableMemory,
         vcpus: usize,
         maps: impl IntoIterator<Item = (Ipa, Region<PhysAddr>, Kind)>,
     ) -> Result<Self, MapError> {
@@ -52,7 +42,9 @@ impl Stage2 {
         }
         for root in others {
             *root = memory.allocate().ok_or(MapError::OutOfTables)?;
-            for_each_entry(memory, *first, |memory, index, descriptor| memory.write(*root, index, descriptor));
+            for (entry, first) in entries(memory, *root).zip(entries(memory, *first)) {
+                entry.store(first.load(Relaxed), Relaxed);
+            }
         }
         Ok(stage2)
     }
@@ -68,50 +60,23 @@ impl Stage2 {
     pub fn roots(&self) -> &[PhysAddr] {
         self.roots.get(..self.count).unwrap_or(&[])
     }
+}
 
-    /// Translates a guest's address, as its first vCPU's tables do.
-    pub fn walk<M: TableMemory>(&self, memory: &M, ipa: Ipa) -> Option<Leaf> {
-        walk(memory, self.root(0)?, Self::START_LEVEL, ipa.get())
-    }
+/// Makes all of one vCPU's memory abort, its entries kept: the vCPU's next access or fetch comes to EL2. `root` is its
+/// root table. The caller owes the invalidation ([`crate::publish`]).
+pub fn revoke(memory: &dyn TableMemory, root: PhysAddr) {
+    entries(memory, root).for_each(|entry| _ = entry.fetch_and(!VALID, Relaxed));
+}
 
-    /// Visits all that a vCPU can reach.
-    pub fn for_each_leaf<M: TableMemory>(&self, memory: &M, vcpu: usize, mut visit: impl FnMut(Ipa, Leaf)) {
-        if let Some(root) = self.root(vcpu) {
-            for_each_leaf(memory, root, Self::START_LEVEL, |leaf| visit(Ipa::at(leaf.input), leaf));
+/// Undoes [`revoke`]. Invalid entries are in no TLB: barriers are enough.
+pub fn reinstate(memory: &dyn TableMemory, root: PhysAddr) {
+    for entry in entries(memory, root) {
+        if entry.load(Relaxed) != 0 {
+            entry.fetch_or(VALID, Relaxed);
         }
     }
+}
 
-    /// Makes all of one vCPU's memory abort, its entries kept: the vCPU's next access or fetch comes to EL2. The caller
-    /// owes the invalidation ([`crate::publish`]).
-    pub fn revoke<M: TableMemory>(&self, memory: &mut M, vcpu: usize) {
-        if let Some(root) = self.root(vcpu) {
-            for_each_entry(memory, root, |memory, index, entry| memory.write(root, index, entry & !VALID));
-        }
-    }
-
-    /// Undoes [`Stage2::revoke`]. Invalid entries are in no TLB: barriers are enough.
-    pub fn reinstate<M: TableMemory>(&self, memory: &mut M, vcpu: usize) {
-        if let Some(root) = self.root(vcpu) {
-            for_each_entry(memory, root, |memory, index, entry| memory.write(root, index, entry | VALID));
-        }
-    }
-
-    /// Takes a region from every vCPU, none of them revoked: entries made invalid, then no TLB holds them. Returns the bytes unmapped.
-    ///
-    /// # Errors
-    /// See [`unmap`].
-    pub fn retire<M: TableMemory>(
-        &self,
-        memory: &mut M,
-        maintenance: &mut impl Maintenance,
-        vmid: u16,
-        region: Region<Ipa>,
-    ) -> Result<u64, MapError> {
-        retire_mapping(maintenance, Regime::Cell { vmid }, || {
-            // Leaves below the roots are shared: the first root finds them, the others find them gone.
-            self.roots().iter().try_fold(0, |most: u64, &root| {
-                unmap(memory, root, Self::START_LEVEL, region.base().get(), region.size()).map(|bytes| most.max(bytes))
-            })
-        })
-    }
+fn entries(memory: &dyn TableMemory, table: PhysAddr) -> impl Iterator<Item = &AtomicU64> {
+    memory.table(table).into_iter().flatten()
 }

@@ -1,4 +1,4 @@
-//! Translation tables of the 4 KiB granule, built and walked without hardware: stage 2 of every cell and stage 1 of EL2.
+//! Translation tables of the 4 KiB granule, built without hardware: stage 2 of every cell and stage 1 of EL2.
 //!
 //! Owns the descriptor format and the order of maintenance; promises that a valid entry is never replaced by another
 //! valid one, and that what is mapped is exactly what was asked for. Takes regions from the sealed plan and pages from a
@@ -12,6 +12,6 @@ mod maintenance;
 mod table;
 
 pub use attributes::{Attributes, Kind, Rights};
-pub use cell::{MAX_VCPUS, Stage2};
+pub use cell::{MAX_VCPUS, Stage2, reinstate, revoke};
 pub use maintenance::{Maintenance, Regime, publish, publish_image, retire_mapping};
-pub use table::{Leaf, MapError, TableMemory, for_each_leaf, map, unmap, walk};
+pub use table::{MapError, Table, TableMemory, map, unmap};

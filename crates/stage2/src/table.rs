@@ -1,4 +1,4 @@
-//! Writes, removes and reads leaves of one tree of tables, whichever regime it belongs to.
+//! Writes and removes leaves of one tree of tables, whichever regime it belongs to.
 //!
 //! Owns the shape of a walk; promises never to split a block nor to replace a valid entry by a different valid one
 //! (break-before-make), to stay inside the input range the start level spans, and to end. Pages come
@@ -7,9 +7,10 @@
 
 use crate::attributes::Attributes;
 use address::{Address, PAGE_BYTES, PhysAddr};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Entries of one table.
-pub(crate) const ENTRIES: usize = 512;
+const ENTRIES: usize = 512;
 /// Output addresses end here: 48 bits, the most the 4 KiB granule knows without `FEAT_LPA2`.
 const OUTPUT_END: u64 = 1 << 48;
 /// Bits \[47:12\]: the next table's, or at level 3 the page's, address.
@@ -19,14 +20,15 @@ pub(crate) const VALID: u64 = 0b01;
 const TABLE_OR_PAGE: u64 = 0b11;
 const LAST_LEVEL: u8 = 3;
 
+/// One table: hardware reads it while we write, each entry by one 64-bit store.
+pub type Table = [AtomicU64; ENTRIES];
+
 /// Where tables live: EL2's pool on the board, a vector in tests.
 pub trait TableMemory {
     /// Hands out one zeroed page, or nothing where none is left.
     fn allocate(&mut self) -> Option<PhysAddr>;
-    /// Reads entry `index` (below 512) of `table`.
-    fn read(&self, table: PhysAddr, index: usize) -> u64;
-    /// Writes entry `index` (below 512) of `table`, as one 64-bit store.
-    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64);
+    /// Returns the table at `address`, or nothing for what is none.
+    fn table(&self, address: PhysAddr) -> Option<&Table>;
 }
 
 /// Why a mapping was not made or removed.
@@ -50,52 +52,12 @@ pub enum MapError {
     },
 }
 
-/// One valid block or page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leaf {
-    /// The first input address it translates.
-    pub input: u64,
-    /// What that address becomes.
-    pub output: PhysAddr,
-    /// 4 KiB, 2 MiB or 1 GiB.
-    pub size: u64,
-    /// Its attribute bits.
-    pub attributes: Attributes,
-}
-
-impl Leaf {
-    /// Translates an input address inside the leaf.
-    #[must_use]
-    pub fn translate(&self, input: u64) -> PhysAddr {
-        PhysAddr::at(self.output.get() | (input & self.size.wrapping_sub(1)))
-    }
-}
-
-/// What one entry says at its level.
-enum Entry {
-    Invalid,
-    Table(PhysAddr),
-    Leaf(PhysAddr),
-}
-
-impl Entry {
-    #[inline(always)]
-    fn decode(descriptor: u64, level: u8) -> Self {
-        let address = PhysAddr::at(descriptor & ADDRESS);
-        match (descriptor & TABLE_OR_PAGE, level) {
-            (TABLE_OR_PAGE, LAST_LEVEL) | (VALID, 1 | 2) => Self::Leaf(address),
-            (TABLE_OR_PAGE, _) => Self::Table(address),
-            _ => Self::Invalid,
-        }
-    }
-}
-
 /// Maps `size` bytes at `input` to `output` with the largest leaves both sides allow.
 ///
 /// # Errors
 /// See [`MapError`]. What was written before the error stays: a root that failed is thrown away, not used.
-pub fn map<M: TableMemory>(
-    memory: &mut M,
+pub fn map(
+    memory: &mut dyn TableMemory,
     root: PhysAddr,
     start_level: u8,
     input: u64,
@@ -104,27 +66,37 @@ pub fn map<M: TableMemory>(
     leaf: Attributes,
 ) -> Result<(), MapError> {
     let end = range_end(start_level, input, size)?;
-    let output_end = output.get().checked_add(size).ok_or(MapError::OutOfRange)?;
+    let (mut at, mut to) = (input, output.get());
     if !output.is_aligned(PAGE_BYTES) {
         return Err(MapError::Misaligned);
     }
-    if output_end > OUTPUT_END {
+    if to.checked_add(size).is_none_or(|end| end > OUTPUT_END) {
         return Err(MapError::OutOfRange);
     }
-    let (mut at, mut to) = (input, output.get());
     while at < end {
-        let (table, level) = descend(memory, root, start_level, at, to, end)?;
-        let span = span(level);
-        let kind = if level == LAST_LEVEL { TABLE_OR_PAGE } else { VALID };
-        // The rest of this table in one go: the next one is found from the root again.
-        for index in index(at, level)..ENTRIES {
-            let old = memory.read(table, index);
-            if end.wrapping_sub(at) < span || matches!(Entry::decode(old, level), Entry::Table(_)) {
-                break;
+        let (entries, level) = lookup(memory, root, start_level, at)?;
+        let (span, left) = (span(level), end.wrapping_sub(at));
+        if level == 0 || (at | to) & span.wrapping_sub(1) != 0 || left < span {
+            // No leaf of this level fits: what stands here is to be a table.
+            if valid(entries) {
+                return Err(MapError::Occupied { input: at });
             }
-            let new = to | leaf.bits() | kind;
+            let table = memory.allocate().ok_or(MapError::OutOfTables)?.get();
+            let (entries, _) = lookup(memory, root, start_level, at)?;
+            if let Some(entry) = entries.first() {
+                entry.store(table | TABLE_OR_PAGE, Relaxed);
+            }
+            continue;
+        }
+        let bits = leaf.bits() | if level == LAST_LEVEL { TABLE_OR_PAGE } else { VALID };
+        let fit = usize::try_from(left >> shift(level)).unwrap_or(usize::MAX).min(entries.len());
+        // The rest of this table in one go: the next one is found from the root again.
+        for entry in entries.get(..fit).unwrap_or_default() {
+            let (old, new) = (entry.load(Relaxed), to | bits);
             if old & VALID == 0 {
-                memory.write(table, index, new);
+                entry.store(new, Relaxed);
+            } else if leads_on(old, level) {
+                break;
             } else if old != new {
                 return Err(MapError::Occupied { input: at });
             }
@@ -135,158 +107,73 @@ pub fn map<M: TableMemory>(
     Ok(())
 }
 
-/// Finds the table, and its level, in which the next leaf at `at` is to stand; makes the tables on the way.
-fn descend<M: TableMemory>(
-    memory: &mut M,
-    root: PhysAddr,
-    start_level: u8,
-    at: u64,
-    to: u64,
-    end: u64,
-) -> Result<(PhysAddr, u8), MapError> {
-    let mut table = root;
-    for level in start_level..LAST_LEVEL {
-        let span = span(level);
-        let fits = level > 0 && (at | to) & span.wrapping_sub(1) == 0 && end.wrapping_sub(at) >= span;
-        let index = index(at, level);
-        table = match Entry::decode(memory.read(table, index), level) {
-            Entry::Table(next) => next,
-            _ if fits => return Ok((table, level)),
-            Entry::Leaf(_) => return Err(MapError::Occupied { input: at }),
-            Entry::Invalid => {
-                let next = memory.allocate().ok_or(MapError::OutOfTables)?;
-                memory.write(table, index, next.get() | TABLE_OR_PAGE);
-                next
-            }
-        };
-    }
-    Ok((table, LAST_LEVEL))
-}
-
-/// Removes every leaf inside `size` bytes at `input` and returns how many bytes were mapped there. Tables stay. The
-/// caller owes the rest of break-before-make: see [`crate::retire_mapping`].
+/// Removes every leaf inside `size` bytes at `input`. Tables stay. The caller owes the rest of break-before-make: see
+/// [`crate::retire_mapping`].
 ///
 /// # Errors
 /// [`MapError::Split`], before anything is removed, where a block reaches past either end.
-pub fn unmap<M: TableMemory>(
-    memory: &mut M,
-    root: PhysAddr,
-    start_level: u8,
-    input: u64,
-    size: u64,
-) -> Result<u64, MapError> {
+pub fn unmap(memory: &dyn TableMemory, root: PhysAddr, start_level: u8, input: u64, size: u64) -> Result<(), MapError> {
     let end = range_end(start_level, input, size)?;
     for edge in [input, end.wrapping_sub(1)] {
-        if let Some(leaf) = walk(memory, root, start_level, edge)
-            && (leaf.input < input || leaf.input.wrapping_add(leaf.size) > end)
-        {
-            return Err(MapError::Split { input: leaf.input });
+        let (entries, level) = lookup(memory, root, start_level, edge)?;
+        let first = edge & !span(level).wrapping_sub(1);
+        if valid(entries) && (first < input || first.wrapping_add(span(level)) > end) {
+            return Err(MapError::Split { input: first });
         }
     }
-    let (mut at, mut removed) = (input, 0u64);
+    let mut at = input;
     while at < end {
-        let Step { table, level, next, .. } = lookup(memory, root, start_level, at);
-        let span = span(level);
+        let (entries, level) = lookup(memory, root, start_level, at)?;
         // The rest of this table in one go, as `map` does it.
-        let mut next = next;
-        for index in index(at, level)..ENTRIES {
-            match Entry::decode(memory.read(table, index), level) {
-                Entry::Table(_) => break,
-                Entry::Leaf(_) => {
-                    memory.write(table, index, 0);
-                    removed = removed.wrapping_add(span);
-                }
-                Entry::Invalid => {}
-            }
-            at = next;
-            if at >= end {
+        for entry in entries {
+            if at >= end || leads_on(entry.load(Relaxed), level) {
                 break;
             }
-            next = next.wrapping_add(span);
+            entry.store(0, Relaxed);
+            at = (at | span(level).wrapping_sub(1)).wrapping_add(1);
         }
     }
-    Ok(removed)
+    Ok(())
 }
 
-/// Returns the leaf that translates `input`, if any.
-pub fn walk<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, input: u64) -> Option<Leaf> {
-    if input >= input_end(start_level)? {
-        return None;
-    }
-    leaf(&lookup(memory, root, start_level, input), input)
-}
-
-/// Visits every leaf in ascending order of input addresses.
-pub fn for_each_leaf<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, mut visit: impl FnMut(Leaf)) {
-    let end = input_end(start_level).unwrap_or(0);
-    let mut at = 0;
-    while at < end {
-        let step = lookup(memory, root, start_level, at);
-        if let Some(leaf) = leaf(&step, at) {
-            visit(leaf);
-        }
-        at = step.next;
-    }
-}
-
-/// Where a walk ended.
-struct Step {
-    table: PhysAddr,
-    level: u8,
-    descriptor: u64,
-    /// The first input address the entry does not speak for.
-    next: u64,
-}
-
-/// Walks to the first entry for `input` that is no table.
-fn lookup<M: TableMemory>(memory: &M, root: PhysAddr, start_level: u8, input: u64) -> Step {
-    let (mut table, mut level) = (root, start_level);
+/// Walks to the entry for `input` that leads to no table: it and what follows it in its table, and their level.
+fn lookup(memory: &dyn TableMemory, root: PhysAddr, level: u8, input: u64) -> Result<(&[AtomicU64], u8), MapError> {
+    let (mut table, mut level) = (root, level);
     loop {
-        let descriptor = memory.read(table, index(input, level));
-        if let Entry::Table(next) = Entry::decode(descriptor, level) {
-            table = next;
-            level = level.wrapping_add(1);
-            continue;
+        let index = usize::try_from(input >> shift(level)).unwrap_or(0) & (ENTRIES - 1);
+        let entries = memory.table(table).and_then(|table| table.get(index..)).ok_or(MapError::OutOfTables)?;
+        let descriptor = entries.first().map_or(0, |entry| entry.load(Relaxed));
+        if !leads_on(descriptor, level) {
+            return Ok((entries, level));
         }
-        let last = input | span(level).wrapping_sub(1);
-        return Step { table, level, descriptor, next: last.wrapping_add(1) };
+        table = PhysAddr::at(descriptor & ADDRESS);
+        level = level.wrapping_add(1);
     }
 }
 
-fn leaf(step: &Step, input: u64) -> Option<Leaf> {
-    let Entry::Leaf(output) = Entry::decode(step.descriptor, step.level) else { return None };
-    let size = span(step.level);
-    let attributes = Attributes::of(step.descriptor);
-    Some(Leaf { input: input & !size.wrapping_sub(1), output, size, attributes })
+/// Tells whether an entry at `level` leads to a table.
+fn leads_on(descriptor: u64, level: u8) -> bool {
+    level < LAST_LEVEL && descriptor & TABLE_OR_PAGE == TABLE_OR_PAGE
 }
 
-/// Checks an input range and returns its end.
+fn valid(entries: &[AtomicU64]) -> bool {
+    entries.first().is_some_and(|entry| entry.load(Relaxed) & VALID != 0)
+}
+
+/// Checks an input range and returns its end. One root table spans 39 bits at level 1, 48 at level 0.
 fn range_end(start_level: u8, input: u64, size: u64) -> Result<u64, MapError> {
-    let end = input.checked_add(size).ok_or(MapError::OutOfRange)?;
+    let end = input.checked_add(size).filter(|_| start_level <= LAST_LEVEL).ok_or(MapError::OutOfRange)?;
     if size == 0 || (input | size) & PAGE_BYTES.wrapping_sub(1) != 0 {
         return Err(MapError::Misaligned);
     }
-    match input_end(start_level) {
-        Some(limit) if end <= limit => Ok(end),
-        _ => Err(MapError::OutOfRange),
-    }
-}
-
-/// Returns the end of what one root table at `start_level` spans: 39 bits at level 1, 48 at level 0.
-fn input_end(start_level: u8) -> Option<u64> {
-    (start_level <= LAST_LEVEL).then(|| span(start_level) << 9)
+    if end > span(start_level) << 9 { Err(MapError::OutOfRange) } else { Ok(end) }
 }
 
 /// Returns what one entry at `level` spans.
 fn span(level: u8) -> u64 {
-    PAGE_BYTES << shift(level)
-}
-
-fn index(input: u64, level: u8) -> usize {
-    // Nine bits: the conversion cannot fail on any target.
-    usize::try_from((input >> 12 >> shift(level)) & 0x1ff).unwrap_or(0)
+    1 << shift(level)
 }
 
 fn shift(level: u8) -> u32 {
-    u32::from(LAST_LEVEL.saturating_sub(level)).wrapping_mul(9)
+    u32::from(LAST_LEVEL.saturating_sub(level)).wrapping_mul(9).wrapping_add(12)
 }

@@ -8,10 +8,8 @@
 )]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
-use address::{Ipa, PhysAddr, Region};
-use stage2::{
-    Kind, Maintenance, MapError, Regime, Rights, Stage2, TableMemory, publish, publish_image, retire_mapping,
-};
+use address::{PhysAddr, Region};
+use stage2::{Maintenance, Regime, publish, publish_image, retire_mapping};
 use std::cell::RefCell;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,69 +84,4 @@ fn a_mapping_is_broken_first_then_forgotten() {
     assert_eq!(result, 42);
     let order = [Step::Write(0), Step::DsbIshst, Step::Tlbi(Regime::El2), Step::DsbIsh, Step::Isb];
     assert_eq!(*steps.borrow(), order);
-}
-
-/// Tables whose writes go into the same record.
-struct Pool<'a> {
-    pages: Vec<[u64; 512]>,
-    steps: &'a RefCell<Vec<Step>>,
-}
-
-impl TableMemory for Pool<'_> {
-    fn allocate(&mut self) -> Option<PhysAddr> {
-        self.pages.push([0; 512]);
-        Some(PhysAddr::at((self.pages.len() as u64 - 1) << 12))
-    }
-    fn read(&self, table: PhysAddr, index: usize) -> u64 {
-        self.pages[page(table)][index]
-    }
-    fn write(&mut self, table: PhysAddr, index: usize, descriptor: u64) {
-        self.steps.borrow_mut().push(Step::Write(descriptor));
-        self.pages[page(table)][index] = descriptor;
-    }
-}
-
-fn page(table: PhysAddr) -> usize {
-    use address::Address;
-    usize::try_from(table.get() >> 12).unwrap()
-}
-
-#[test]
-fn a_region_taken_from_a_cell_is_gone_from_every_root_before_the_one_invalidation() {
-    let steps = RefCell::new(Vec::new());
-    let mut pool = Pool { pages: Vec::new(), steps: &steps };
-    let ram = |base, size| Region::new(PhysAddr::at(base), size).unwrap();
-    let maps = [
-        // A block in the roots themselves, and two pages below them.
-        (Ipa::at(1 << 30), ram(1 << 30, 1 << 30), Kind::Ram(Rights::RWX)),
-        (Ipa::at(0), ram(0x5000, 0x2000), Kind::Ram(Rights::RWX)),
-    ];
-    let stage2 = Stage2::build(&mut pool, 2, maps).unwrap();
-    steps.borrow_mut().clear();
-
-    let block = Region::new(Ipa::at(1 << 30), 1 << 30).unwrap();
-    assert_eq!(stage2.retire(&mut pool, &mut Fake(&steps), 7, block), Ok(1 << 30));
-    let tail = [Step::DsbIshst, Step::Tlbi(CELL), Step::DsbIsh, Step::Isb];
-    assert_eq!(steps.borrow()[..2], [Step::Write(0); 2], "once in each root");
-    assert_eq!(steps.borrow()[2..], tail);
-    steps.borrow_mut().clear();
-
-    let pages = Region::new(Ipa::at(0), 0x2000).unwrap();
-    assert_eq!(stage2.retire(&mut pool, &mut Fake(&steps), 7, pages), Ok(0x2000));
-    assert_eq!(steps.borrow()[..2], [Step::Write(0); 2], "once in the shared table");
-    assert_eq!(steps.borrow()[2..], tail);
-    for vcpu in 0..2 {
-        stage2.for_each_leaf(&pool, vcpu, |ipa, _| panic!("{ipa} is still there"));
-    }
-}
-
-#[test]
-fn a_block_is_not_split_to_take_a_part_of_it() {
-    let steps = RefCell::new(Vec::new());
-    let mut pool = Pool { pages: Vec::new(), steps: &steps };
-    let ram = Region::new(PhysAddr::at(1 << 30), 1 << 30).unwrap();
-    let stage2 = Stage2::build(&mut pool, 1, [(Ipa::at(1 << 30), ram, Kind::Ram(Rights::RWX))]).unwrap();
-    let part = Region::new(Ipa::at(1 << 30), 0x1000).unwrap();
-    let refused = stage2.retire(&mut pool, &mut Fake(&steps), 7, part);
-    assert_eq!(refused, Err(MapError::Split { input: 1 << 30 }));
 }

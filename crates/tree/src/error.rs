@@ -8,38 +8,31 @@ pub enum TreeError {
     /// It does not begin with the magic number.
     Magic,
     /// Its format cannot be read as version 17.
-    Version {
-        /// The oldest version it says it is compatible with.
-        oldest: u32,
-    },
+    Version,
     /// A block lies outside it, or it ends before its root does.
     Cut,
-    /// The structure block has a token that may not stand there.
-    Token {
-        /// Which token.
-        token: u32,
-        /// Where in the structure block.
-        offset: usize,
-    },
+    /// The structure block has this token where it may not stand.
+    Token(u32),
     /// A name is no text.
     Text,
     /// It nests deeper than [`crate::MAX_DEPTH`].
     Deep,
-    /// It has more nodes or properties than 16 bits count.
+    /// It has more nodes or properties than 16 bits count, or than there is memory for.
     Large,
 }
 
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Magic => f.write_str("the device tree does not begin with its magic number d00dfeed"),
-            Self::Version { oldest } => write!(f, "the device tree's version is {oldest}, not 17 or compatible"),
-            Self::Cut => f.write_str("the device tree is cut short"),
-            Self::Token { token, offset } => write!(f, "the device tree has a stray token {token:#x} at {offset:#x}"),
-            Self::Text => f.write_str("the device tree has a name that is no text"),
-            Self::Deep => write!(f, "the device tree nests deeper than {} nodes", crate::MAX_DEPTH),
-            Self::Large => f.write_str("the device tree has more than 65535 nodes or properties"),
-        }
+        f.write_str("the device tree ")?;
+        f.write_str(match self {
+            Self::Magic => "does not begin with its magic number d00dfeed",
+            Self::Version => "cannot be read as version 17",
+            Self::Cut => "is cut short",
+            Self::Token(token) => return write!(f, "has a stray token {token}"),
+            Self::Text => "has a name that is no text",
+            Self::Deep => "nests deeper than 64 nodes",
+            Self::Large => "has too many nodes or properties",
+        })
     }
 }
 

@@ -9,44 +9,74 @@ macro_rules! known {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Known {
             $(#[doc = concat!("`", $name, "`")] $known,)+
+            /// Any other.
+            Other,
         }
 
-        /// Bit `n`: some name has `n` bytes.
-        const LENGTHS: u64 = 0 $(| 1 << $name.len())+;
-
-        const NAMES: &[(&str, Known)] = &[$(($name, Known::$known),)+];
+        /// In the order of [`Known`].
+        const NAMES: &[&[u8]] = &[$($name.as_bytes(),)+];
     };
 }
 
 known! {
-    "compatible" => Compatible,
     "reg" => Reg,
-    "interrupts" => Interrupts,
-    "phandle" => Phandle,
-    "linux,phandle" => LinuxPhandle,
-    "status" => Status,
-    "device_type" => DeviceType,
+    "iommus" => Iommus,
     "ranges" => Ranges,
+    "status" => Status,
+    "phandle" => Phandle,
+    "iommu-map" => IommuMap,
+    "compatible" => Compatible,
+    "interrupts" => Interrupts,
+    "#size-cells" => SizeCells,
+    "device_type" => DeviceType,
+    "interrupt-map" => InterruptMap,
+    "linux,phandle" => LinuxPhandle,
+    "#address-cells" => AddressCells,
+    "#interrupt-cells" => InterruptCells,
     "interrupt-parent" => InterruptParent,
     "interrupts-extended" => InterruptsExtended,
-    "interrupt-map" => InterruptMap,
     "interrupt-controller" => InterruptController,
-    "#address-cells" => AddressCells,
-    "#size-cells" => SizeCells,
-    "#interrupt-cells" => InterruptCells,
-    "iommus" => Iommus,
-    "iommu-map" => IommuMap,
 }
 
-impl Known {
-    /// How many there are.
-    pub const COUNT: usize = NAMES.len();
+/// By the low five bits of their first letter, which names begin so: bit `n` stands for number `n`.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it")]
+const FIRST: [u32; 32] = {
+    let (mut first, mut number) = ([0; 32], 0);
+    while number < NAMES.len() {
+        first[(NAMES[number][0] & 31) as usize] |= 1 << number;
+        number += 1;
+    }
+    first
+};
 
-    pub(crate) fn of(name: &str) -> Option<Self> {
-        if LENGTHS.unbounded_shr(u32::try_from(name.len()).unwrap_or(u32::MAX)) & 1 == 0 {
-            return None;
+impl Known {
+    /// Returns the number of the name at the start of `text`, where a NUL ends it.
+    pub(crate) fn of(text: &[u8]) -> u8 {
+        let first = text.first().map_or(0, |letter| letter & 31);
+        let mut likely = FIRST.get(usize::from(first)).copied().unwrap_or(0);
+        while likely != 0 {
+            let number = likely.trailing_zeros();
+            let name = NAMES.get(number as usize).copied().unwrap_or_default();
+            if text.get(name.len()) == Some(&0) && text.starts_with(name) {
+                return u8::try_from(number).unwrap_or(Self::Other as u8);
+            }
+            likely &= likely.wrapping_sub(1);
         }
-        let same = |known: &&(&str, Self)| known.0.len() == name.len() && known.0 == name;
-        NAMES.iter().find(same).map(|(_, known)| *known)
+        Self::Other as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found() {
+        for (index, name) in NAMES.iter().enumerate() {
+            assert_eq!(usize::from(Known::of(&[name, &b"\0more"[..]].concat())), index);
+        }
+        for other in [&b""[..], b"reg", b"regs\0", b"\0", b"interrupt\0", b"3\0"] {
+            assert_eq!(Known::of(other), Known::Other as u8);
+        }
     }
 }

@@ -6,9 +6,8 @@
 //! never in a panic and never in half a tree. The board's tree (crate `board`) and the bundle (a FIT, crate `manifest`)
 //! are both read through it.
 //!
-//! The `fdt` crate reads the header and finds the blocks, once their bounds are checked: it adds hostile offsets
-//! unchecked. The walk is ours: its own ends silently at depth 16 and at a cut, passes every property twice, and has no
-//! memory reservation block. It is also the tests' oracle.
+//! The `fdt` crate is the tests' oracle and not the reader: its walk ends silently at depth 16 and at a cut, passes every
+//! property twice, adds hostile offsets unchecked and has no memory reservation block.
 //!
 //! Format: Devicetree Specification v0.4, chapter 5.
 #![no_std]
@@ -52,74 +51,49 @@ pub struct Tree<'a> {
     /// Of all nodes, in the nodes' order.
     properties: Vec<Property<'a>>,
     /// The strings block.
-    strings: &'a str,
+    strings: &'a [u8],
     /// Who says which `phandle`, in tree order.
     phandles: Vec<(u32, NodeId)>,
-    /// Address and size, as the memory reservation block has them.
-    reservations: Vec<(u64, u64)>,
+    /// The memory reservation block.
+    reserved: &'a [[u8; 16]],
 }
 
 /// What the index keeps of a node.
 #[derive(Clone, Copy, Debug)]
 struct Node<'a> {
-    /// With its unit address.
-    name: &'a str,
+    /// With its unit address; ASCII.
+    name: &'a [u8],
+    /// Bit `n`: it has the property numbered so in [`Known`].
+    known: u32,
     /// The root is its own.
     parent: NodeId,
     /// First node behind its subtree.
     end: u16,
-    /// Its first property; the last is the one before the next node's first.
+    /// Its first property, and how many there are.
     properties: u16,
+    count: u16,
 }
 
-/// A property: its name and its value.
+/// A property.
 #[derive(Clone, Copy, Debug)]
 struct Property<'a> {
-    name: Name,
     value: &'a [u8],
-}
-
-/// A name: where it stands in the strings block, and whether it is a known one.
-#[derive(Clone, Copy, Debug)]
-struct Name {
-    offset: u32,
-    length: u16,
-    known: Option<Known>,
+    /// Where its name stands in the strings block.
+    name: u32,
+    /// Its number in [`Known`].
+    known: u8,
 }
 
 impl<'a> Tree<'a> {
-    /// Returns the root.
-    #[must_use]
-    pub fn root(&self) -> NodeId {
-        NodeId::ROOT
-    }
-
     /// Returns the entries of the memory reservation block: address and size.
-    #[must_use]
-    pub fn reservations(&self) -> &[(u64, u64)] {
-        &self.reservations
+    pub fn reservations(&self) -> impl Iterator<Item = (u64, u64)> + use<'a> {
+        let half = |half: Option<&[u8]>| half.and_then(number).unwrap_or(0);
+        self.reserved.iter().map(move |pair| (half(pair.get(..8)), half(pair.get(8..))))
     }
 
     /// Walks all nodes in pre-order, the root first.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
         (0..self.count()).map(NodeId)
-    }
-
-    /// Walks the nodes below `id` and `id` itself, in pre-order.
-    pub fn subtree(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<> {
-        (id.0..self.end(id)).map(NodeId)
-    }
-
-    /// Returns the node behind the subtree of `id` in pre-order, if there is one.
-    #[must_use]
-    pub fn after(&self, id: NodeId) -> Option<NodeId> {
-        Some(NodeId(self.end(id))).filter(|next| *next > id && next.0 < self.count())
-    }
-
-    /// Returns the node behind `id` in pre-order, its first child if it has one.
-    #[must_use]
-    pub fn next(&self, id: NodeId) -> Option<NodeId> {
-        Some(NodeId(id.0.saturating_add(1))).filter(|next| next.0 < self.count())
     }
 
     /// Walks the children of `id` in tree order.
@@ -143,7 +117,11 @@ impl<'a> Tree<'a> {
     /// Returns the name of `id` with its unit address; the root's is empty.
     #[must_use]
     pub fn name(&self, id: NodeId) -> &'a str {
-        self.node(id).map_or("", |node| node.name)
+        core::str::from_utf8(self.name_bytes(id)).unwrap_or_default()
+    }
+
+    fn name_bytes(&self, id: NodeId) -> &'a [u8] {
+        self.node(id).map_or(b"", |node| node.name)
     }
 
     /// Returns the name of `id` without its unit address.
@@ -153,33 +131,44 @@ impl<'a> Tree<'a> {
         name.split_once('@').map_or(name, |(base, _)| base)
     }
 
-    /// Walks the properties of `id` in tree order.
+    /// Walks the properties of `id` in tree order; a name that is no text is "".
     pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
-        self.list(id).iter().map(|property| (self.text(property.name), property.value))
+        self.list(id).iter().map(|property| {
+            let name = self.strings.get(property.name as usize..).unwrap_or_default().split(|byte| *byte == 0).next();
+            (core::str::from_utf8(name.unwrap_or_default()).unwrap_or_default(), property.value)
+        })
     }
 
-    /// Walks those properties of `id` whose names are [`Known`], without comparing strings.
-    pub fn known(&self, id: NodeId) -> impl Iterator<Item = (Known, &'a [u8])> + '_ {
-        self.list(id).iter().filter_map(|property| Some((property.name.known?, property.value)))
+    /// Tells whether `id` has a property, without looking for it.
+    #[must_use]
+    #[inline]
+    pub fn has(&self, id: NodeId, name: Known) -> bool {
+        self.node(id).is_some_and(|node| node.known & 1_u32.wrapping_shl(name as u32) != 0)
     }
 
-    fn list(&self, id: NodeId) -> &[Property<'a>] {
-        let first = |index: u16| self.nodes.get(usize::from(index)).map(|node| usize::from(node.properties));
-        let from = first(id.0).unwrap_or(self.properties.len());
-        let to = first(id.0.saturating_add(1)).unwrap_or(self.properties.len());
-        self.properties.get(from..to).unwrap_or_default()
+    /// Returns the value of a property of `id`, without comparing strings.
+    #[must_use]
+    pub fn get(&self, id: NodeId, name: Known) -> Option<&'a [u8]> {
+        if !self.has(id, name) {
+            return None;
+        }
+        self.list(id).iter().find(|property| property.known == name as u8).map(|property| property.value)
     }
 
     /// Returns the value of property `name` of `id`.
     #[must_use]
     pub fn property(&self, id: NodeId, name: &str) -> Option<&'a [u8]> {
-        let named = |it: &&Property<'a>| usize::from(it.name.length) == name.len() && self.text(it.name) == name;
+        let named = |property: &&Property<'a>| {
+            let text = self.strings.get(property.name as usize..).unwrap_or_default();
+            text.get(name.len()) == Some(&0) && text.starts_with(name.as_bytes())
+        };
         self.list(id).iter().find(named).map(|property| property.value)
     }
 
-    fn text(&self, name: Name) -> &'a str {
-        let start = name.offset as usize;
-        self.strings.get(start..start.saturating_add(name.length.into())).unwrap_or_default()
+    fn list(&self, id: NodeId) -> &[Property<'a>] {
+        let Some(node) = self.node(id) else { return &[] };
+        let from = usize::from(node.properties);
+        self.properties.get(from..from.wrapping_add(node.count.into())).unwrap_or_default()
     }
 
     fn node(&self, id: NodeId) -> Option<&Node<'a>> {

@@ -27,9 +27,9 @@ impl Tree<'_> {
     #[must_use]
     pub fn child(&self, id: NodeId, name: &str) -> Option<NodeId> {
         let named = |child: &NodeId| {
-            let whole = self.name(*child);
-            let end = whole.as_bytes().get(name.len()).copied().unwrap_or(b'@');
-            end == b'@' && whole.starts_with(name) && (whole.len() == name.len() || !name.contains('@'))
+            let whole = self.name_bytes(*child);
+            let end = whole.get(name.len());
+            end.is_none_or(|end| *end == b'@' && !name.contains('@')) && whole.starts_with(name.as_bytes())
         };
         self.children(id).find(named)
     }
@@ -43,14 +43,14 @@ impl Tree<'_> {
     /// Returns the full path of `id`, unit addresses included.
     #[must_use]
     pub fn path(&self, id: NodeId) -> String {
-        let mut line: Vec<NodeId> = core::iter::successors(Some(id), |id| self.parent(*id)).collect();
-        line.pop();
+        let parent = |id: &NodeId| self.parent(*id).filter(|parent| *parent != NodeId::ROOT);
+        let line: Vec<NodeId> = core::iter::successors(Some(id), parent).collect();
         let mut path = String::new();
         for id in line.iter().rev() {
             path.push('/');
             path.push_str(self.name(*id));
         }
-        if path.is_empty() { String::from("/") } else { path }
+        path
     }
 
     fn descend(&self, start: NodeId, path: &str) -> Option<NodeId> {

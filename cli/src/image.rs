@@ -5,7 +5,7 @@
 //!
 //! Linux, Documentation/arch/arm64/booting.rst, "Call the kernel image".
 
-use core::fmt;
+use std::fmt;
 
 /// `ARM\x64`, little endian, at byte 56.
 pub const MAGIC: u32 = 0x644d_5241;
@@ -49,7 +49,7 @@ impl fmt::Display for ImageError {
     }
 }
 
-impl core::error::Error for ImageError {}
+impl std::error::Error for ImageError {}
 
 impl Header {
     /// Reads the header of the kernel `file`.
@@ -80,11 +80,10 @@ impl Header {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
-    extern crate std;
     use super::*;
     use proptest::prelude::*;
-    use std::vec::Vec;
 
     fn image(text_offset: u64, image_size: u64, flags: u64) -> Vec<u8> {
         let mut file = std::vec![0; 100];
