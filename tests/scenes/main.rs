@@ -11,6 +11,7 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod conform;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         trials
             .chain(attacks::trials())
             .chain(passthrough::trials())
+            .chain(conform::trials())
             .chain(boards::trials())
             .chain(cards::trials())
             .chain(boot::trials())

@@ -177,6 +177,7 @@ pub fn fill(text: &str) -> String {
         ("{attacker}", "guests/attacker"),
         ("{victim}", "guests/victim"),
         ("{bench}", "guests/bench"),
+        ("{conform}", "guests/conform"),
         ("{vmlinuz}", "linux/vmlinuz"),
         ("{initrd}", "linux/initrd.cpio.gz"),
     ] {
