@@ -20,12 +20,11 @@ mod uart;
 
 use address::{PhysAddr, Region};
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
 use board::Board;
-use boot::Loaded;
+use boot::{Loaded, Reason};
 use manifest::Bundle;
 use memory::{layout, pool};
+use panic::{Said, said};
 use plan::{Footprint, SealedPlan};
 
 /// Divides the board and runs the cells.
@@ -40,14 +39,14 @@ fn main(loaded: Loaded) -> ! {
     console::init(board.stdout.and_then(|index| board.devices.get(index)));
     match loaded.at_el2().and_then(|()| divide(board, Region::new(loaded.tree, blob.len() as u64))) {
         Ok(()) => smp::run(board),
-        Err(sentence) => panic::halt(sentence),
+        Err(Said { .. }) => boot::halt(Reason::Said),
     }
 }
 
 /// From the board to cells ready to run.
-fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), String> {
+fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), Said> {
     let (cpus, model) = (board.cpus.len(), board.model);
-    log::info!("Cellwall {}: {model}, {}", env!("CARGO_PKG_VERSION"), count(cpus, "CPU"));
+    log::info!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
     let (bundle, footprint) = find_bundle(board, tree)?;
     let plan: &'static SealedPlan = match plan::seal_sound_cells(board, &bundle.manifest, &footprint) {
         Ok(plan) => Box::leak(Box::new(plan)),
@@ -64,8 +63,9 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     console::wire(board, plan.uart(), bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
     log::info!(
-        "{} sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
-        count(cells.len(), "cell"),
+        "{} cell{} sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
+        cells.len(),
+        plural(cells.len()),
         plan.service_cpu(),
         pool::used() / 1024
     );
@@ -74,20 +74,22 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     Ok(())
 }
 
-/// A number of things, for people.
-fn count(number: usize, thing: &'static str) -> impl core::fmt::Display {
-    core::fmt::from_fn(move |f| write!(f, "{number} {thing}{}", if number == 1 { "" } else { "s" }))
+/// What stands behind the name of so many things.
+fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 /// Reads the bundle the loader left where a Linux initrd would be.
 fn find_bundle(
     board: &'static Board<'static>,
     tree: Option<Region<PhysAddr>>,
-) -> Result<(&'static Bundle<'static>, Footprint), String> {
+) -> Result<(&'static Bundle<'static>, Footprint), Said> {
     let region = board.initrd.ok_or("no bundle: load the file that `cargo cellwall build` made as the initrd")?;
-    let bytes = boot::bytes(region).map_err(|error| format!("the bundle at {region} cannot be mapped: {error:?}"))?;
+    let bytes = boot::bytes(region).map_err(|_| said(format_args!("the bundle at {region} cannot be mapped")))?;
     let bundle = Bundle::read(bytes).map_err(|error| {
-        format!("{error} (at {region}): load all of the file that `cargo cellwall build` made, or build it again")
+        said(format_args!(
+            "{error} (at {region}): load all of the file that `cargo cellwall build` made, or build it again"
+        ))
     })?;
     let image = layout::image().ok_or("the image lies past the end of memory")?;
     let tree = tree.ok_or("the device tree lies past the end of memory")?;

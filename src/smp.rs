@@ -7,7 +7,7 @@ use crate::el2::{self, barrier, timer};
 use crate::gic::{self, Gic};
 use crate::memory::mmio::Mmio;
 use crate::memory::{layout, map, pool};
-use crate::trap;
+use crate::{boot, panic, trap};
 use aarch64_cpu::registers as arch;
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use alloc::boxed::Box;
@@ -24,7 +24,7 @@ use tock_registers::registers::ReadWrite;
 /// Pages of a CPU's stack; below each lies one that is not mapped.
 const STACK_PAGES: usize = 4;
 /// Bytes of a stack.
-const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
+pub const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
 /// Affinity fields of `MPIDR_EL1`.
 const AFFINITY: u64 = 0xff_00ff_ffff;
 
@@ -151,10 +151,10 @@ fn stack(index: usize) -> Option<VirtAddr> {
 /// Starts every other CPU and then works as one of them.
 pub fn run(board: &'static Board<'static>) -> ! {
     let entry = layout::physical(layout::secondary());
-    let boot = arch::MPIDR_EL1.get() & AFFINITY;
+    let own = arch::MPIDR_EL1.get() & AFFINITY;
     let (mut mine, mut console_lost) = (None, false);
     for cpu in all() {
-        if cpu.mpidr == boot {
+        if cpu.mpidr == own {
             mine = Some(cpu);
             continue;
         }
@@ -166,16 +166,12 @@ pub fn run(board: &'static Board<'static>) -> ! {
             _ => release(board.cpus.get(cpu.index)),
         };
         if result != 0 || !wait_for(cpu) {
-            let index = cpu.index;
             console_lost |= cpu.service;
+            let (index, sign, code) = (cpu.index, if result < 0 { "-" } else { "" }, result.unsigned_abs());
+            let why = format_args!("CPU {index} did not come up, the firmware's answer was {sign}{code}");
             match cpu.seat {
-                Some(Seat { cell, .. }) => cell::refuse(
-                    cell,
-                    format_args!(
-                        "CPU {index} did not come up, the firmware's answer was {result}: give the cell another"
-                    ),
-                ),
-                None => log::warn!("CPU {index} did not come up, the firmware's answer was {result}"),
+                Some(Seat { cell, .. }) => cell::refuse(cell, format_args!("{why}: give the cell another")),
+                None => log::warn!("{why}"),
             }
         }
     }
@@ -192,10 +188,11 @@ pub fn run(board: &'static Board<'static>) -> ! {
             gic.send(cpu.index, gic::KICK);
         }
     }
-    match mine {
-        Some(cpu) => adopt(cpu, cpu.service || console_lost),
-        None => crate::panic::halt("the boot CPU is not in the device tree's /cpus: correct its reg property"),
-    }
+    let Some(cpu) = mine else {
+        panic::said(format_args!("the boot CPU is not in the device tree's /cpus: correct its reg property"));
+        boot::halt(boot::Reason::Said)
+    };
+    adopt(cpu, cpu.service || console_lost)
 }
 
 /// The word that a CPU waiting in a spin table polls.

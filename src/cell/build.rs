@@ -4,16 +4,15 @@
 use super::Cell;
 use super::load::Images;
 use super::vcpu::{Snapshot, Vcpu};
-use crate::console::event;
 use crate::el2::timer;
 use crate::gic::{self, Gic};
 use crate::memory::map::{self, Tables};
+use crate::panic::{Said, said};
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use board::Board;
 use console::Ring;
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use lifecycle::{Budget, Life, State, Zap};
 use manifest::Bundle;
@@ -31,17 +30,20 @@ pub fn build_all(
     bundle: &'static Bundle<'static>,
     plan: &'static SealedPlan<'static>,
     gic: &'static Gic,
-) -> Result<&'static [Cell], String> {
+) -> Result<&'static [Cell], Said> {
     let mut cells = Vec::with_capacity(plan.cells().len());
     for sealed in plan.cells() {
-        if let Err(why) = build(board, bundle, plan, sealed, gic, &mut cells) {
-            event!("event=cell-refused cell={} reason=\"{why}\"", sealed.name);
-        }
+        let _ = build(board, bundle, plan, sealed, gic, &mut cells);
     }
     if cells.is_empty() {
         return Err("no cell is left to run".into());
     }
     Ok(Box::leak(cells.into_boxed_slice()))
+}
+
+/// Says why a cell is left out.
+fn refused(sealed: &SealedCell, why: fmt::Arguments<'_>) -> Said {
+    said(format_args!("event=cell-refused cell={} reason=\"{why}\"", sealed.name))
 }
 
 /// Builds one cell at the end of `cells`: some ten kilobytes that are made where they stay.
@@ -53,23 +55,27 @@ fn build(
     sealed: &'static SealedCell<'static>,
     gic: &'static Gic,
     cells: &mut Vec<Cell>,
-) -> Result<(), String> {
-    let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
-    let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
-    let initrd = spec.initrd.map(|initrd| image(initrd.name)).transpose()?;
+) -> Result<(), Said> {
+    // `Bundle::read` found every image that a cell names.
+    let parts =
+        bundle.manifest.cells.get(sealed.index).and_then(|spec| Some((spec, bundle.image(spec.kernel.image.name)?)));
+    let (spec, kernel) = parts.ok_or_else(|| refused(sealed, format_args!("is not in the bundle")))?;
+    let initrd = spec.initrd.and_then(|initrd| bundle.image(initrd.name));
     let tree = cell_tree::build(board, sealed, spec);
     if tree.len() as u64 > sealed.tree.size() {
-        return Err(format!("its tree of {} bytes outgrew the {} planned", tree.len(), sealed.tree.size()));
+        let (bytes, planned) = (tree.len(), sealed.tree.size());
+        return Err(refused(sealed, format_args!("its tree of {bytes} bytes outgrew the {planned} planned")));
     }
-    let images = Images { kernel: image(spec.kernel.image.name)?, initrd, tree };
+    let images = Images { kernel, initrd, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
         if !gic.knows(cpu) {
-            return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
+            let why = format_args!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another");
+            return Err(refused(sealed, why));
         }
-        let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
+        let root = stage2.root(index).ok_or_else(|| refused(sealed, format_args!("has more vCPUs than tables")))?;
         vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), zap: Zap::new(), last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
@@ -103,7 +109,7 @@ fn build(
 }
 
 /// Builds the tables from nothing but the sealed plan.
-fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
+fn build_stage2(sealed: &SealedCell) -> Result<Stage2, Said> {
     let ram = sealed.ram.iter().map(|run| (run.ipa, run.pa, Kind::Ram(Rights::RWX)));
     // On GICv2 the virtual CPU interface stands where the guest looks for the physical one.
     let interface = match sealed.gic {
@@ -112,13 +118,14 @@ fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
     };
     let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, Kind::Device));
     Stage2::build(&mut Tables, sealed.cpus.len(), ram.chain(devices))
-        .map_err(|error| format!("its stage-2 tables cannot be built ({error:?}); EL2's pool may be too small"))
+        .map_err(|_| refused(sealed, format_args!("its stage-2 tables cannot be built: EL2's pool may be too small")))
 }
 
 /// Makes the EL2 tables through which its RAM is filled, now or at a restart, so that filling allocates nothing.
-fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
+fn reserve_loading(sealed: &SealedCell) -> Result<(), Said> {
     for run in &sealed.ram {
-        map::reserve(run.pa).map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error:?})", run.pa))?;
+        map::reserve(run.pa)
+            .map_err(|_| refused(sealed, format_args!("EL2 cannot map its RAM {} to fill it", run.pa)))?;
     }
     Ok(())
 }
