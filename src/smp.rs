@@ -4,7 +4,7 @@ use crate::cell::{self, Cell, Seat};
 use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
 use crate::el2::{self, barrier, timer};
-use crate::gic::{self, Gic};
+use crate::gic::{self, Again, Gic};
 use crate::memory::mmio::Mmio;
 use crate::memory::{layout, map, pool};
 use crate::{boot, panic, trap};
@@ -33,18 +33,20 @@ const AFFINITY: u64 = 0xff_00ff_ffff;
 pub struct PerCpu {
     /// First: `entry.S` loads it.
     stack_top: u64,
+    /// Where `vectors.S` may deliver to its vCPU.
+    pub again: Option<&'static Again>,
     /// Number in the board's tree.
     pub index: usize,
     /// Affinity.
     pub mpidr: u64,
     /// Its vCPU.
     seat: Option<Seat>,
-    /// GIC maintenance interrupt.
-    pub maintenance: u32,
+    /// The board's GIC.
+    pub gic: &'static Gic,
     /// Interrupt of EL2's own timer.
     pub alarm: u32,
     /// Serves UART and monitor.
-    service: bool,
+    pub service: bool,
     /// EL2's lines from this CPU.
     pub log: LogRing,
     online: AtomicBool,
@@ -106,7 +108,7 @@ pub fn guest_pc() -> u64 {
 }
 
 /// Gives each CPU of the plan its stack and its vCPU. May fail; runs before commit.
-pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic) -> Option<()> {
+pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'static Gic) -> Option<()> {
     let boot = arch::MPIDR_EL1.get() & AFFINITY;
     let mut cpus = Vec::with_capacity(board.cpus.len());
     for (index, cpu) in board.cpus.iter().enumerate() {
@@ -123,10 +125,11 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
         let stack_top = if is_boot { layout::stack_top() } else { stack(index)? };
         cpus.push(PerCpu {
             stack_top: stack_top.get(),
+            again: seat.filter(|seat| !seat.cell.sealed.passthrough).map(|seat| &seat.vcpu.again),
             index,
             mpidr: cpu.mpidr,
             seat,
-            maintenance: gic.maintenance,
+            gic,
             alarm: board.timers.hypervisor,
             service: index == service,
             log: LogRing::new(),
@@ -240,12 +243,23 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
     if let Some(gic) = gic::get() {
         gic.init_cpu(cpu.index, direct.is_some());
+        if let Some(Seat { cell, vcpu }) = cpu.seat {
+            if !cell.sealed.passthrough {
+                gic.reset_virtual_interface();
+            }
+            cell.doorbells.of(vcpu.index).store(gic.target(cpu.index), Ordering::Relaxed);
+        }
     }
     if serve {
         console::open(cpu);
     }
     cpu.online.store(true, Ordering::Release);
     idle()
+}
+
+/// This CPU, the first time it is lost in EL2; nothing while the board is being divided.
+pub fn lose_this() -> Option<&'static PerCpu> {
+    try_this().filter(|cpu| cpu.online.swap(false, Ordering::AcqRel))
 }
 
 /// Abandons the guest and this stack's contents, and idles.

@@ -3,11 +3,12 @@
 
 use super::Cell;
 use super::load::Images;
-use super::vcpu::{Snapshot, Vcpu};
+use super::vcpu::{Doorbells, Snapshot, Vcpu};
 use crate::el2::timer;
-use crate::gic::{self, Gic};
+use crate::gic::{self, Again, Gic};
 use crate::memory::map::{self, Tables};
 use crate::panic::{Said, said};
+use crate::trap::Shown;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::Board;
@@ -56,17 +57,22 @@ fn build(
     gic: &'static Gic,
     cells: &mut Vec<Cell>,
 ) -> Result<(), Said> {
+    let spec = bundle.manifest.cells.get(sealed.index);
+    let spec = spec.ok_or_else(|| refused(sealed, format_args!("is not in the bundle")))?;
+    let mut packed = [None; 3];
     // `Bundle::read` found every image that a cell names.
-    let parts =
-        bundle.manifest.cells.get(sealed.index).and_then(|spec| Some((spec, bundle.image(spec.kernel.image.name)?)));
-    let (spec, kernel) = parts.ok_or_else(|| refused(sealed, format_args!("is not in the bundle")))?;
-    let initrd = spec.initrd.and_then(|initrd| bundle.image(initrd.name));
-    let tree = cell_tree::build(board, sealed, spec);
+    for (slot, wanted) in packed.iter_mut().zip([Some(spec.kernel.image), spec.initrd, spec.dtb]) {
+        *slot = wanted.and_then(|wanted| bundle.image(wanted.name));
+    }
+    let tree = match spec.dtb {
+        Some(_) => Vec::new(),
+        None => cell_tree::build(board, sealed, spec),
+    };
     if tree.len() as u64 > sealed.tree.size() {
         let (bytes, planned) = (tree.len(), sealed.tree.size());
         return Err(refused(sealed, format_args!("its tree of {bytes} bytes outgrew the {planned} planned")));
     }
-    let images = Images { kernel, initrd, tree };
+    let images = Images { packed, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
@@ -76,7 +82,9 @@ fn build(
             return Err(refused(sealed, why));
         }
         let root = stage2.root(index).ok_or_else(|| refused(sealed, format_args!("has more vCPUs than tables")))?;
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), zap: Zap::new(), last: Snapshot::new() });
+        let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
+        let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
+        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -90,7 +98,9 @@ fn build(
         plan,
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
+        shown: Shown::new(sealed.gic),
         vcpus,
+        doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },
@@ -102,6 +112,8 @@ fn build(
         counter_offset: AtomicU64::new(0),
         noise: AtomicU32::new(0),
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
+        ended: AtomicU64::new(0),
+        left: AtomicU64::new(0),
         forgiving: spec.forgiving,
         images,
     });

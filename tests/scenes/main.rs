@@ -12,6 +12,9 @@ mod boot;
 mod boot_code;
 mod cards;
 mod conform;
+mod corpus;
+mod costs;
+mod files;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -46,8 +49,12 @@ fn main() -> ExitCode {
             .chain(passthrough::trials())
             .chain(conform::trials())
             .chain(boards::trials())
-            .chain(cards::trials())
             .chain(boot::trials())
+            .chain(cards::trials())
+            .chain(lifecycle::trials())
+            .chain(files::trials())
+            .chain(corpus::trials())
+            .chain(costs::trials())
             .chain(matrix::trials())
             .collect(),
     )
