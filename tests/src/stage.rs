@@ -188,6 +188,7 @@ pub fn fill(text: &str) -> String {
         ("{mortal}", "guests/mortal"),
         ("{bench}", "guests/bench"),
         ("{canary}", "guests/canary"),
+        ("{conform}", "guests/conform"),
         ("{vmlinuz}", "linux/vmlinuz"),
         ("{initrd}", "linux/initrd.cpio.gz"),
     ] {
