@@ -85,7 +85,7 @@ fn find_bundle(
     tree: Option<Region<PhysAddr>>,
 ) -> Result<(&'static Bundle<'static>, Footprint), String> {
     let region = board.initrd.ok_or("no bundle: load the file that `cargo cellwall build` made as the initrd")?;
-    let bytes = boot::bytes(region).map_err(|error| format!("the bundle at {region} cannot be mapped: {error:?}"))?;
+    let bytes = boot::bytes(region).map_err(|error| format!("the bundle at {region} cannot be mapped: {error}"))?;
     let bundle = Bundle::read(bytes).map_err(|error| {
         format!("{error} (at {region}): load all of the file that `cargo cellwall build` made, or build it again")
     })?;

@@ -112,13 +112,13 @@ fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
     };
     let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, Kind::Device));
     Stage2::build(&mut Tables, sealed.cpus.len(), ram.chain(devices))
-        .map_err(|error| format!("its stage-2 tables cannot be built ({error:?}); EL2's pool may be too small"))
+        .map_err(|error| format!("its stage-2 tables cannot be built ({error}); EL2's pool may be too small"))
 }
 
 /// Makes the EL2 tables through which its RAM is filled, now or at a restart, so that filling allocates nothing.
 fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
     for run in &sealed.ram {
-        map::reserve(run.pa).map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error:?})", run.pa))?;
+        map::reserve(run.pa).map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error})", run.pa))?;
     }
     Ok(())
 }
