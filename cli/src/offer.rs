@@ -307,7 +307,7 @@ pub fn probe<'a>(board: &'a Board<'a>, devices: &[&'a str]) -> Result<Vec<Findin
         name: "probe",
         cpus: vec![0],
         memory: vec![Memory { size: 1 << 20, at: None, identity: false }],
-        kernel: Kernel { image: Image { name: "probe", size: 1 }, text_offset: 0, image_size: PAGE_BYTES },
+        kernel: Kernel { image: Image { name: "probe", size: 1 }, image_size: PAGE_BYTES, ..Kernel::default() },
         devices: devices.to_vec(),
         dma: Dma::None,
         console: Console::None,

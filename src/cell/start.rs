@@ -67,8 +67,9 @@ fn begin(seat: Seat) {
         Ok(entry) => {
             reset(seat);
             announce!(cell, "event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
-            cell.life.begin();
-            run_vcpu(seat, entry);
+            if cell.life.begin() {
+                run_vcpu(seat, entry);
+            }
         }
         Err(why) if again => {
             announce!(cell, "event=cell-failed cell={} reason=\"{why}\"", cell.name);
@@ -88,6 +89,7 @@ fn reset(seat: Seat) {
         }
     }
     cell.power.reset(0);
+    cell.shown.clear();
     for vcpu in &cell.vcpus {
         vcpu.inbox.clear();
     }

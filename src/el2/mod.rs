@@ -13,14 +13,20 @@ use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::{Features, IdRegisters};
 use core::arch::global_asm;
+use core::mem::offset_of;
 use tock_registers::interfaces::Writeable;
 
 global_asm!(
     include_str!("vectors.S"),
     SYNC = sym crate::trap::sync,
+    CALL = sym crate::trap::call,
+    REST = sym crate::trap::rest,
     IRQ = sym crate::trap::irq,
     SERROR = sym crate::trap::serror,
     OWN_FAULT = sym crate::panic::own_fault,
+    CONSTANTS = sym vpsci::CONSTANTS,
+    AGAIN = const offset_of!(crate::smp::PerCpu, again),
+    FRAMES = const crate::gic::FRAMES,
 );
 
 /// Points this CPU at EL2's vectors.
@@ -65,7 +71,7 @@ pub fn init_cpu(guest: Features) {
 }
 
 /// What this CPU has.
-fn features() -> Features {
+pub fn features() -> Features {
     Features::read(&IdRegisters {
         pfr0: sysreg::ID_AA64PFR0_EL1::get(),
         pfr1: sysreg::ID_AA64PFR1_EL1::get(),
@@ -79,6 +85,6 @@ fn features() -> Features {
 }
 
 /// `PMCR_EL0.N`: how many event counters the CPU has.
-fn event_counters(features: Features) -> u64 {
+pub fn event_counters(features: Features) -> u64 {
     if features.has(Features::PMU) { (sysreg::PMCR_EL0::get() >> 11) & 0x1f } else { 0 }
 }

@@ -16,6 +16,7 @@ mod bus;
 mod cpu;
 mod device;
 mod error;
+mod facts;
 mod gic;
 mod interrupt;
 mod memory;
@@ -29,6 +30,7 @@ use tree::{NodeId, Tree};
 
 pub use error::BoardError;
 use error::Fault;
+pub use facts::FACTS;
 
 /// The board.
 #[derive(Debug)]

@@ -7,7 +7,6 @@
 
 use crate::attributes::Attributes;
 use address::{Address, PAGE_BYTES, PhysAddr};
-use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Entries of one table.
@@ -51,18 +50,6 @@ pub enum MapError {
         /// The input address the block begins at.
         input: u64,
     },
-}
-
-impl fmt::Display for MapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OutOfTables => "no page is left for a table",
-            Self::Misaligned => "no whole pages",
-            Self::OutOfRange => "no table reaches so far",
-            Self::Occupied { .. } => "something else is mapped there",
-            Self::Split { .. } => "a block reaches past its end",
-        })
-    }
 }
 
 /// Maps `size` bytes at `input` to `output` with the largest leaves both sides allow.
