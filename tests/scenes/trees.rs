@@ -15,8 +15,11 @@ const GIB: u64 = 1 << 30;
 /// What `start4.elf` leaves of the first GiB with its default of 76 MiB.
 const LOW: u64 = 0x3b40_0000;
 
+/// Bases and sizes.
+type Banks = &'static [(u64, u64)];
+
 /// `memory@0` as the firmware of each model writes it (two cells of address, one of size: 4 GiB are two entries).
-const MODELS: [(u64, &str, &[(u64, u64)]); 4] = [
+const MODELS: [(u64, &str, Banks); 4] = [
     (1, "<0 0 0x3b400000>", &[(0, LOW)]),
     (2, "<0 0 0x3b400000>, <0 0x40000000 0x40000000>", &[(0, LOW), (GIB, GIB)]),
     (4, "<0 0 0x3b400000>, <0 0x40000000 0xbc000000>", &[(0, LOW), (GIB, 0xbc00_0000)]),
