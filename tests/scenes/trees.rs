@@ -115,7 +115,7 @@ fn reservations() -> Result<(), Failed> {
     Ok(())
 }
 
-/// `arm_peri_high=1`: the firmware moves the peripherals to 0x4_7c00_0000 and the GIC to 0x4_c004_0000, and says so in the
+/// `arm_peri_high=1`: the firmware moves the peripherals and the GIC above 16 GiB, and says so in the
 /// ranges of `/soc`.
 fn high_map() -> Result<(), Failed> {
     let name = "tree_rpi4_high_map";
