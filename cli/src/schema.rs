@@ -107,7 +107,7 @@ impl Reader {
                     let choices = [("virtual", Some(Console::Virtual)), ("none", Some(Console::None)), own];
                     cell.console = self.choice(name, value, &choices).unwrap_or_default();
                 }
-                "load" | "entry" | "overlay" | "watchdog" => self.later(name, value, None),
+                "load" | "entry" | "overlay" => self.later(name, value, None),
                 "dtb" => self.later(name, value, Some("auto")),
                 "gic" => {
                     let choices = [("virtual", Some(false)), ("passthrough", Some(true))];
@@ -118,6 +118,7 @@ impl Reader {
                     let choices = [("stop", Some(false)), ("inject", Some(true))];
                     cell.forgiving = self.choice(name, value, &choices).unwrap_or_default();
                 }
+                "watchdog" => cell.watchdog_ms = self.duration(name, value).unwrap_or_default(),
                 "start" => {
                     let choices = [("boot", Some(false)), ("manual", Some(true))];
                     cell.manual = self.choice(name, value, &choices).unwrap_or_default();

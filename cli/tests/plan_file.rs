@@ -78,7 +78,6 @@ fn each_key_of_a_later_version_is_refused_by_name() {
         "load = 0x4000_0000",
         "entry = 0x4000_0000",
         "overlay = \"extra.dtbo\"",
-        "watchdog = \"2s\"",
         "dtb = \"my.dtb\"",
         "manager = true",
         "dma = \"smmu\"",
@@ -182,18 +181,18 @@ fn broken_toml_is_shown_where_it_breaks() {
 
 #[test]
 fn errors_show_the_line() {
-    let report = parse(&format!("board = \"qemu-virt\"\n[[cell]]\n{CELL}watchdog = \"2s\"\n")).unwrap_err();
+    let report = parse(&format!("board = \"qemu-virt\"\n[[cell]]\n{CELL}overlay = \"a.dtbo\"\n")).unwrap_err();
     let expected = "\
-error[E0005]: watchdog = \"2s\" is not in this version
- --> here/cells.toml:7:12
+error[E0005]: overlay = \"a.dtbo\" is not in this version
+ --> here/cells.toml:7:11
   |
-7 | watchdog = \"2s\"
-  |            ^^^^
+7 | overlay = \"a.dtbo\"
+  |           ^^^^^^^^
   |
   = help: leave it out";
     assert_eq!(report.to_string(), expected);
     let place = &report.json()["findings"][0]["place"];
-    assert_eq!((&place["line"], &place["column"]), (&7.into(), &12.into()));
+    assert_eq!((&place["line"], &place["column"]), (&7.into(), &11.into()));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::service::{history, print};
 use crate::cell::{self, Cell};
 use crate::el2::timer;
+use crate::memory::pool;
 use crate::smp;
 use console::{Command, Verb};
 use core::fmt::{self, Write};
@@ -91,7 +92,7 @@ fn stats(cell: &Cell) -> fmt::Result {
         let took = cell.left.load(Ordering::Relaxed).wrapping_sub(cell.ended.load(Ordering::Relaxed));
         write!(Answer, " left_in_ticks={took}")?;
     }
-    writeln!(Answer, " console_dropped={dropped}")?;
+    writeln!(Answer, " console_dropped={dropped} pool_bytes={}", pool::used())?;
     for vcpu in &cell.vcpus {
         if let Some([pc, _, esr, far, hpfar]) = vcpu.last.state() {
             writeln!(Answer, "  vcpu {}: left at pc={pc:#x}: {}", vcpu.index, Exit::decode(esr, far, hpfar))?;

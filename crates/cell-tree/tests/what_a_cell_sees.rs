@@ -47,6 +47,7 @@ fn cell(board: &Board<'_>, paths: &[&str]) -> SealedCell<'static> {
         initrd: Some(region(0x4100_0000, 0x1234)),
         tree: region(0x43ff_0000, 0x1_0000),
         uart: Some(VirtualUart { page: region(0x900_0000, 0x1000), intid: 33 }),
+        watchdog: None,
         gic,
         passthrough: false,
         identity: false,

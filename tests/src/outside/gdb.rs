@@ -82,6 +82,18 @@ impl Stub {
         Ok(all)
     }
 
+    /// Writes physical memory.
+    ///
+    /// # Errors
+    /// Nothing there.
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self.ask(&format!("M{address:x},{:x}:{hex}", bytes.len()))?.as_str() {
+            "OK" => Ok(()),
+            answer => Err(failure(format_args!("no writing at {address:#x}: {answer}"))),
+        }
+    }
+
     /// Reads one 32-bit register of a device.
     ///
     /// # Errors
