@@ -75,7 +75,7 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
         let (control, size) = (frames.base().get(), frames.size() / 2);
         to.begin("watchdog", Some(control));
         to.text("compatible", "arm,sbsa-gwdt");
-        to.numbers("reg", &[control.saturating_add(size), size, control, size]);
+        to.numbers("reg", &[control, size, control.saturating_add(size), size]);
         to.end();
     }
     for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {

@@ -213,6 +213,17 @@ fn a_cell_without_console_has_no_stdout() {
 }
 
 #[test]
+fn a_watchdog_has_its_control_frame_first() {
+    let board = Board::parse(GICV3).unwrap();
+    let blob = build(&board, &SealedCell { watchdog: Some(region(0x801_0000, 0x2000)), ..cell(&board, &[]) }, &spec());
+    let seen = Board::parse(&blob).unwrap();
+    let dog = seen.devices.iter().find(|device| device.compatible == "arm,sbsa-gwdt").unwrap();
+    assert_eq!(dog.path, "/watchdog@8010000");
+    let bases: Vec<u64> = dog.regions.iter().map(|region| region.base().get()).collect();
+    assert_eq!(bases, [0x801_0000, 0x801_1000]);
+}
+
+#[test]
 fn another_reader_sees_the_same_tree() {
     let board = Board::parse(SMMUV3).unwrap();
     let everything: Vec<&str> = board.devices.iter().map(|device| device.path.as_str()).collect();
