@@ -18,14 +18,14 @@ mod smp;
 mod trap;
 mod uart;
 
-use address::{PhysAddr, Region};
+use address::{PAGE_BYTES, PhysAddr, Region};
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
-use board::Board;
-use boot::Loaded;
+use board::{Board, FACTS};
+use boot::{Loaded, Reason};
+use core::fmt;
 use manifest::Bundle;
 use memory::{layout, pool};
+use panic::{Said, said};
 use plan::{Footprint, SealedPlan};
 
 /// Divides the board and runs the cells.
@@ -40,32 +40,24 @@ fn main(loaded: Loaded) -> ! {
     console::init(board.stdout.and_then(|index| board.devices.get(index)));
     match loaded.at_el2().and_then(|()| divide(board, Region::new(loaded.tree, blob.len() as u64))) {
         Ok(()) => smp::run(board),
-        Err(sentence) => panic::halt(sentence),
+        Err(Said { .. }) => boot::halt(Reason::Said),
     }
 }
 
 /// From the board to cells ready to run.
-fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), String> {
+fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), Said> {
     let (cpus, model) = (board.cpus.len(), board.model);
-    log::info!("Cellwall {}: {model}, {}", env!("CARGO_PKG_VERSION"), count(cpus, "CPU"));
-    let (bundle, footprint) = find_bundle(board, tree)?;
-    let plan: &'static SealedPlan = match plan::seal_sound_cells(board, &bundle.manifest, &footprint) {
-        Ok(plan) => Box::leak(Box::new(plan)),
-        Err(findings) => {
-            for finding in &findings {
-                log::error!("{finding}");
-            }
-            return Err("the plan does not hold on this board; `cargo cellwall check` shows where and why".into());
-        }
-    };
+    log::info!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
+    let (bundle, plan) = choose(board, tree)?;
     plan.findings().iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
     console::wire(board, plan.uart(), bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
     log::info!(
-        "{} sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
-        count(cells.len(), "cell"),
+        "{} cell{} sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
+        cells.len(),
+        plural(cells.len()),
         plan.service_cpu(),
         pool::used() / 1024
     );
@@ -74,22 +66,67 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     Ok(())
 }
 
-/// A number of things, for people.
-fn count(number: usize, thing: &'static str) -> impl core::fmt::Display {
-    core::fmt::from_fn(move |f| write!(f, "{number} {thing}{}", if number == 1 { "" } else { "s" }))
+/// What stands behind the name of so many things.
+fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
-/// Reads the bundle the loader left where a Linux initrd would be.
-fn find_bundle(
-    board: &'static Board<'static>,
-    tree: Option<Region<PhysAddr>>,
-) -> Result<(&'static Bundle<'static>, Footprint), String> {
+/// A bundle and its plan, for good.
+type Chosen = (&'static Bundle<'static>, &'static SealedPlan<'static>);
+
+/// Takes the first bundle whose plan holds of those the loader left where a Linux initrd would be: each begins a page.
+fn choose(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<Chosen, Said> {
     let region = board.initrd.ok_or("no bundle: load the file that `cargo cellwall build` made as the initrd")?;
-    let bytes = boot::bytes(region).map_err(|error| format!("the bundle at {region} cannot be mapped: {error:?}"))?;
-    let bundle = Bundle::read(bytes).map_err(|error| {
-        format!("{error} (at {region}): load all of the file that `cargo cellwall build` made, or build it again")
-    })?;
+    let bytes = boot::bytes(region).map_err(|_| said(format_args!("the bundle at {region} cannot be mapped")))?;
     let image = layout::image().ok_or("the image lies past the end of memory")?;
     let tree = tree.ok_or("the device tree lies past the end of memory")?;
-    Ok((Box::leak(Box::new(bundle)), Footprint { image, bundle: region, tree }))
+    let (footprint, pages, mut at) = (Footprint { image, bundle: region, tree }, layout::bytes(PAGE_BYTES), 0);
+    loop {
+        let mark = pool::mark();
+        let (refused, size) = match Bundle::read(bytes.get(at..).unwrap_or_default()) {
+            Ok(bundle) => match prove(board, bundle, &footprint) {
+                Ok(chosen) => return Ok(chosen),
+                Err(refused) => refused,
+            },
+            Err(error) => {
+                let help = "load all of the file that `cargo cellwall build` made, or build it again";
+                (said(format_args!("{error} (at {region}): {help}")), 1)
+            }
+        };
+        let mut later = (at.saturating_add(size).next_multiple_of(pages)..bytes.len()).step_by(pages);
+        let next = later.find(|at| Bundle::total_size(bytes.get(*at..).unwrap_or_default()).is_some());
+        at = next.ok_or(refused)?;
+        log::warn!("the next bundle is tried");
+        // SAFETY: what was refused left nothing behind but what was said.
+        unsafe { pool::rewind(mark) }
+    }
+}
+
+/// Proves a bundle's plan; else says why it does not hold, and tells where the bundle ends.
+fn prove(
+    board: &'static Board<'static>,
+    bundle: Bundle<'static>,
+    footprint: &Footprint,
+) -> Result<Chosen, (Said, usize)> {
+    let bundle: &'static Bundle = Box::leak(Box::new(bundle));
+    let (plan, here) = (&bundle.manifest, board.facts());
+    let facts = || FACTS.iter().zip(here).zip(&plan.facts).filter(|((_, here), there)| here != *there);
+    if facts().next().is_some() {
+        log::warn!(
+            "plan for another board: this one differs from {}, where it was proved,{} so build it for this one: \
+             `cargo cellwall build PLAN --board ITS-TREE.dtb`",
+            plan.board,
+            fmt::from_fn(|f| facts().try_for_each(|((fact, _), _)| write!(f, " in {fact},")))
+        );
+    }
+    match plan::seal_sound_cells(board, plan, footprint) {
+        Ok(plan) => Ok((bundle, Box::leak(Box::new(plan)))),
+        Err(findings) => {
+            for finding in &findings {
+                log::error!("{finding}");
+            }
+            let sentence = "the plan does not hold on this board; `cargo cellwall check` shows where and why";
+            Err((sentence.into(), layout::bytes(bundle.size)))
+        }
+    }
 }

@@ -2,20 +2,41 @@
 //! here.
 
 use crate::boot::{self, Reason};
-use crate::cell;
-use crate::console;
-use crate::smp;
+use crate::memory::layout;
+use crate::{cell, console, smp};
 use aarch64_cpu::registers as arch;
+use address::{Address, VirtAddr};
 use core::fmt;
 use core::panic::PanicInfo;
 use tock_registers::interfaces::Readable;
 
+/// A panic in EL2. Its message and place would fill several kilobytes of the image with texts for maintainers alone: they
+/// get the calls that this stack remembers, the last first, which the image's symbols name (`llvm-symbolizer`).
 #[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
-    match info.location() {
-        Some(at) => end(format_args!("EL2 panicked at {at}: {}", info.message()), Reason::Fault),
-        None => end(format_args!("EL2 panicked"), Reason::Fault),
+fn panic(_: &PanicInfo) -> ! {
+    end(format_args!("EL2 panicked at{}", fmt::from_fn(trace)), Reason::Fault)
+}
+
+/// Writes what on this stack points into the code.
+fn trace(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let bottom = arch::SP.get();
+    // The boot CPU's stack is the lowest; the others' end at multiples of their size.
+    let top = layout::stack_top().get();
+    let top = if bottom < top { top } else { bottom | smp::STACK_BYTES.wrapping_sub(1) };
+    for slot in (bottom..top).step_by(8) {
+        // SAFETY: between the stack pointer and the stack's top, aligned as the stack pointer is.
+        let word = unsafe { layout::pointer::<u64>(slot).read_volatile() };
+        let call = word.wrapping_sub(4) & !3;
+        if (layout::head()..layout::text_end()).contains(&VirtAddr::new(call)) {
+            // SAFETY: in the code, which EL2 may read, aligned.
+            let instruction = unsafe { layout::pointer::<u32>(call).read_volatile() };
+            // BL, BLR (DDI 0487 C6.2).
+            if instruction >> 26 == 0b10_0101 || instruction >> 10 == 0xd63f_0000 >> 10 {
+                write!(f, " {call:#x}")?;
+            }
+        }
     }
+    Ok(())
 }
 
 /// An exception EL2 took from itself; in `vectors.S` terms: vector number, stack pointer.
@@ -27,9 +48,19 @@ pub extern "C" fn own_fault(vector: u64, sp: u64) -> ! {
     end(format_args!("EL2 fault: vector {vector}, ESR {esr:#x}, FAR {far:#x}, ELR {elr:#x}, SP {sp:#x}"), Reason::Fault)
 }
 
-/// Ends boot with one sentence.
-pub fn halt(sentence: impl fmt::Display) -> ! {
-    end(format_args!("{sentence}"), Reason::Said)
+/// The sentence that ends boot, or refuses a cell, stands on the UART.
+pub struct Said(());
+
+impl From<&str> for Said {
+    fn from(sentence: &str) -> Self {
+        said(format_args!("{sentence}"))
+    }
+}
+
+/// Says why boot ends.
+pub fn said(sentence: fmt::Arguments<'_>) -> Said {
+    console::say_now(sentence);
+    Said(())
 }
 
 /// At run time this CPU's cell has failed, and the others go on.

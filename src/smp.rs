@@ -4,10 +4,10 @@ use crate::cell::{self, Cell, Seat};
 use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
 use crate::el2::{self, barrier, timer};
-use crate::gic::{self, Gic};
+use crate::gic::{self, Again, Gic};
 use crate::memory::mmio::Mmio;
 use crate::memory::{layout, map, pool};
-use crate::trap;
+use crate::{boot, panic, trap};
 use aarch64_cpu::registers as arch;
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use alloc::boxed::Box;
@@ -24,7 +24,7 @@ use tock_registers::registers::ReadWrite;
 /// Pages of a CPU's stack; below each lies one that is not mapped.
 const STACK_PAGES: usize = 4;
 /// Bytes of a stack.
-const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
+pub const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
 /// Affinity fields of `MPIDR_EL1`.
 const AFFINITY: u64 = 0xff_00ff_ffff;
 
@@ -33,14 +33,16 @@ const AFFINITY: u64 = 0xff_00ff_ffff;
 pub struct PerCpu {
     /// First: `entry.S` loads it.
     stack_top: u64,
+    /// Where `vectors.S` may deliver to its vCPU.
+    pub again: Option<&'static Again>,
     /// Number in the board's tree.
     pub index: usize,
     /// Affinity.
     pub mpidr: u64,
     /// Its vCPU.
     seat: Option<Seat>,
-    /// GIC maintenance interrupt.
-    pub maintenance: u32,
+    /// The board's GIC.
+    pub gic: &'static Gic,
     /// Interrupt of EL2's own timer.
     pub alarm: u32,
     /// Serves UART and monitor.
@@ -106,7 +108,7 @@ pub fn guest_pc() -> u64 {
 }
 
 /// Gives each CPU of the plan its stack and its vCPU. May fail; runs before commit.
-pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic) -> Option<()> {
+pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'static Gic) -> Option<()> {
     let boot = arch::MPIDR_EL1.get() & AFFINITY;
     let mut cpus = Vec::with_capacity(board.cpus.len());
     for (index, cpu) in board.cpus.iter().enumerate() {
@@ -123,10 +125,11 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &Gic)
         let stack_top = if is_boot { layout::stack_top() } else { stack(index)? };
         cpus.push(PerCpu {
             stack_top: stack_top.get(),
+            again: seat.filter(|seat| !seat.cell.sealed.passthrough).map(|seat| &seat.vcpu.again),
             index,
             mpidr: cpu.mpidr,
             seat,
-            maintenance: gic.maintenance,
+            gic,
             alarm: board.timers.hypervisor,
             service: index == service,
             log: LogRing::new(),
@@ -151,10 +154,10 @@ fn stack(index: usize) -> Option<VirtAddr> {
 /// Starts every other CPU and then works as one of them.
 pub fn run(board: &'static Board<'static>) -> ! {
     let entry = layout::physical(layout::secondary());
-    let boot = arch::MPIDR_EL1.get() & AFFINITY;
+    let own = arch::MPIDR_EL1.get() & AFFINITY;
     let (mut mine, mut console_lost) = (None, false);
     for cpu in all() {
-        if cpu.mpidr == boot {
+        if cpu.mpidr == own {
             mine = Some(cpu);
             continue;
         }
@@ -166,16 +169,12 @@ pub fn run(board: &'static Board<'static>) -> ! {
             _ => release(board.cpus.get(cpu.index)),
         };
         if result != 0 || !wait_for(cpu) {
-            let index = cpu.index;
             console_lost |= cpu.service;
+            let (index, sign, code) = (cpu.index, if result < 0 { "-" } else { "" }, result.unsigned_abs());
+            let why = format_args!("CPU {index} did not come up, the firmware's answer was {sign}{code}");
             match cpu.seat {
-                Some(Seat { cell, .. }) => cell::refuse(
-                    cell,
-                    format_args!(
-                        "CPU {index} did not come up, the firmware's answer was {result}: give the cell another"
-                    ),
-                ),
-                None => log::warn!("CPU {index} did not come up, the firmware's answer was {result}"),
+                Some(Seat { cell, .. }) => cell::refuse(cell, format_args!("{why}: give the cell another")),
+                None => log::warn!("{why}"),
             }
         }
     }
@@ -192,10 +191,11 @@ pub fn run(board: &'static Board<'static>) -> ! {
             gic.send(cpu.index, gic::KICK);
         }
     }
-    match mine {
-        Some(cpu) => adopt(cpu, cpu.service || console_lost),
-        None => crate::panic::halt("the boot CPU is not in the device tree's /cpus: correct its reg property"),
-    }
+    let Some(cpu) = mine else {
+        panic::said(format_args!("the boot CPU is not in the device tree's /cpus: correct its reg property"));
+        boot::halt(boot::Reason::Said)
+    };
+    adopt(cpu, cpu.service || console_lost)
 }
 
 /// The word that a CPU waiting in a spin table polls.
@@ -243,6 +243,12 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
     if let Some(gic) = gic::get() {
         gic.init_cpu(cpu.index, direct.is_some());
+        if let Some(Seat { cell, vcpu }) = cpu.seat {
+            if !cell.sealed.passthrough {
+                gic.reset_virtual_interface();
+            }
+            cell.doorbells.of(vcpu.index).store(gic.target(cpu.index), Ordering::Relaxed);
+        }
     }
     if serve {
         console::open(cpu);

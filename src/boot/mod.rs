@@ -5,11 +5,10 @@
 
 use crate::memory::layout;
 use crate::memory::map::{self, Use};
-use crate::{console, el2, panic};
+use crate::panic::{self, Said};
+use crate::{console, el2};
 use aarch64_cpu::registers as arch;
 use address::{Address, PhysAddr, Region};
-use alloc::format;
-use alloc::string::String;
 use board::BoardError;
 use controls::Features;
 use core::arch::global_asm;
@@ -73,13 +72,13 @@ pub struct Loaded {
 
 impl Loaded {
     /// Checks that we were entered where we can work.
-    pub fn at_el2(self) -> Result<(), String> {
+    pub fn at_el2(self) -> Result<(), Said> {
         match self.level {
             2 => Ok(()),
-            level => Err(format!(
+            level => Err(panic::said(format_args!(
                 "entered at EL{level}, but Cellwall needs EL2: let the firmware enter it there, on QEMU's virt with \
                  `-M virt,virtualization=on` and without `secure=on`"
-            )),
+            ))),
         }
     }
 }
@@ -108,9 +107,12 @@ pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
 pub fn no_board(loaded: Loaded, blob: &[u8], error: &BoardError) -> ! {
     let Some(stdout) = board::stdout(blob) else { halt(Reason::BadTree) };
     console::init(Some(&stdout));
-    panic::halt(loaded.at_el2().err().unwrap_or_else(|| {
-        format!("{error}: Cellwall cannot run on this board, or the loader gave another board's device tree")
-    }))
+    if loaded.at_el2().is_ok() {
+        panic::said(format_args!(
+            "{error}: Cellwall cannot run on this board, or the loader gave another board's device tree"
+        ));
+    }
+    halt(Reason::Said)
 }
 
 /// Takes over from `entry.S`, on the boot stack, MMU on; `level` is `CurrentEL` as it was at entry.

@@ -3,17 +3,17 @@
 
 use super::Cell;
 use super::load::Images;
-use super::vcpu::{Snapshot, Vcpu};
-use crate::console::event;
+use super::vcpu::{Doorbells, Snapshot, Vcpu};
 use crate::el2::timer;
-use crate::gic::{self, Gic};
+use crate::gic::{self, Again, Gic};
 use crate::memory::map::{self, Tables};
+use crate::panic::{Said, said};
+use crate::trap::Shown;
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use board::Board;
 use console::Ring;
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use lifecycle::{Budget, Life, State, Watchdog, Zap};
 use manifest::Bundle;
@@ -31,17 +31,20 @@ pub fn build_all(
     bundle: &'static Bundle<'static>,
     plan: &'static SealedPlan<'static>,
     gic: &'static Gic,
-) -> Result<&'static [Cell], String> {
+) -> Result<&'static [Cell], Said> {
     let mut cells = Vec::with_capacity(plan.cells().len());
     for sealed in plan.cells() {
-        if let Err(why) = build(board, bundle, plan, sealed, gic, &mut cells) {
-            event!("event=cell-refused cell={} reason=\"{why}\"", sealed.name);
-        }
+        let _ = build(board, bundle, plan, sealed, gic, &mut cells);
     }
     if cells.is_empty() {
         return Err("no cell is left to run".into());
     }
     Ok(Box::leak(cells.into_boxed_slice()))
+}
+
+/// Says why a cell is left out.
+fn refused(sealed: &SealedCell, why: fmt::Arguments<'_>) -> Said {
+    said(format_args!("event=cell-refused cell={} reason=\"{why}\"", sealed.name))
 }
 
 /// Builds one cell at the end of `cells`: some ten kilobytes that are made where they stay.
@@ -53,24 +56,35 @@ fn build(
     sealed: &'static SealedCell<'static>,
     gic: &'static Gic,
     cells: &mut Vec<Cell>,
-) -> Result<(), String> {
-    let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
-    let image = |name| bundle.image(name).ok_or_else(|| format!("image {name} is not in the bundle"));
-    let initrd = spec.initrd.map(|initrd| image(initrd.name)).transpose()?;
-    let tree = cell_tree::build(board, sealed, spec);
-    if tree.len() as u64 > sealed.tree.size() {
-        return Err(format!("its tree of {} bytes outgrew the {} planned", tree.len(), sealed.tree.size()));
+) -> Result<(), Said> {
+    let spec = bundle.manifest.cells.get(sealed.index);
+    let spec = spec.ok_or_else(|| refused(sealed, format_args!("is not in the bundle")))?;
+    let mut packed = [None; 3];
+    // `Bundle::read` found every image that a cell names.
+    for (slot, wanted) in packed.iter_mut().zip([Some(spec.kernel.image), spec.initrd, spec.dtb]) {
+        *slot = wanted.and_then(|wanted| bundle.image(wanted.name));
     }
-    let images = Images { kernel: image(spec.kernel.image.name)?, initrd, tree };
+    let tree = match spec.dtb {
+        Some(_) => Vec::new(),
+        None => cell_tree::build(board, sealed, spec),
+    };
+    if tree.len() as u64 > sealed.tree.size() {
+        let (bytes, planned) = (tree.len(), sealed.tree.size());
+        return Err(refused(sealed, format_args!("its tree of {bytes} bytes outgrew the {planned} planned")));
+    }
+    let images = Images { packed, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
         if !gic.knows(cpu) {
-            return Err(format!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another"));
+            let why = format_args!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another");
+            return Err(refused(sealed, why));
         }
-        let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        vcpus.push(Vcpu { index, cpu, root, inbox: Inbox::new(), zap: Zap::new(), last: Snapshot::new() });
+        let root = stage2.root(index).ok_or_else(|| refused(sealed, format_args!("has more vCPUs than tables")))?;
+        let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
+        let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
+        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -85,7 +99,9 @@ fn build(
         plan,
         power: Power::new(vcpus.len()),
         vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
+        shown: Shown::new(sealed.gic),
         vcpus,
+        doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
         uart: TicketMutex::new(Uart::new()),
         output: const { Ring::new() },
@@ -107,7 +123,7 @@ fn build(
 }
 
 /// Builds the tables from nothing but the sealed plan.
-fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
+fn build_stage2(sealed: &SealedCell) -> Result<Stage2, Said> {
     let ram = sealed.ram.iter().map(|run| (run.ipa, run.pa, Kind::Ram(Rights::RWX)));
     // On GICv2 the virtual CPU interface stands where the guest looks for the physical one.
     let interface = match sealed.gic {
@@ -116,13 +132,14 @@ fn build_stage2(sealed: &SealedCell) -> Result<Stage2, String> {
     };
     let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, Kind::Device));
     Stage2::build(&mut Tables, sealed.cpus.len(), ram.chain(devices))
-        .map_err(|error| format!("its stage-2 tables cannot be built ({error:?}); EL2's pool may be too small"))
+        .map_err(|_| refused(sealed, format_args!("its stage-2 tables cannot be built: EL2's pool may be too small")))
 }
 
 /// Makes the EL2 tables through which its RAM is filled, now or at a restart, so that filling allocates nothing.
-fn reserve_loading(sealed: &SealedCell) -> Result<(), String> {
+fn reserve_loading(sealed: &SealedCell) -> Result<(), Said> {
     for run in &sealed.ram {
-        map::reserve(run.pa).map_err(|error| format!("EL2 cannot map its RAM {} to fill it ({error:?})", run.pa))?;
+        map::reserve(run.pa)
+            .map_err(|_| refused(sealed, format_args!("EL2 cannot map its RAM {} to fill it", run.pa)))?;
     }
     Ok(())
 }

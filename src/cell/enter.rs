@@ -24,18 +24,16 @@ unsafe extern "C" {
 /// `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
-    if let Some(mut lines) = seat.cell.lines() {
-        if seat.cell.sealed.passthrough {
-            lines.gic.give_interface(seat.vcpu.cpu);
-        } else {
-            lines.gic.reset_virtual_interface();
+    let Seat { cell, vcpu } = seat;
+    let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+        // Otherwise done when it was left.
+        if cell.sealed.passthrough {
+            lines.gic.give_interface(vcpu.cpu);
+            vgic.vcpu_reset(vcpu.index, lines);
         }
-        let mut vgic = seat.cell.vgic.lock();
-        vgic.vcpu_reset(seat.vcpu.index, &mut lines);
-        let kicks = vgic.sync(seat.vcpu.index, &seat.vcpu.inbox, &mut lines);
-        drop(vgic);
-        seat.cell.kick(kicks);
-    }
+        vgic.sync(vcpu.index, &vcpu.inbox, lines)
+    });
+    cell.kick(kicks.unwrap_or_default());
     resume_at(seat, entry)
 }
 
@@ -43,7 +41,7 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
 pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
     reset_el1();
     arch::ELR_EL2.set(entry.pc.get());
-    arch::SPSR_EL2.set(controls::GUEST_PSTATE.value(Features::NONE));
+    arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set above.
     unsafe { enter_guest(entry.context, smp::this().stack_top()) }
 }
@@ -80,7 +78,7 @@ macro_rules! zero_first {
 /// What EL1 finds in its own registers: all that a guest can read back, with the feature that brings it.
 fn reset_el1() {
     let features = el2::features();
-    arch::SCTLR_EL1.set(controls::SCTLR_EL1.value(Features::NONE));
+    arch::SCTLR_EL1.set(const { controls::SCTLR_EL1.value(Features::NONE) });
     zero!("ttbr0_el1" "ttbr1_el1" "tcr_el1" "mair_el1" "amair_el1" "vbar_el1" "esr_el1" "far_el1" "elr_el1" "spsr_el1"
         "sp_el0" "sp_el1" "tpidr_el0" "tpidr_el1" "tpidrro_el0" "cpacr_el1" "par_el1" "afsr0_el1" "afsr1_el1"
         "contextidr_el1" "cntkctl_el1" "csselr_el1" "cntv_ctl_el0" "cntv_cval_el0" "cntp_ctl_el0" "cntp_cval_el0"

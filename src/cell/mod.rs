@@ -19,6 +19,7 @@ pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
 use crate::gic::lines::Lines;
+use crate::trap;
 use address::{Address, Ipa, PhysAddr};
 use alloc::vec::Vec;
 use console::Ring;
@@ -27,6 +28,7 @@ use lifecycle::{Life, Watchdog};
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use spin::mutex::TicketMutex;
+use vcpu::Doorbells;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;
@@ -54,12 +56,16 @@ pub struct Cell {
     pub plan: &'static SealedPlan<'static>,
     /// Its vCPUs by number.
     pub vcpus: Vec<Vcpu>,
+    /// How SGIs name their CPUs.
+    pub doorbells: Doorbells,
     /// Virtual machine id.
     pub vmid: u16,
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.
     pub vgic: TicketMutex<Vgic>,
+    /// What its guests know of that.
+    pub shown: trap::Shown,
     /// The emulated UART.
     pub uart: TicketMutex<Uart>,
     /// Bytes for the console: written under `uart`'s lock, read by the service CPU.
@@ -137,9 +143,20 @@ impl Cell {
         if self.attention.load(Ordering::Relaxed) != 0 {
             self.attend_uart();
         }
-        let Some(mut lines) = self.lines().filter(|_| !self.sealed.passthrough) else { return };
-        let kicks = self.vgic.lock().sync(vcpu.index, &vcpu.inbox, &mut lines);
-        self.kick(kicks);
+        if !self.sealed.passthrough && self.power.is_on(vcpu.index) {
+            let kicks = self.with_vgic(vcpu, |vgic, lines| vgic.sync(vcpu.index, &vcpu.inbox, lines));
+            self.kick(kicks.unwrap_or_default());
+        }
+    }
+
+    /// Works on the virtual GIC for `vcpu`, on its CPU.
+    #[inline]
+    pub fn with_vgic<T>(&'static self, vcpu: &Vcpu, work: impl FnOnce(&mut Vgic, &mut Lines) -> T) -> Option<T> {
+        let mut lines = self.lines()?;
+        let mut vgic = self.vgic.lock();
+        let result = work(&mut vgic, &mut lines);
+        vcpu.again.renew(lines.gic, self, vcpu, vgic.repeat(vcpu.index));
+        Some(result)
     }
 
     #[cold]

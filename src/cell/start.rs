@@ -90,6 +90,7 @@ fn reset(seat: Seat) {
         }
     }
     cell.power.reset(0);
+    cell.shown.clear();
     for vcpu in &cell.vcpus {
         vcpu.inbox.clear();
     }

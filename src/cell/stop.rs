@@ -65,14 +65,18 @@ pub fn leave(seat: Seat) -> ! {
     vcpu.last.take(smp::frame());
     cell.power.off(vcpu.index);
     // Of a cell that lost a CPU in EL2, that CPU may hold the lock.
-    if cell.life.state() != State::Failed
-        && let Some(mut lines) = cell.lines()
-    {
-        let kicks = cell.vgic.lock().fold(vcpu.index, &mut lines);
-        cell.kick(kicks);
-        if cell.sealed.passthrough {
-            lines.gic.take_interface(vcpu.cpu);
-        }
+    if cell.life.state() != State::Failed {
+        let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+            let kicks = vgic.fold(vcpu.index, lines);
+            if cell.sealed.passthrough {
+                lines.gic.take_interface(vcpu.cpu);
+            } else {
+                vgic.vcpu_reset(vcpu.index, lines);
+                lines.gic.reset_virtual_interface();
+            }
+            kicks
+        });
+        cell.kick(kicks.unwrap_or_default());
     }
     timer::stop_guest_timers();
     cell.left.store(timer::now(), Ordering::Relaxed);

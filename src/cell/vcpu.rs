@@ -21,10 +21,29 @@ pub struct Vcpu {
     pub root: PhysAddr,
     /// SGIs on their way to it.
     pub inbox: Inbox,
+    /// Its SGIs below this number go as physical ones of their own number, but for those to the vCPUs `excepted`: itself,
+    /// unless it takes physical interrupts.
+    pub sgis: u32,
+    /// As a set.
+    pub excepted: u32,
+    /// What its CPU may deliver without the cell's lock.
+    pub again: gic::Again,
     /// Whether its tables are its own.
     pub zap: Zap,
     /// With what it left the guest last.
     pub last: Snapshot,
+}
+
+/// How SGIs name the CPU of each of a cell's vCPUs, once it is up.
+pub struct Doorbells(pub [AtomicU64; vgic::VCPUS]);
+
+impl Doorbells {
+    /// That of vCPU `index`.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
+    pub fn of(&self, index: usize) -> &AtomicU64 {
+        &self.0[index & 7]
+    }
 }
 
 /// A vCPU's registers as its guest left them, for people.

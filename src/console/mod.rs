@@ -82,7 +82,7 @@ pub fn is_heard() -> bool {
 
 /// Leaves a line for the service CPU in a ring of which the caller is the only producer.
 pub fn say_into(ring: &'static LogRing, line: fmt::Arguments<'_>) {
-    let _ = writeln!(Lines(ring), "{line}");
+    say_to(Sink::Ring(ring), format_args!("{line}\n"));
     output_waits(true);
 }
 
@@ -97,30 +97,34 @@ pub fn say(line: fmt::Arguments<'_>) {
 /// Writes a line straight to the UART: before there is a service CPU, or when this CPU is lost.
 pub fn say_now(line: fmt::Arguments<'_>) {
     if let Some(uart) = uart() {
-        let _ = write!(Direct(uart), "[cellwall] {line}\r\n");
+        say_to(Sink::Uart(uart), format_args!("[cellwall] {line}\r\n"));
     }
 }
 
-struct Lines(&'static LogRing);
-
-impl Write for Lines {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            self.0.push(byte);
-        }
-        Ok(())
-    }
+/// Where text goes.
+enum Sink {
+    Ring(&'static LogRing),
+    /// The monitor's lines.
+    Monitor,
+    Uart(Uart),
 }
 
-struct Direct(Uart);
+/// Writes text: no sink fails.
+fn say_to(mut sink: Sink, text: fmt::Arguments<'_>) {
+    let _ = sink.write_fmt(text);
+}
 
 /// Turns to wait for room in the UART: at 115200 baud a byte leaves in 87 µs.
 const PATIENCE: usize = 1 << 20;
 
-impl Write for Direct {
+impl Write for Sink {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            (0..PATIENCE).find(|_| self.0.send(byte));
+            match self {
+                Self::Ring(ring) => ring.push(byte),
+                Self::Monitor => service::print(byte),
+                Self::Uart(uart) => (0..PATIENCE).any(|_| uart.send(byte)),
+            };
         }
         Ok(())
     }

@@ -204,16 +204,14 @@ impl Desk {
                     cell.ask(attention::UART);
                 }
             }
-            Event::Echo(bytes) => bytes.iter().for_each(|&byte| print(byte)),
+            Event::Echo(bytes) => echo(bytes),
             Event::Command(command) => {
-                print(b'\n');
+                echo(b"\n");
                 if let Some(focus) = monitor::execute(command, self.focus) {
                     self.focus = focus;
                     self.input.close();
                 } else {
-                    for &byte in PROMPT {
-                        print(byte);
-                    }
+                    echo(PROMPT);
                 }
             }
         }
@@ -238,7 +236,13 @@ pub(super) fn history() {
     }
 }
 
+fn echo(bytes: &[u8]) {
+    for &byte in bytes {
+        print(byte);
+    }
+}
+
 /// Leaves a byte for the monitor's lines.
-pub(super) fn print(byte: u8) {
-    MONITOR.push(byte);
+pub(super) fn print(byte: u8) -> bool {
+    MONITOR.push(byte)
 }

@@ -1,6 +1,6 @@
 //! Hashes by the CPU's own instructions where it has them, else in software (crate `manifest`).
 //!
-//! DDI 0487 D24.2 `ID_AA64ISAR0_EL1`; FIPS 180-4, 5.1.1 (padding).
+//! DDI 0487 D24.2 `ID_AA64ISAR0_EL1`; FIPS 180-4.
 
 use aarch64_cpu::registers as arch;
 use core::arch::global_asm;
@@ -31,39 +31,16 @@ impl Hasher for Cpu {
         !unsafe { hash_crc32(!0, bytes.as_ptr().addr() as u64, bytes.len() as u64) }
     }
 
-    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+    fn add(&self, state: &mut [u32; 8], blocks: &[[u8; 64]]) {
         if !has(12) {
-            return Software.sha256(bytes);
+            return Software.add(state, blocks);
         }
-        let mut state = FIRST;
-        let (blocks, rest) = bytes.as_chunks::<64>();
-        let mut end = [0; 128];
-        let bits = (bytes.len() as u64).wrapping_mul(8).to_be_bytes();
-        let length = if rest.len() < 56 { 64 } else { 128 };
-        let tail = bits.iter().rev().zip(end.iter_mut().take(length).rev());
-        tail.for_each(|(byte, slot)| *slot = *byte);
-        end.iter_mut().zip(rest.iter().chain(&[0x80])).for_each(|(slot, byte)| *slot = *byte);
-        add(&mut state, blocks);
-        add(&mut state, end.as_chunks().0.get(..length / 64).unwrap_or_default());
-        let mut digest = [0; 32];
-        digest.as_chunks_mut().0.iter_mut().zip(state).for_each(|(slot, word)| *slot = word.to_be_bytes());
-        digest
+        if !blocks.is_empty() {
+            // SAFETY: hash.S: reads the blocks and the constants, writes the state; the instructions are there.
+            unsafe { hash_sha256(state, blocks.as_ptr().addr() as u64, blocks.len() as u64, &raw const ROUNDS) }
+        }
     }
 }
-
-/// Adds whole blocks to a SHA-256 state.
-fn add(state: &mut [u32; 8], blocks: &[[u8; 64]]) {
-    if !blocks.is_empty() {
-        // SAFETY: hash.S: reads the blocks and the constants, writes the state; `sha256` saw the instructions.
-        unsafe { hash_sha256(state, blocks.as_ptr().addr() as u64, blocks.len() as u64, &raw const ROUNDS) }
-    }
-}
-
-/// FIPS 180-4, 5.3.3.
-#[rustfmt::skip]
-const FIRST: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
 
 /// FIPS 180-4, 4.2.2.
 #[rustfmt::skip]

@@ -13,14 +13,20 @@ use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::{Features, IdRegisters};
 use core::arch::global_asm;
+use core::mem::offset_of;
 use tock_registers::interfaces::Writeable;
 
 global_asm!(
     include_str!("vectors.S"),
     SYNC = sym crate::trap::sync,
+    CALL = sym crate::trap::call,
+    REST = sym crate::trap::rest,
     IRQ = sym crate::trap::irq,
     SERROR = sym crate::trap::serror,
     OWN_FAULT = sym crate::panic::own_fault,
+    CONSTANTS = sym vpsci::CONSTANTS,
+    AGAIN = const offset_of!(crate::smp::PerCpu, again),
+    FRAMES = const crate::gic::FRAMES,
 );
 
 /// Points this CPU at EL2's vectors.

@@ -1,34 +1,75 @@
 // EL2's exception vectors (DDI 0487 D1.3): guests' exits, and EL2's own faults.
 //
-// An exit saves x0 to x30 in a Frame on this CPU's stack and calls its trap handler (x0 = frame); when the handler
-// returns, the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs.
+// What guests do often is done here, with few registers saved: calls with one answer for all times, and the interrupt that
+// came last once more (src/gic/again.rs). All else saves x0 to x30 in a Frame on this CPU's stack and calls its handler;
+// then the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs.
+//   {SYNC}(frame, esr) -> 0: done, 1: done, and x20 to x29 of the frame may have changed, 2: {REST}(frame, esr) does it
+//   {CALL}(frame, esr) for all other calls
+//   {IRQ}(what was acknowledged, or ~0), {SERROR}(frame)
+
+.macro early op
+    \op     x4, x5, [sp, #32]
+    \op     x6, x7, [sp, #48]
+    \op     x8, x9, [sp, #64]
+    \op     x10, x11, [sp, #80]
+    \op     x12, x13, [sp, #96]
+    \op     x14, x15, [sp, #112]
+    \op     x16, x17, [sp, #128]
+    \op     x18, x19, [sp, #144]
+.endm
+
+.macro late op
+    \op     x20, x21, [sp, #160]
+    \op     x22, x23, [sp, #176]
+    \op     x24, x25, [sp, #192]
+    \op     x26, x27, [sp, #208]
+    \op     x28, x29, [sp, #224]
+.endm
+
+// Opens a frame with x0 to x3; `save` adds the rest, and register 31, which reads 0.
+.macro open
+    .balign 0x80
+    stp     x0, x1, [sp, #-256]!
+    stp     x2, x3, [sp, #16]
+.endm
 
 .macro save
-    sub     sp, sp, #256
-    stp     x0, x1, [sp]
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
-    stp     x18, x19, [sp, #144]
-    stp     x20, x21, [sp, #160]
-    stp     x22, x23, [sp, #176]
-    stp     x24, x25, [sp, #192]
-    stp     x26, x27, [sp, #208]
-    stp     x28, x29, [sp, #224]
-    str     x30, [sp, #240]
+    early   stp
+    late    stp
+    stp     x30, xzr, [sp, #240]
     mov     x0, sp
 .endm
 
-.macro exit handler
-    .balign 0x80
+// Nothing is speculated past the return.
+.macro return
+    ldp     x0, x1, [sp], #256
+    eret
+    dsb     nsh
+    isb
+.endm
+
+.macro synchronous label
+    open
+    mrs     x1, esr_el2
+    lsr     x2, x1, #27
+    cmp     x2, #0x0b                   // EC 0x16 and 0x17
+    b.eq    call
+\label:
     save
-    bl      \handler
-    b       resume
+    bl      {SYNC}
+    cbz     w0, resume
+    b       not_quick
+.endm
+
+.macro interrupt
+    open
+    stp     x4, x5, [sp, #32]
+    mrs     x0, tpidr_el2
+    ldr     x0, [x0, #{AGAIN}]
+    cbz     x0, irq_none
+    ldp     x4, x5, [x0, #{FRAMES}]
+    cbnz    x4, irq_v2
+    b       irq_v3
 .endm
 
 .macro own kind
@@ -49,36 +90,121 @@ vectors:
     own     5
     own     6
     own     7
-    exit    {SYNC}                      // lower EL, AArch64
-    exit    {IRQ}
-    exit    {IRQ}                       // FIQ: group 0 is not used yet; whatever is pending is served alike
-    exit    {SERROR}
-    exit    {SYNC}                      // lower EL, AArch32 (EL0 only)
-    exit    {IRQ}
-    exit    {IRQ}
-    exit    {SERROR}
+    synchronous sync                    // lower EL, AArch64
+    interrupt
+    interrupt                           // FIQ: group 0 is not used yet; whatever is pending is served alike
+    open
+    b       serror
+    synchronous sync_32                 // lower EL, AArch32 (EL0 only)
+    interrupt
+    interrupt
+    open
+    b       serror
 
     .balign 0x80
+// In: w0 = function, x1 = ESR_EL2.
+call:
+    tst     x1, #0xffff
+    b.ne    call_rest
+    adr     x2, {CONSTANTS}
+1:  ldr     w3, [x2], #8
+    cbz     w3, call_rest
+    cmp     w3, w0
+    b.ne    1b
+    ldr     w3, [x2, #-4]
+    str     x3, [sp]
+    tbz     x1, #26, 2f                 // an HVC has been stepped over already
+    mrs     x2, elr_el2
+    add     x2, x2, #4
+    msr     elr_el2, x2
+2:  ldp     x2, x3, [sp, #16]
+    return
+
+call_rest:
+    save
+    bl      {CALL}
+    b       resume
+
+// In: w0 = 1: done, 2: {REST} does it.
+not_quick:
+    tbnz    w0, #0, 1f
+    mov     x0, sp
+    mrs     x1, esr_el2
+    bl      {REST}
+1:  late    ldp
 resume:
+    ldr     x30, [sp, #240]
+    early   ldp
+    ldp     x2, x3, [sp, #16]
+    return
+
+serror:
+    save
+    bl      {SERROR}
+    b       resume
+
+// Finds the place of what was acknowledged (w1): x0 = place, w3 = its list register's bit.
+.macro find
+    ldp     w2, w3, [x0, #8]
+    cmp     w1, w2
+    b.eq    1f
+    add     x0, x0, #16
+    ldp     w2, w3, [x0, #8]
+    cmp     w1, w2
+    b.ne    irq_rest
+1:
+.endm
+
+// A list register is written again if it is free and the interrupt is its own.
+irq_v3:
+    mrs     x1, S3_0_C12_C12_0          // ICC_IAR1_EL1
+    find
+    mrs     x2, S3_4_C12_C11_5          // ICH_ELRSR_EL2
+    tst     w2, w3
+    b.eq    irq_rest
+    ldr     x2, [x0]
+    msr     S3_0_C12_C12_1, x1          // ICC_EOIR1_EL1
+    cmp     w1, #16
+    b.hs    2f
+    msr     S3_0_C12_C11_1, x1          // ICC_DIR_EL1
+2:  tbz     w3, #0, 3f
+    msr     S3_4_C12_C12_0, x2          // ICH_LR0_EL2
+    b       irq_done
+3:  tbz     w3, #1, 4f
+    msr     S3_4_C12_C12_1, x2
+    b       irq_done
+4:  tbz     w3, #2, 5f
+    msr     S3_4_C12_C12_2, x2
+    b       irq_done
+5:  msr     S3_4_C12_C12_3, x2          // the last: others have no place
+    b       irq_done
+
+irq_v2:
+    ldr     w1, [x4, #0xc]              // GICC_IAR
+    find
+    ldr     w2, [x5, #0x30]             // GICH_ELRSR0
+    tst     w2, w3
+    b.eq    irq_rest
+    ldr     x2, [x0]
+    str     w1, [x4, #0x10]             // GICC_EOIR
+    tst     w1, #0x3f0
+    b.ne    2f
+    str     w1, [x4, #0x1000]           // GICC_DIR
+2:  add     x5, x5, x2, lsr #32         // GICH_LR
+    str     w2, [x5]
+irq_done:
     ldp     x2, x3, [sp, #16]
     ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
-    ldp     x18, x19, [sp, #144]
-    ldp     x20, x21, [sp, #160]
-    ldp     x22, x23, [sp, #176]
-    ldp     x24, x25, [sp, #192]
-    ldp     x26, x27, [sp, #208]
-    ldp     x28, x29, [sp, #224]
-    ldr     x30, [sp, #240]
-    ldp     x0, x1, [sp], #256
-    eret
-    dsb     nsh                         // nothing is speculated past the return
-    isb
+    return
+
+irq_none:
+    mov     w1, #~0
+irq_rest:
+    ldp     x4, x5, [sp, #32]
+    save
+    mov     w0, w1
+    bl      {IRQ}
+    b       resume
 
 // EL2 itself faulted. In: x0 = vector number. The CPU's own stack may be what broke: take the panic stack.
 own_fault:
@@ -93,36 +219,9 @@ own_fault:
 .global enter_guest
 enter_guest:
     mov     sp, x1
-    mov     x1, xzr
-    mov     x2, xzr
-    mov     x3, xzr
-    mov     x4, xzr
-    mov     x5, xzr
-    mov     x6, xzr
-    mov     x7, xzr
-    mov     x8, xzr
-    mov     x9, xzr
-    mov     x10, xzr
-    mov     x11, xzr
-    mov     x12, xzr
-    mov     x13, xzr
-    mov     x14, xzr
-    mov     x15, xzr
-    mov     x16, xzr
-    mov     x17, xzr
-    mov     x18, xzr
-    mov     x19, xzr
-    mov     x20, xzr
-    mov     x21, xzr
-    mov     x22, xzr
-    mov     x23, xzr
-    mov     x24, xzr
-    mov     x25, xzr
-    mov     x26, xzr
-    mov     x27, xzr
-    mov     x28, xzr
-    mov     x29, xzr
-    mov     x30, xzr
+    .irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+    mov     x\n, xzr
+    .endr
     eret
     dsb     nsh
     isb

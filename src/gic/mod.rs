@@ -2,6 +2,7 @@
 //!
 //! Owns distributor, redistributors and each CPU's interface. Gives a cell's virtual GIC its [`vgic::Hardware`] (`lines`).
 
+mod again;
 mod banks;
 mod direct;
 pub mod lines;
@@ -9,7 +10,9 @@ mod v2;
 mod v3;
 mod virtual_interface;
 
+pub use again::{Again, FRAMES};
 pub use direct::common_register;
+pub use v3::send as send_v3;
 
 use alloc::vec::Vec;
 use banks::{Banks, bit};
@@ -20,7 +23,7 @@ use v2::V2;
 use v3::{Gicd, Gicr};
 use vgic::field;
 
-/// SGI: look at your cell: virtual interrupts, requests to stop. The only one that a cell with passed-through interrupts
+/// SGI: look at your cell: virtual interrupts, requests to stop. Those below the next stand for guests' own. The only one that a cell with passed-through interrupts
 /// may not use.
 pub const KICK: u32 = 15;
 /// SGI: console output waits for the service CPU, which is no such cell's.
@@ -90,7 +93,7 @@ const fn affinity_of(mpidr: u64) -> u64 {
 
 /// Acknowledges the most urgent pending interrupt; from [`SPECIAL`] on there is none. `GICv2` adds an SGI's sender.
 #[derive(Clone, Copy)]
-pub struct Acknowledged(u32);
+pub struct Acknowledged(pub u32);
 
 impl Acknowledged {
     /// Its INTID.
@@ -124,7 +127,7 @@ impl Gic {
             self.take_interface(cpu);
             return self.enable(cpu, KICK);
         }
-        for own in [KICK, SERVICE, self.maintenance] {
+        for own in (0..16).chain([self.maintenance]) {
             self.enable(cpu, own);
         }
     }
@@ -156,14 +159,21 @@ impl Gic {
         }
     }
 
+    /// How SGIs name CPU `cpu`; 0 until known.
+    pub fn target(&self, cpu: usize) -> u64 {
+        self.cpus.get(cpu).map_or(0, |cpu| cpu.target.load(Ordering::Relaxed))
+    }
+
     /// Sends SGI `intid` to CPU `cpu`; one that did not come up yet will look by itself.
-    #[inline]
     pub fn send(&self, cpu: usize, intid: u32) {
-        let Some(cpu) = self.cpus.get(cpu) else { return };
-        let target = cpu.target.load(Ordering::Relaxed);
+        self.ring(self.target(cpu), intid);
+    }
+
+    /// Sends SGI `intid` to a target, on `GICv2` to several.
+    #[inline(always)]
+    pub fn ring(&self, target: u64, intid: u32) {
         match &self.driver {
             Driver::V3(_) => v3::send(target, intid),
-            Driver::V2(_) if target == 0 => {}
             Driver::V2(gic) => gic.send(target, intid),
         }
     }

@@ -62,7 +62,7 @@ pub struct V2 {
     control: Mmio<Control>,
     /// Lines; private ones are the accessing CPU's.
     pub banks: Banks,
-    interface: Mmio<Interface>,
+    pub(super) interface: Mmio<Interface>,
     /// Virtual interface control.
     pub hypervisor: Mmio<Hypervisor>,
 }

@@ -36,7 +36,7 @@ impl Gic {
                 ICH_VMCR_EL2::set(0);
             }
         }
-        self.set_ich_hcr(controls::ICH_HCR_EL2.value(Features::NONE));
+        self.set_ich_hcr(const { controls::ICH_HCR_EL2.value(Features::NONE) });
     }
 
     /// Reads list register `n`, in the form of `ICH_LR<n>_EL2`.

@@ -24,6 +24,8 @@ macro_rules! symbols {
 symbols! {
     /// The image's first byte.
     head = _head;
+    /// The end of the code.
+    text_end = __text_end;
     /// The pool.
     pool_start = __pool_start;
     /// Its end, and the image's.

@@ -1,20 +1,16 @@
-//! The pool: frames for tables and stacks, and the heap of boot. Closed at commit.
+//! The pool: the heap of boot, and frames for tables and stacks. Closed at commit.
 //!
-//! The memory behind the image. The heap is its first part, one pointer that goes up, since what boot takes it keeps: only
-//! the block taken last can grow or be given back. Frames come from a buddy allocator over the rest. After [`close`]
-//! nothing allocates any more (invariant 4); `./x check` shows that no exit path tries.
+//! The memory behind the image: the heap takes from its low end, frames from its high end, and boot keeps what it takes:
+//! only the heap's last block can grow. After [`close`] nothing allocates any more (invariant 4); `./x check` shows that
+//! no exit path tries.
 
 use super::layout;
 use address::{Address, PAGE_BYTES, PhysAddr, VirtAddr};
-use buddy_system_allocator::Heap;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use spin::mutex::TicketMutex;
 
-/// Bytes at the start of the pool for the heap; the rest are frames.
-const HEAP_BYTES: usize = 384 << 10;
-
-/// What is free of the heap: linked addresses.
+/// What is free: linked addresses.
 struct Free {
     low: usize,
     high: usize,
@@ -35,25 +31,18 @@ struct Pool(TicketMutex<Free>);
 
 #[global_allocator]
 static POOL: Pool = Pool(TicketMutex::new(Free { low: 0, high: 0 }));
-/// Pages, and runs of them that are powers of two.
-static FRAMES: TicketMutex<Heap<21>> = TicketMutex::new(Heap::empty());
 
 fn pointer(address: Option<usize>) -> *mut u8 {
     address.map_or(null_mut(), |address| layout::pointer(address as u64))
 }
 
-// SAFETY: `Free` hands out disjoint blocks of the pool, which nothing else uses, and takes back only what `low` ends.
+// SAFETY: `Free` hands out disjoint blocks of the pool, which nothing else uses, and takes none back.
 unsafe impl GlobalAlloc for Pool {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         pointer(self.0.lock().take(layout.size(), layout.align()))
     }
 
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        let mut free = self.0.lock();
-        if pointer.addr().wrapping_add(layout.size()) == free.low {
-            free.low = pointer.addr();
-        }
-    }
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let mut free = self.0.lock();
@@ -72,26 +61,38 @@ unsafe impl GlobalAlloc for Pool {
     }
 }
 
+fn ends() -> [usize; 2] {
+    [layout::pool_start(), layout::image_end()].map(|end| layout::bytes(end.get()))
+}
+
 /// Gives the pool its memory.
 pub fn open() {
-    let start = layout::bytes(layout::pool_start().get());
-    let middle = start.wrapping_add(HEAP_BYTES);
-    *POOL.0.lock() = Free { low: start, high: middle };
-    let frames = layout::bytes(layout::image_end().get()).wrapping_sub(middle);
-    // SAFETY: the linker script keeps this range for the pool alone, and entry.S mapped it writable.
-    unsafe { FRAMES.lock().init(middle, frames) }
+    let [low, high] = ends();
+    *POOL.0.lock() = Free { low, high };
 }
 
 /// Ends allocation for good, by leaving nothing free.
 pub fn close() {
     POOL.0.lock().high = 0;
-    *FRAMES.lock() = Heap::empty();
 }
 
 /// Tells how many bytes are taken.
 pub fn used() -> usize {
-    let heap = POOL.0.lock().low.wrapping_sub(layout::bytes(layout::pool_start().get()));
-    heap.wrapping_add(FRAMES.lock().stats_alloc_actual())
+    let (free, [low, high]) = (POOL.0.lock(), ends());
+    high.wrapping_sub(low).wrapping_sub(free.high.wrapping_sub(free.low))
+}
+
+/// Notes how far the heap is taken, for [`rewind`].
+pub fn mark() -> usize {
+    POOL.0.lock().low
+}
+
+/// Takes back what the heap gave since `mark`.
+///
+/// # Safety
+/// Nothing of it is in use any more.
+pub unsafe fn rewind(mark: usize) {
+    POOL.0.lock().low = mark;
 }
 
 /// Takes one zeroed page.
@@ -104,8 +105,9 @@ pub fn frame() -> Option<PhysAddr> {
 
 /// Takes `count` pages in a row, not zeroed.
 pub fn frames(count: usize) -> Option<PhysAddr> {
+    let mut free = POOL.0.lock();
     let page = layout::bytes(PAGE_BYTES);
-    let layout = Layout::from_size_align(count.checked_mul(page)?, page).ok()?;
-    let start = FRAMES.lock().alloc(layout).ok()?;
-    Some(layout::physical(VirtAddr::new(start.addr().get() as u64)))
+    let start = free.high.checked_sub(count.checked_mul(page)?).filter(|start| *start >= free.low)?;
+    free.high = start;
+    Some(layout::physical(VirtAddr::new(start as u64)))
 }

@@ -1,14 +1,18 @@
 //! Emulated devices: the cell's GIC frames and its UART, by address.
 
-use super::Frame;
+use super::{Frame, NOT_DONE};
 use crate::cell::{Cell, Seat};
 use crate::console;
+use crate::el2::sysreg::HPFAR_EL2;
 use crate::el2::timer;
+use crate::gic::Gic;
 use crate::trap::{irq, register};
+use aarch64_cpu::registers as arch;
 use address::{Address, Ipa, Region};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 use plan::VirtualGic;
 use syndrome::Access;
+use tock_registers::interfaces::Readable;
 use vgic::Retry;
 use vuart::Effect;
 
@@ -44,6 +48,78 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
 /// Tells whether a device is emulated at `ipa`.
 pub fn is_emulated(seat: Seat, ipa: Ipa) -> bool {
     find(seat.cell, ipa).is_some()
+}
+
+/// What the distributor's first registers read as, by word: control, type, groups and enables change by writes only. Those
+/// not seen yet, and those that differ between vCPUs, are not there. Written under the virtual GIC's lock.
+pub struct Shown {
+    /// Where the distributor is, and its `GICD_SGIR`.
+    distributor: u64,
+    sgir: u64,
+    words: [AtomicU64; 128],
+}
+
+impl Shown {
+    /// Nothing.
+    pub fn new(gic: VirtualGic) -> Self {
+        let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = gic;
+        let sgir = if matches!(gic, VirtualGic::V2 { .. }) { vgic::SGIR } else { u64::MAX };
+        Self { distributor: distributor.base().get(), sgir, words: [const { AtomicU64::new(0) }; 128] }
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+
+    /// The place of a register: set-enable and clear-enable read the same.
+    #[inline(always)]
+    fn place(&self, offset: u64) -> Option<&AtomicU64> {
+        let word = (offset >> 2) as usize;
+        if offset & !0x1fc == 0 { self.words.get(word & !(word >> 1 & 0x20)) } else { None }
+    }
+
+    /// Notes what an access showed: what was read, or what `lasting` says of what was written.
+    fn note(&self, offset: u64, read: Option<u64>, lasting: Option<u32>) {
+        let banked = offset >= 0x80 && offset & 0x7c == 0;
+        if let Some(place) = self.place(offset)
+            && !banked
+        {
+            let value = read.or(lasting.map(u64::from));
+            place.store(value.map_or(0, |value| value | KNOWN), Ordering::Relaxed);
+        }
+    }
+}
+
+const KNOWN: u64 = 1 << 32;
+
+/// What drivers do most: words of the distributor that are [`Shown`] are read, and written with what changes nothing; an
+/// SGI to CPUs in a list.
+#[inline(always)]
+pub fn quick(seat: Seat, gic: &Gic, frame: &mut Frame, esr: u64) -> u64 {
+    let (shown, register, write) = (&seat.cell.shown, (esr >> 16 & 0x1f) as u8, esr & 1 << 6 != 0);
+    let ipa = syndrome::unmapped_at(arch::FAR_EL2.get(), HPFAR_EL2::get());
+    let offset = ipa.get().wrapping_sub(shown.distributor);
+    let value = (frame.get(register) & 0xffff_ffff) as u32;
+    let Some(place) = shown.place(offset) else {
+        return if write && offset == shown.sgir { register::quick_v2(seat, gic, value) } else { NOT_DONE };
+    };
+    let known = place.load(Ordering::Relaxed);
+    if known & KNOWN == 0 {
+        return NOT_DONE;
+    }
+    if !write {
+        frame.set(register, known ^ KNOWN);
+        return u64::from(register >= 20);
+    }
+    let known = (known & 0xffff_ffff) as u32;
+    let changed = match offset >> 7 {
+        1 => value ^ known,
+        2 => value & !known,
+        3 => value & known,
+        _ => 1,
+    };
+    if changed == 0 { 0 } else { NOT_DONE }
 }
 
 /// Carries out an access to an emulated device; false where there is none.
@@ -84,11 +160,10 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
 }
 
 fn store(seat: Seat, device: &Device, size: u32, value: u64) {
-    let Seat { cell, vcpu } = seat;
+    let cell = seat.cell;
     match *device {
         Device::Gic(_, vgic::SGIR) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
-            let value = (value & 0xffff_ffff) as u32;
-            register::send(seat, vgic::sgir(value, vcpu.index, cell.vcpus.len()));
+            register::send(seat, vgic::sgir((value & 0xffff_ffff) as u32, seat.vcpu.index, cell.vcpus.len()));
         }
         Device::Gic(frame, offset) => {
             persist(seat, frame, offset, size, Some(value));
@@ -122,15 +197,22 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
 /// kicks meanwhile. Each kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
 fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
     let Seat { cell, vcpu } = seat;
-    let Some(mut lines) = cell.lines() else { return 0 };
     for _ in 0..PATIENCE {
-        let done = cell.vgic.lock().access(vcpu.index, frame, offset, size, write, &mut lines);
+        let done = cell.with_vgic(vcpu, |vgic, lines| {
+            let done = vgic.access(vcpu.index, frame, offset, size, write, lines)?;
+            if frame == vgic::Frame::Distributor {
+                let read = if write.is_none() && size == 4 { Some(done.0) } else { None };
+                cell.shown.note(offset, read, vgic.lasting(offset));
+            }
+            Ok(done)
+        });
         match done {
-            Ok((value, kicks)) => {
+            None => return 0,
+            Some(Ok((value, kicks))) => {
                 cell.kick(kicks);
                 return value;
             }
-            Err(Retry(kicks)) => {
+            Some(Err(Retry(kicks))) => {
                 cell.kick(kicks);
                 irq::service();
                 irq::check(seat);

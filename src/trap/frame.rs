@@ -1,10 +1,9 @@
 //! A guest's general registers while EL2 serves it: what `vectors.S` saved.
 
-/// x0 to x30, on the CPU's own stack.
+/// x0 to x30 and XZR, on the CPU's own stack.
 #[repr(C)]
 pub struct Frame {
-    registers: [u64; 31],
-    _pad: u64,
+    registers: [u64; 32],
 }
 
 const _: () = assert!(size_of::<Frame>() == 256, "vectors.S saves 256 bytes");
@@ -12,16 +11,16 @@ const _: () = assert!(size_of::<Frame>() == 256, "vectors.S saves 256 bytes");
 impl Frame {
     /// Reads register `n`; 31 is XZR.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
     pub fn get(&self, n: u8) -> u64 {
-        self.registers.get(usize::from(n)).copied().unwrap_or(0)
+        self.registers[usize::from(n & 31)]
     }
 
-    /// Writes register `n`; a write of 31 is dropped.
+    /// Writes register `n`, as the last thing of an exit: of 31 the next exit saves a zero again.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
     pub fn set(&mut self, n: u8, value: u64) {
-        if let Some(register) = self.registers.get_mut(usize::from(n)) {
-            *register = value;
-        }
+        self.registers[usize::from(n & 31)] = value;
     }
 
     /// x0 to x3: function and arguments of a call.

@@ -2,8 +2,7 @@
 
 use crate::cell::{self, Seat};
 use crate::console;
-use crate::gic::lines::Lines;
-use crate::gic::{self, KICK, SERVICE, SPECIAL};
+use crate::gic::{self, Acknowledged, Gic, KICK, SERVICE, SPECIAL};
 use crate::smp;
 
 /// Interrupts served in one go at most; what is left comes back as the next exit.
@@ -19,34 +18,45 @@ pub fn service() {
         return cell.attend(vcpu);
     }
     for _ in 0..BATCH {
-        let interrupt = gic.acknowledge();
-        let intid = interrupt.intid();
-        if intid >= SPECIAL {
+        if !serve(gic, gic.acknowledge()) {
             return;
         }
-        gic.drop_priority(interrupt);
-        let this = smp::this();
-        if intid == KICK || intid == gic.maintenance {
-            if intid == KICK {
-                gic.deactivate(interrupt);
-            }
-            if let Some(Seat { cell, vcpu }) = this.seat() {
+    }
+}
+
+/// Serves an interrupt; false where there was none.
+#[inline(never)]
+pub fn serve(gic: &'static Gic, interrupt: Acknowledged) -> bool {
+    let (this, intid) = (smp::this(), interrupt.intid());
+    if intid >= SPECIAL {
+        return false;
+    }
+    gic.drop_priority(interrupt);
+    match this.seat() {
+        _ if intid == SERVICE || intid == this.alarm || Some(intid) == console::interrupt() => {
+            console::serve(intid == this.alarm);
+        }
+        // A guest's; of a cell that ends nobody wants it.
+        Some(Seat { cell, vcpu }) if intid < SERVICE => {
+            gic.deactivate(interrupt);
+            if let Some(sgi) = gic.sgi(interrupt, cell).filter(|_| cell.life.is_running()) {
+                let _ = vcpu.inbox.post(sgi);
                 cell.attend(vcpu);
             }
-            if intid != KICK {
-                gic.deactivate(interrupt);
-            }
-        } else if intid == SERVICE || intid == this.alarm || Some(intid) == console::interrupt() {
-            console::serve(intid == this.alarm);
-            gic.deactivate(interrupt);
-        } else if let Some(Seat { cell, vcpu }) = this.seat() {
-            // A line of the cell: it stays active until the guest ends it.
-            let kicks = cell.vgic.lock().physical(vcpu.index, intid, &mut Lines { cell, gic });
-            cell.kick(kicks);
-        } else {
-            gic.deactivate(interrupt);
+            return true;
         }
+        // The maintenance interrupt stays active until its cause is gone.
+        Some(Seat { cell, vcpu }) if intid == KICK || intid == gic.maintenance => cell.attend(vcpu),
+        Some(Seat { cell, vcpu }) => {
+            // A line of the cell: it stays active until the guest ends it.
+            let kicks = cell.with_vgic(vcpu, |vgic, lines| vgic.physical(vcpu.index, intid, lines));
+            cell.kick(kicks.unwrap_or_default());
+            return true;
+        }
+        None => {}
     }
+    gic.deactivate(interrupt);
+    true
 }
 
 /// Leaves the guest where its cell no longer runs.

@@ -9,11 +9,13 @@ mod frame;
 mod irq;
 mod register;
 
+pub use device::Shown;
 pub use frame::Frame;
 pub use irq::service as service_interrupts;
 
 use crate::cell::{self, Seat};
 use crate::el2::sysreg::HPFAR_EL2;
+use crate::gic::{self, Acknowledged};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use core::fmt;
@@ -37,22 +39,37 @@ pub enum Outcome {
     },
 }
 
-/// A synchronous exit.
-pub extern "C" fn sync(frame: &mut Frame) {
-    let Some(seat) = smp::this().seat() else { return };
-    let esr = arch::ESR_EL2.get();
+/// A synchronous exit but the calls that `vectors.S` answers, first what guests do often. What it returns, `vectors.S` says.
+pub extern "C" fn sync(frame: &mut Frame, esr: u64) -> u64 {
+    let this = smp::this();
+    let Some(seat) = this.seat() else { return NOT_DONE };
+    let done = if syndrome::is_word(esr) {
+        device::quick(seat, this.gic, frame, esr)
+    } else {
+        register::quick(seat, frame, esr)
+    };
+    if done != NOT_DONE {
+        arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_add(4));
+    }
+    done
+}
+
+/// What [`sync`] returns of what is [`rest`]'s.
+const NOT_DONE: u64 = 2;
+
+/// All the others.
+pub extern "C" fn rest(frame: &mut Frame, esr: u64) {
+    if let Some(seat) = smp::this().seat() {
+        decide(seat, frame, esr);
+    }
+}
+
+fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
     match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
-        Exit::Hvc { immediate: 0 } => call::answer(seat, frame, Outcome::Resume),
-        Exit::Smc { immediate: 0 } => call::answer(seat, frame, Outcome::Skip),
         Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
         Exit::InstructionAbort(abort) => abort::instruction(seat, &abort),
         Exit::SystemRegister(access) => register::access(seat, frame, access),
-        Exit::Hvc { .. } => {
-            // Unlike the others it has been stepped over already.
-            arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_sub(4));
-            apply(Outcome::Inject { esr: inject::undefined(), far: None });
-        }
-        Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
+        Exit::Hvc { .. } | Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
             apply(Outcome::Inject { esr: inject::undefined(), far: None });
         }
         Exit::Wfx { .. } => {
@@ -63,11 +80,30 @@ pub extern "C" fn sync(frame: &mut Frame) {
     }
 }
 
-/// A physical interrupt while a guest ran.
-pub extern "C" fn irq(_frame: &mut Frame) {
+/// A call, but one that `vectors.S` answers. An HVC has been stepped over already.
+pub extern "C" fn call(frame: &mut Frame, esr: u64) {
     let Some(seat) = smp::this().seat() else { return };
-    irq::service();
-    irq::check(seat);
+    let smc = esr >> 26 & 1 != 0;
+    if esr.trailing_zeros() >= 16 {
+        return call::answer(seat, frame, if smc { Outcome::Skip } else { Outcome::Resume });
+    }
+    if !smc {
+        arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_sub(4));
+    }
+    apply(Outcome::Inject { esr: inject::undefined(), far: None });
+}
+
+/// A physical interrupt while a guest ran: what was acknowledged, or all ones.
+pub extern "C" fn irq(acknowledged: u32) {
+    match gic::get() {
+        Some(gic) if acknowledged != u32::MAX => {
+            irq::serve(gic, Acknowledged(acknowledged));
+        }
+        _ => irq::service(),
+    }
+    if let Some(seat) = smp::this().seat() {
+        irq::check(seat);
+    }
 }
 
 /// A system error while a guest ran: its device or its memory failed, or EL2 cannot tell.

@@ -1,10 +1,12 @@
 //! Trapped system registers: SGIs are delivered within the cell, the rest reads as absent.
 
-use super::{Frame, Outcome, apply};
+use super::{Frame, NOT_DONE, Outcome, apply};
 use crate::cell::Seat;
-use crate::gic;
+use crate::gic::{self, Gic};
+use crate::smp;
+use core::sync::atomic::Ordering;
 use syndrome::{SystemRegister, inject, system};
-use vgic::{Kicks, Sgi};
+use vgic::Sgi;
 
 /// An MSR, MRS or SYS instruction that `controls` traps.
 #[inline]
@@ -36,32 +38,64 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     apply(Outcome::Skip);
 }
 
-/// Posts an SGI to each of its targets; who had nothing waiting is kicked.
-#[inline]
+/// What guests write most: an SGI of group 1 to CPUs in a list. Each goes as a physical one of its own number, which EL2's
+/// vectors deliver; to oneself if it is the same as last time.
+#[inline(always)]
+pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> u64 {
+    // EC, register and direction.
+    const WHICH: u64 = 0x3f << 26 | 0x3f_fc1f;
+    let Seat { cell, vcpu } = seat;
+    if esr & WHICH != 0x18 << 26 | u64::from(system::ICC_SGI1R_EL1) {
+        return NOT_DONE;
+    }
+    let value = frame.get((esr >> 5 & 0x1f) as u8);
+    let mut targets = (value & 0xff) as u32;
+    if targets & vcpu.excepted != 0 {
+        return if vcpu.again.send_v3(value) { 0 } else { NOT_DONE };
+    }
+    let intid = (value >> 24 & 0xf) as u32;
+    if value & !0x0f00_00ff != 0 || intid >= vcpu.sgis {
+        return NOT_DONE;
+    }
+    while targets != 0 {
+        gic::send_v3(cell.doorbells.of(targets.trailing_zeros() as usize).load(Ordering::Relaxed), intid);
+        targets &= targets.wrapping_sub(1);
+    }
+    0
+}
+
+/// The same for a write of `GICD_SGIR`.
+#[inline(always)]
+pub fn quick_v2(seat: Seat, gic: &Gic, value: u32) -> u64 {
+    let Seat { cell, vcpu } = seat;
+    let (mut targets, mut all, intid) = (value >> 16, 0, value & 0xf);
+    if targets & vcpu.excepted != 0 {
+        return if vcpu.again.send_v2(gic, value) { 0 } else { NOT_DONE };
+    }
+    if value & !0x00ff_000f != 0 || intid >= vcpu.sgis {
+        return NOT_DONE;
+    }
+    while targets != 0 {
+        all |= cell.doorbells.of(targets.trailing_zeros() as usize).load(Ordering::Relaxed);
+        targets &= targets.wrapping_sub(1);
+    }
+    gic.ring(all, intid);
+    0
+}
+
+/// Sends any SGI.
 pub(super) fn send(seat: Seat, sgi: Sgi) {
-    if seat.cell.sealed.passthrough {
-        let intid = sgi.bit.trailing_zeros() & 0xf;
-        let targets = seat.cell.vcpus.iter().filter(|vcpu| sgi.targets & vcpu.bit() != 0);
-        // SGIs of group 0 reach nobody, and one is EL2's.
-        if let Some(gic) = gic::get()
-            && intid != gic::KICK
-            && (sgi.bit <= 0xffff || sgi.sender != 0)
-        {
-            targets.for_each(|vcpu| gic.send(vcpu.cpu, intid));
+    let Seat { cell, vcpu } = seat;
+    let intid = sgi.bit.trailing_zeros() & 0xf;
+    for target in cell.vcpus.iter().filter(|target| sgi.targets & target.bit() != 0) {
+        if cell.sealed.passthrough {
+            // SGIs of group 0 reach nobody, and one is EL2's.
+            if intid < vcpu.sgis && (sgi.bit <= 0xffff || sgi.sender != 0) {
+                smp::this().gic.send(target.cpu, intid);
+            }
+        } else if target.inbox.post(sgi) {
+            if target.index == vcpu.index { cell.attend(vcpu) } else { target.kick(cell) }
         }
-        return;
-    }
-    let mut kicks = 0;
-    for vcpu in &seat.cell.vcpus {
-        let bit = vcpu.bit();
-        if sgi.targets & bit != 0 && vcpu.inbox.post(sgi) {
-            kicks |= bit;
-        }
-    }
-    let own = seat.vcpu.bit();
-    seat.cell.kick(Kicks(kicks & !own));
-    if kicks & own != 0 {
-        seat.cell.attend(seat.vcpu);
     }
 }
 

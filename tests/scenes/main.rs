@@ -11,6 +11,9 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod corpus;
+mod costs;
+mod files;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -47,6 +50,9 @@ fn main() -> ExitCode {
             .chain(boot::trials())
             .chain(cards::trials())
             .chain(lifecycle::trials())
+            .chain(files::trials())
+            .chain(corpus::trials())
+            .chain(costs::trials())
             .chain(matrix::trials())
             .collect(),
     )

@@ -13,8 +13,7 @@ stats CELL     show what it has done
 regs CELL      show the registers with which its CPUs left the guest last
 log            show what EL2 said last
 help           show this
-Ctrl-]         leave the monitor, or come back
-";
+Ctrl-]         leave the monitor, or come back";
 
 /// Every command, and whether it names a cell.
 const COMMANDS: [(&str, Verb); 9] = [
@@ -88,7 +87,7 @@ impl<'a> Command<'a> {
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Do(..) => f.write_str(HELP.trim_end()),
+            Self::Do(..) => f.write_str(HELP),
             Self::Usage(name, verb) => write!(f, "usage: {name}{}", if verb >= Verb::Focus { " CELL" } else { "" }),
             Self::Unknown { word, suggestion: Some(other) } => write!(f, "{word}: unknown; did you mean `{other}`?"),
             Self::Unknown { word, suggestion: None } => write!(f, "{word}: unknown; `help` lists the commands"),

@@ -5,7 +5,7 @@
 //!
 //! FIPS 180-4 (SHA-256); IEEE 802.3 3.2.9 (CRC-32, as U-Boot and zlib have it).
 
-use sha2::{Digest as _, Sha256};
+use sha2::block_api::compress256;
 
 /// What a payload must hash to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +22,25 @@ pub trait Hasher {
     fn crc32(&self, bytes: &[u8]) -> u32 {
         crc32(bytes)
     }
-    /// Returns the SHA-256 of `bytes`.
+    /// Adds whole blocks to the state of a SHA-256.
+    fn add(&self, state: &mut [u32; 8], blocks: &[[u8; 64]]) {
+        compress256(state, blocks);
+    }
+    /// Returns the SHA-256 of `bytes`: the message ends with a bit, zeros, and its length in bits (FIPS 180-4, 5.1.1).
     fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        Sha256::digest(bytes).into()
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        let mut end = [0; 128];
+        let length = if rest.len() < 56 { 64 } else { 128 };
+        let bits = (bytes.len() as u64).wrapping_mul(8).to_be_bytes();
+        let tail = end.iter_mut().take(length).rev().zip(bits.iter().rev());
+        tail.for_each(|(slot, byte)| *slot = *byte);
+        end.iter_mut().zip(rest.iter().chain(&[0x80])).for_each(|(slot, byte)| *slot = *byte);
+        let mut state = FIRST;
+        self.add(&mut state, blocks);
+        self.add(&mut state, end.as_chunks().0.get(..length / 64).unwrap_or_default());
+        let mut digest = [0; 32];
+        digest.as_chunks_mut().0.iter_mut().zip(state).for_each(|(slot, word)| *slot = word.to_be_bytes());
+        digest
     }
 }
 
@@ -41,6 +57,12 @@ pub fn check(payload: &[u8], digest: &Digest, hasher: &impl Hasher) -> bool {
         Digest::Crc32(wanted) => hasher.crc32(payload) == *wanted,
     }
 }
+
+/// FIPS 180-4, 5.3.3.
+#[rustfmt::skip]
+const FIRST: [u32; 8] = [
+    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+];
 
 /// CRC-32 of each nibble: polynomial 0x04c11db7, bits reversed.
 const NIBBLES: [u32; 16] = [
@@ -77,6 +99,15 @@ mod tests {
     fn crc32_is_the_one_of_zlib() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
         assert_eq!(crc32(b""), 0);
+    }
+
+    #[test]
+    fn sha256_is_that_of_the_library_around_every_padding() {
+        use sha2::Digest as _;
+        let bytes: [u8; 200] = core::array::from_fn(|at| at.to_le_bytes()[0]);
+        for length in 0..200 {
+            assert_eq!(Software.sha256(&bytes[..length])[..], sha2::Sha256::digest(&bytes[..length])[..]);
+        }
     }
 
     #[test]

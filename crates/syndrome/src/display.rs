@@ -6,24 +6,29 @@ use core::fmt;
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hvc { immediate } => write!(f, "HVC #{immediate}"),
-            Self::Smc { immediate } => write!(f, "SMC #{immediate}"),
-            Self::DataAbort(abort) => abort.fmt(f),
-            Self::InstructionAbort(abort) => abort.fmt(f),
-            Self::SystemRegister(access) => access.fmt(f),
-            Self::Cp15 => f.write_str("AArch32 access to coprocessor 15"),
-            Self::Cp14 => f.write_str("AArch32 access to coprocessor 14"),
-            Self::Wfx { wfe: true } => f.write_str("WFE"),
-            Self::Wfx { wfe: false } => f.write_str("WFI"),
-            Self::FloatingPoint => f.write_str("floating-point instruction"),
-            Self::Sve => f.write_str("SVE instruction"),
-            Self::Sme => f.write_str("SME instruction"),
-            Self::PointerAuth => f.write_str("pointer authentication instruction"),
-            Self::SError => f.write_str("SError"),
-            Self::IllegalState => f.write_str("illegal execution state"),
-            Self::Debug => f.write_str("debug exception"),
-            Self::Unexpected { class } => write!(f, "unexpected exception class 0x{class:02x}"),
+        f.write_str(match self {
+            Self::Hvc { .. } => "HVC",
+            Self::Smc { .. } => "SMC",
+            Self::DataAbort(abort) => return abort.fmt(f),
+            Self::InstructionAbort(abort) => return abort.fmt(f),
+            Self::SystemRegister(access) => return access.fmt(f),
+            Self::Cp15 => "AArch32 access to coprocessor 15",
+            Self::Cp14 => "AArch32 access to coprocessor 14",
+            Self::Wfx { wfe: true } => "WFE",
+            Self::Wfx { wfe: false } => "WFI",
+            Self::FloatingPoint => "floating-point instruction",
+            Self::Sve => "SVE instruction",
+            Self::Sme => "SME instruction",
+            Self::PointerAuth => "pointer authentication instruction",
+            Self::SError => "SError",
+            Self::IllegalState => "illegal execution state",
+            Self::Debug => "debug exception",
+            Self::Unexpected { .. } => "unexpected exception class",
+        })?;
+        match *self {
+            Self::Hvc { immediate } | Self::Smc { immediate } => write!(f, " #{}", u64::from(immediate)),
+            Self::Unexpected { class } => write!(f, " 0x{:02x}", u64::from(class)),
+            _ => Ok(()),
         }
     }
 }
@@ -37,7 +42,7 @@ impl fmt::Display for DataAbort {
             (_, _, false) => "read",
         })?;
         if let Some(access) = self.access {
-            write!(f, " of {} byte{}", access.size, if access.size == 1 { "" } else { "s" })?;
+            write!(f, " of {} byte{}", u64::from(access.size), if access.size == 1 { "" } else { "s" })?;
         }
         place(f, self.ipa, self.far, self.fault)
     }
@@ -61,26 +66,27 @@ fn place(f: &mut fmt::Formatter<'_>, ipa: Option<Ipa>, far: Option<u64>, fault: 
 
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Translation(level) => write!(f, "translation fault, level {level}"),
-            Self::Permission(level) => write!(f, "permission fault, level {level}"),
-            Self::AccessFlag(level) => write!(f, "access flag fault, level {level}"),
-            Self::AddressSize(level) => write!(f, "address size fault, level {level}"),
-            Self::External => f.write_str("external abort"),
-            Self::Alignment => f.write_str("alignment fault"),
-            Self::TlbConflict => f.write_str("TLB conflict"),
-            Self::Other(status) => write!(f, "fault status 0x{status:02x}"),
-        }
+        let (what, level) = match *self {
+            Self::Translation(level) => ("translation fault, level", level),
+            Self::Permission(level) => ("permission fault, level", level),
+            Self::AccessFlag(level) => ("access flag fault, level", level),
+            Self::AddressSize(level) => ("address size fault, level", level),
+            Self::External => return f.write_str("external abort"),
+            Self::Alignment => return f.write_str("alignment fault"),
+            Self::TlbConflict => return f.write_str("TLB conflict"),
+            Self::Other(status) => return write!(f, "fault status 0x{:02x}", u64::from(status)),
+        };
+        write!(f, "{what} {}", u64::from(level))
     }
 }
 
 impl fmt::Display for SystemRegister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.read { "read of " } else { "write of " })?;
-        let [op0, op1, crn, crm, op2] = self.fields();
-        match system::name(self.encoding) {
-            Some(name) => f.write_str(name),
-            None => write!(f, "S{op0}_{op1}_C{crn}_C{crm}_{op2}"),
+        if let Some(name) = system::name(self.encoding) {
+            return f.write_str(name);
         }
+        let [op0, op1, crn, crm, op2] = self.fields().map(u64::from);
+        write!(f, "S{op0}_{op1}_C{crn}_C{crm}_{op2}")
     }
 }

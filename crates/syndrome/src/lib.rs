@@ -12,7 +12,7 @@ mod display;
 pub mod inject;
 pub mod system;
 
-pub use abort::{Access, DataAbort, FaultKind, InstructionAbort};
+pub use abort::{Access, DataAbort, FaultKind, InstructionAbort, is_word, unmapped_at};
 pub use system::SystemRegister;
 
 /// Why a guest is in EL2.

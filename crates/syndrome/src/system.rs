@@ -65,11 +65,10 @@ macro_rules! registers {
 
         /// Returns the manual's name of a register known here.
         #[must_use]
-        pub const fn name(encoding: u32) -> Option<&'static str> {
-            match encoding {
-                $($name => Some(stringify!($name)),)*
-                _ => None,
-            }
+        pub fn name(encoding: u32) -> Option<&'static str> {
+            let known = [$($name),*].into_iter();
+            let names = concat!($(stringify!($name), " "),*);
+            known.zip(names.split(' ')).find(|(one, _)| *one == encoding).map(|(_, name)| name)
         }
     };
 }

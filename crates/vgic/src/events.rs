@@ -11,15 +11,8 @@ use crate::{Hardware, Inbox, Kicks, Maintenance, Retry, Version, Vgic};
 
 impl Vgic {
     /// A physical interrupt of an owned line fired on `vcpu`'s CPU: acknowledged and priority-dropped, still active.
-    #[inline]
     pub fn physical<H: Hardware>(&mut self, vcpu: usize, intid: u32, hw: &mut H) -> Kicks {
-        if self.repeat(vcpu).ppi(intid, hw) {
-            return Kicks(0);
-        }
-        self.physical_anew(vcpu, intid as usize & 0x3ff, hw)
-    }
-
-    fn physical_anew<H: Hardware>(&mut self, vcpu: usize, i: usize, hw: &mut H) -> Kicks {
+        let i = intid as usize & 0x3ff;
         let (w, n) = (i >> 5, bit(i));
         self.fold_empty(vcpu, hw);
         let word = self.word_mut(vcpu, w);
@@ -37,16 +30,7 @@ impl Vgic {
 
     /// Takes the inbox, folds list registers that became empty, refills. On a kick, on a maintenance interrupt, before a
     /// vCPU's first entry.
-    #[inline]
     pub fn sync<H: Hardware>(&mut self, vcpu: usize, inbox: &Inbox, hw: &mut H) -> Kicks {
-        // The usual case: one SGI, the same as last time, and nothing else to do.
-        if self.kicked & bit(vcpu) | self.frozen == 0 && self.repeat(vcpu).sgi(inbox, hw) {
-            return Kicks(0);
-        }
-        self.sync_all(vcpu, inbox, hw)
-    }
-
-    fn sync_all<H: Hardware>(&mut self, vcpu: usize, inbox: &Inbox, hw: &mut H) -> Kicks {
         self.fold_empty(vcpu, hw);
         let sgis = inbox.take();
         let came = if self.version == Version::V2 {

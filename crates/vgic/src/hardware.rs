@@ -65,10 +65,11 @@ impl ListRegister {
     pub const fn pintid(self) -> u32 {
         ((self.0 >> 32) & 0x1fff) as u32
     }
-    /// `GICv2`: the sender of an SGI, as a bit (`GICH_LR.CPUID`; meaningful with HW = 0).
+    /// `GICv2`: the sender of an SGI (`GICH_LR.CPUID`; meaningful with HW = 0).
     #[inline]
-    pub(crate) const fn sender_bit(self) -> u8 {
-        1 << (self.0 >> 32 & 7)
+    #[must_use]
+    pub const fn sender(self) -> usize {
+        (self.0 >> 32 & 7) as usize
     }
     /// The virtual INTID.
     #[inline]

@@ -11,11 +11,11 @@
 //!   arguments. This ends, since each kicked vCPU brings it home in its `sync` (or in its `fold` when it stops), and no list
 //!   register of the cell is filled until the access is done or its vCPU folds.
 //! * *Physical interrupt of an owned line* (acknowledged, priority dropped, not deactivated): `physical`.
-//!   Without the lock first: `repeat.ppi` ([`Repeat`]: a copy of `Vgic::repeat` taken after the vCPU's last operation).
-//! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`]. Where guests' SGIs and [`Kicks`] travel as physical
-//!   SGIs of two different INTIDs, the former may try `repeat.sgi` first, without the lock.
-//! * *SGI registers*: [`sgi1r`]/[`sgi0r`], or [`sgir`] for a write at [`SGIR`], then `Inbox::post` for each target without the lock; kick a target if `post`
-//!   returned true (for the sender itself: `sync` at once).
+//!   Without the lock first: [`Repeat`], a copy of `Vgic::repeat` taken after the vCPU's last operation.
+//! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`].
+//! * *SGI registers*: [`sgi1r`]/[`sgi0r`], or [`sgir`] for a write at [`SGIR`]. Either `Inbox::post` for each target without
+//!   the lock, with a kick if it returned true (for the sender itself: `sync` at once); or an own physical SGI to each, which
+//!   there tries [`Repeat`] first and else posts and syncs.
 //! * *Emulated line*: `set_line` from any CPU under the lock.
 //! * Each returned [`Kicks`] must be carried out after the lock is dropped: a physical SGI to each vCPU named; where the
 //!   caller's own vCPU is named (only `set_line` does that), call `sync`. A kick sent to a vCPU that is off may be dropped:
@@ -49,7 +49,7 @@ mod words;
 
 pub use hardware::{Hardware, ListRegister, Maintenance, field};
 pub use registers::{Frame, SGIR};
-pub use repeat::Repeat;
+pub use repeat::{Place, Repeat};
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};
 
 use alloc::boxed::Box;

@@ -28,7 +28,7 @@ impl Vgic {
     /// Forgets list registers whose interrupt the guest has ended, but for that of the PPI in [`Repeat`].
     pub(crate) fn fold_empty<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
         let me = self.vcpu(vcpu);
-        let used = me.used & !me.repeat.ppi.mask();
+        let used = me.used & !me.repeat.ppi.slot;
         for slot in bits(if used == 0 { 0 } else { used & hw.empty() }) {
             self.forget(vcpu, slot, hw);
         }
@@ -56,7 +56,7 @@ impl Vgic {
         let me = self.vcpu_mut(vcpu);
         me.used &= !bit(slot);
         for place in [&mut me.repeat.ppi, &mut me.repeat.sgi] {
-            if place.mask() == bit(slot) {
+            if place.slot == bit(slot) {
                 *place = Place::NONE;
             }
         }
@@ -72,7 +72,7 @@ impl Vgic {
         let (i, _) = self.leave(vcpu, slot);
         let (n, soft) = (bit(i), self.vcpu(vcpu).soft & bit(slot) != 0);
         if i < 16 && self.version == Version::V2 && lr.is_pending() {
-            self.vcpu_mut(vcpu).senders[i] |= lr.sender_bit();
+            self.vcpu_mut(vcpu).senders[i] |= 1 << lr.sender();
         }
         let word = self.word_mut(vcpu, i >> 5);
         if lr.is_pending() && (soft || word.level() & n == 0) {
@@ -184,7 +184,7 @@ impl Vgic {
     /// A list register that holds nothing.
     fn free<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> Option<usize> {
         let me = self.vcpu(vcpu);
-        let (free, stale) = (!me.used & self.slots, me.repeat.ppi.mask());
+        let (free, stale) = (!me.used & self.slots, me.repeat.ppi.slot);
         if free == 0 && stale & hw.empty() != 0 {
             self.forget(vcpu, stale.trailing_zeros() as usize, hw);
             return Some(stale.trailing_zeros() as usize);
@@ -250,14 +250,14 @@ impl Vgic {
         word.home[i] = number(vcpu);
         let me = self.vcpu_mut(vcpu);
         let intid = (i as u64 & 0x3ff) as u16;
-        let place = Place { lr, intid, slot: (slot as u64 & 0xf) as u8 };
+        let place = Place { lr, intid: intid.into(), slot: bit(slot) };
         me.slots[slot] = intid;
         me.used |= bit(slot);
         me.soft = me.soft & !bit(slot) | if soft { bit(slot) } else { 0 };
         me.tells = me.tells & !bit(slot) | if tells { bit(slot) } else { 0 };
         if i < 32 && !active && lr.is_hw() {
             me.repeat.ppi = place;
-        } else if i < 16 && !active && lr.is_group1() {
+        } else if i < 16 && !active && !tells && (sent || lr.is_group1()) {
             me.repeat.sgi = place;
         }
         hw.write_lr(slot, lr);

@@ -98,11 +98,6 @@ impl Inbox {
     pub(crate) fn take(&self) -> u32 {
         if self.sgis.load(Ordering::Relaxed) == 0 { 0 } else { self.sgis.swap(0, Ordering::Acquire) }
     }
-    /// Takes the SGI `bit` if it is all that waits.
-    #[inline]
-    pub(crate) fn take_only(&self, bit: u32) -> bool {
-        self.sgis.compare_exchange(bit, 0, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
     /// Drops what waits: when its vCPU is reset.
     pub fn clear(&self) {
         self.sgis.store(0, Ordering::Relaxed);

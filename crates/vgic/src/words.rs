@@ -19,6 +19,17 @@ impl Vgic {
         }
     }
 
+    /// What the distributor's register at `offset` reads as, of those groups and enables that all vCPUs share.
+    #[must_use]
+    pub fn lasting(&self, offset: u64) -> Option<u32> {
+        let word = self.words.get(usize::try_from(offset >> 2 & 31).ok()?.checked_sub(1)?)?;
+        match offset >> 7 {
+            1 if self.version == Version::V3 => Some(word.group),
+            2 | 3 => Some(word.enabled),
+            _ => None,
+        }
+    }
+
     /// Reads the register of word `w` at `offset`.
     pub(crate) fn read_word<H: Hardware>(
         &mut self,

@@ -47,12 +47,19 @@ pub mod id {
 }
 
 /// PSCI 1.1.
-const PSCI_1_1: u64 = 0x0001_0001;
+const PSCI_1_1: u32 = 0x0001_0001;
 /// SMCCC 1.2.
-const SMCCC_1_2: u64 = 0x0001_0002;
+const SMCCC_1_2: u32 = 0x0001_0002;
 const SUCCESS: u64 = 0;
 /// `MIGRATE_INFO_TYPE`: no trusted OS that would have to migrate.
-const MIGRATION_NOT_REQUIRED: u64 = 2;
+const MIGRATION_NOT_REQUIRED: u32 = 2;
+/// The functions that have one answer for all times, whatever their arguments: `vectors.S` looks here first. Ends with 0.
+pub static CONSTANTS: [[u32; 2]; 4] = [
+    [id::PSCI_VERSION, PSCI_1_1],
+    [id::MIGRATE_INFO_TYPE, MIGRATION_NOT_REQUIRED],
+    [id::SMCCC_VERSION, SMCCC_1_2],
+    [0, 0],
+];
 /// `power_state`: what must be zero in the original format, and the bit that asks for power down.
 const POWER_STATE_RES0: u64 = 0xfcfe_0000;
 const POWER_STATE_DOWN: u64 = 1 << 16;
@@ -110,8 +117,8 @@ impl Power {
     #[inline]
     pub fn call(&self, vcpu: usize, registers: [u64; 4], entry_ok: impl Fn(Ipa) -> bool) -> Action {
         let [function, ..] = registers.map(low);
-        if function == id::PSCI_VERSION {
-            return Action::Return(PSCI_1_1);
+        if let Some([_, value]) = CONSTANTS.iter().find(|constant| constant[0] == function && function != 0) {
+            return Action::Return((*value).into());
         }
         self.dispatch(vcpu, function, registers, entry_ok).unwrap_or_else(|error| Action::Return(error.code()))
     }
@@ -147,7 +154,6 @@ impl Power {
             id::AFFINITY_INFO | id::AFFINITY_INFO_64 if low(second) == 0 => {
                 Action::Return(self.affinity_info(target(first)?)?)
             }
-            id::MIGRATE_INFO_TYPE => Action::Return(MIGRATION_NOT_REQUIRED),
             id::SYSTEM_OFF => Action::SystemOff,
             id::SYSTEM_RESET => Action::SystemReset,
             // Type 0 is SYSTEM_WARM_RESET, the only architectural one.
@@ -157,7 +163,6 @@ impl Power {
                 return Err(Error::InvalidParameters);
             }
             id::PSCI_FEATURES => features(low(first))?,
-            id::SMCCC_VERSION => Action::Return(SMCCC_1_2),
             id::SMCCC_ARCH_FEATURES => match low(first) {
                 id::SMCCC_VERSION | id::SMCCC_ARCH_FEATURES => Action::Return(SUCCESS),
                 _ => return Err(Error::NotSupported),

@@ -32,7 +32,7 @@ fn main(machine: Machine) -> ! {
     alone::devices(&bench, &machine);
     alone::interrupts(&bench);
     if let Some(&other) = machine.cpus().get(1) {
-        pair::run(&bench, other);
+        pair::run(&bench, other, machine.uart_intid);
     }
     println!("bench: done");
     psci::system_off()

@@ -4,7 +4,7 @@
 use crate::handler::{ANSWER, ECHO, HERE, NOTED, install};
 use crate::sample::Bench;
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use kit::{cpu, gic, psci, timer};
 
 /// `bench_first` stores the counter here and passes the index on.
@@ -20,6 +20,9 @@ static UP: AtomicBool = AtomicBool::new(false);
 /// It shall stay, and wait by WFI rather than spin.
 static STAY: AtomicBool = AtomicBool::new(false);
 static SLEEP: AtomicBool = AtomicBool::new(false);
+/// The line it shall make pending, and when it did.
+static LINE: AtomicU32 = AtomicU32::new(0);
+static RAISED: AtomicU64 = AtomicU64::new(0);
 
 const CPU_ON: u64 = 0xc400_0003;
 const CPU_OFF: u64 = 0x8400_0002;
@@ -41,8 +44,8 @@ fn wait_until(mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Measures with the CPU of that affinity.
-pub fn run(bench: &Bench, other: u64) {
+/// Measures with the CPU of that affinity, and that line made pending there.
+pub fn run(bench: &Bench, other: u64, line: Option<u32>) {
     let entry = (bench_first as unsafe extern "C" fn()) as usize as u64;
     let start = || {
         START.at.store(0, Relaxed);
@@ -59,6 +62,18 @@ pub fn run(bench: &Bench, other: u64) {
     });
     STAY.store(true, Relaxed);
     start();
+    if let Some(intid) = line {
+        gic::enable(intid);
+        // If that number is the hypervisor's, its own must not be taken for this one.
+        gic::send_sgi(15, 1);
+        bench.event("line", || {
+            settle();
+            let before = NOTED[0].count.load(Relaxed);
+            LINE.store(intid, Relaxed);
+            wait_until(|| NOTED[0].count.load(Relaxed) != before);
+            NOTED[0].at.load(Relaxed) - RAISED.load(Relaxed)
+        });
+    }
     for (sleep, one_way, round_trip) in [(false, "ipi", "ipi-back"), (true, "ipi-wfi", "ipi-wfi-back")] {
         SLEEP.store(sleep, Relaxed);
         settle();
@@ -98,6 +113,12 @@ pub fn secondary(_index: usize) -> ! {
     ANSWER.store(&raw mut answer, Relaxed);
     cpu::unmask_irq();
     loop {
+        let line = LINE.load(Relaxed);
+        if line != 0 {
+            LINE.store(0, Relaxed);
+            RAISED.store(timer::now(), Relaxed);
+            gic::set_pending(line);
+        }
         if SLEEP.load(Relaxed) { cpu::wait() } else { yield_now() }
     }
 }

@@ -76,6 +76,12 @@ impl Costs {
         toml::from_str(&text).with_context(|| format!("{} is malformed", path.display()))
     }
 
+    /// The CPU model that counts, for good.
+    #[must_use]
+    pub fn cpu(&self) -> &'static str {
+        Box::leak(self.machine.cpu.clone().into_boxed_str())
+    }
+
     /// What grew: a line for each event of `run` above its limit, and for each that has one and was not counted.
     #[must_use]
     pub fn excesses(&self, run: &Run) -> Vec<String> {

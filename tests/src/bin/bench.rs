@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 fn bench(arguments: &[String]) -> Result<bool, Failure> {
     let costs = Costs::read(&root().join("tests/costs.toml")).map_err(|error| Failure::early(format!("{error:#}")))?;
-    let cpu: &'static str = Box::leak(costs.machine.cpu.clone().into_boxed_str());
+    let cpu = costs.cpu();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => all(&costs, cpu),
         ["--check"] => check(&costs, cpu),

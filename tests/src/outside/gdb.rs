@@ -129,7 +129,8 @@ impl Stub {
                 byte => answer.push(byte),
             }
         }
-        (self.byte()?, self.byte()?);
+        self.byte()?;
+        self.byte()?;
         self.stream.write_all(b"+")?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use walk::Run;
 
-/// Bits of a stage-2 descriptor: MemAttr, S2AP, SH, XN.
+/// Bits of a stage-2 descriptor: `MemAttr`, S2AP, SH, XN.
 const STAGE2: u64 = 0x0060_0000_0000_03fc;
 /// Normal write-back memory, read and write, executable; inner shareable.
 const RAM: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8;
 /// Device-nGnRE, read and write, never executed.
 const DEVICE: u64 = 0b0001 << 2 | 0b11 << 6 | 0b10 << 53;
-/// HCR_EL2: VM, SWIO, FMO, IMO, AMO, TSC.
+/// `HCR_EL2`: VM, SWIO, FMO, IMO, AMO, TSC.
 const HCR: u64 = 1 | 1 << 1 | 0b111 << 3 | 1 << 19;
 
 /// What a plan allows, and where to look whether it is so.
@@ -201,7 +201,9 @@ fn cell(cell: &SealedCell<'_>) -> Cell {
     }
     pieces.sort_by_key(|run| run.input);
     let mut runs = Vec::new();
-    pieces.into_iter().for_each(|run| walk::join(&mut runs, run));
+    for run in pieces {
+        walk::join(&mut runs, run);
+    }
     Cell {
         name: cell.name.to_owned(),
         cpus: cell.cpus.clone(),

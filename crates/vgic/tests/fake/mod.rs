@@ -12,7 +12,7 @@
     reason = "tests"
 )]
 use std::collections::BTreeMap;
-use vgic::{Config, Frame, Hardware, Inbox, Kicks, ListRegister, Maintenance, Retry, Sgi, Version, Vgic, field};
+use vgic::{Config, Frame, Hardware, Inbox, Kicks, ListRegister, Maintenance, Place, Retry, Sgi, Version, Vgic, field};
 
 pub const TIMER: u32 = 27;
 /// Physical lines: edge, level.
@@ -131,6 +131,8 @@ pub struct Cell {
     /// Physical SGIs on their way: for kicks, for guests' SGIs.
     pub kicked: u32,
     pub posted: u32,
+    /// Those for guests' SGIs: each stands for what it tells.
+    pub flying: Vec<Vec<Sgi>>,
     /// Interrupts delivered without the lock.
     pub repeated: u32,
     pub vcpus: usize,
@@ -186,6 +188,7 @@ impl Cell {
             inboxes: (0..vcpus).map(|_| Inbox::new()).collect(),
             kicked: 0,
             posted: 0,
+            flying: vec![Vec::new(); vcpus],
             repeated: 0,
             vcpus,
             retries: 0,
@@ -266,18 +269,34 @@ impl Cell {
         }
         panic!("kicks without end");
     }
-    /// The physical SGI that tells of guests' SGIs arrives.
+    /// The physical SGIs that stand for guests' SGIs arrive one by one, as EL2's vectors take them.
     pub fn take_posted(&mut self, cpu: usize) {
         self.posted &= !(1 << cpu);
-        self.hw.cpu = cpu;
-        if self.vgic.repeat(cpu).sgi(&self.inboxes[cpu], &mut self.hw) {
+        for sgi in std::mem::take(&mut self.flying[cpu]) {
+            self.hw.cpu = cpu;
+            let last = self.vgic.repeat(cpu).sgi;
+            let same = match self.version {
+                Version::V3 => sgi.bit == 1_u32.checked_shl(last.intid).unwrap_or(0),
+                Version::V2 => sgi.bit == 1_u32.checked_shl(last.intid.wrapping_add(16)).unwrap_or(0),
+            };
+            let same = same && (self.version == Version::V3 || sgi.sender == 1 << last.lr.sender());
+            if !self.repeat(same, last) {
+                let kicked = self.kicked;
+                let _ = self.inboxes[cpu].post(sgi);
+                self.sync(cpu);
+                self.kicked |= kicked; // that one is still on its way
+            }
+        }
+    }
+    /// Writes a list register again, if it is the same interrupt and it is free.
+    fn repeat(&mut self, same: bool, last: Place) -> bool {
+        let fits = same && self.hw.empty() & last.slot != 0;
+        if fits {
+            self.hw.write_lr(last.slot.trailing_zeros() as usize, last.lr);
             self.repeated += 1;
             self.check();
-        } else {
-            let kicked = self.kicked;
-            self.sync(cpu);
-            self.kicked |= kicked; // that one is still on its way
         }
+        fits
     }
     fn until_done<T>(&mut self, cpu: usize, mut access: impl FnMut(&mut Vgic, &mut Machine) -> Result<T, Retry>) -> T {
         for _ in 0..10 {
@@ -381,9 +400,20 @@ impl Cell {
     }
     fn post(&mut self, from: usize, sgi: Sgi) {
         for v in 0..self.vcpus {
-            if sgi.targets & 1 << v != 0 && self.inboxes[v].post(sgi) {
-                self.posted |= 1 << v;
+            if sgi.targets & 1 << v != 0 {
+                // Ids that EL2 has for itself, and what only group 0 may get, go by the inbox.
+                if sgi.bit.trailing_zeros() & 0xf >= 14 || self.version == Version::V3 && sgi.bit > 0xffff {
+                    if self.inboxes[v].post(sgi) {
+                        self.kicked |= 1 << v;
+                    }
+                } else if !self.flying[v].contains(&sgi) {
+                    self.flying[v].push(sgi);
+                    self.posted |= 1 << v;
+                }
             }
+        }
+        if self.kicked & 1 << from != 0 {
+            self.sync(from);
         }
         if self.posted & 1 << from != 0 {
             self.take_posted(from);
@@ -410,9 +440,8 @@ impl Cell {
             let line = self.hw.lines.get_mut(&k).expect("due");
             (line.active, line.latch) = (true, false);
             self.hw.cpu = cpu;
-            if self.vgic.repeat(cpu).ppi(k.1, &mut self.hw) {
-                self.repeated += 1;
-            } else {
+            let last = self.vgic.repeat(cpu).ppi;
+            if !self.repeat(last.intid == k.1, last) {
                 let kicks = self.vgic.physical(cpu, k.1, &mut self.hw);
                 assert_eq!(kicks.0 & 1 << cpu, 0);
                 self.send(kicks);
