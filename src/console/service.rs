@@ -132,9 +132,9 @@ pub fn finish(over: bool) {
 pub fn serve(tick: bool) {
     TOLD.store(false, Ordering::Release);
     let held = uart().is_some_and(|uart| talk(uart, tick));
-    let hold = timer::now().saturating_add((timer::frequency() / 1000).saturating_mul(HOLD_MS));
+    let tick = timer::now().saturating_add((timer::frequency() / 1000).saturating_mul(HOLD_MS));
     let next = cell::all().iter().map(cell::watch).min().unwrap_or(u64::MAX);
-    timer::alarm(if held { next.min(hold) } else { next });
+    timer::alarm(if held { next.min(tick) } else { next });
 }
 
 /// Carries bytes between UART and rings; tells whether a line is held back.

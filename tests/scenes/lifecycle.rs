@@ -326,7 +326,8 @@ fn endurance(cycles: u32) -> Trial {
     let cells = [linux("linux", "[0]", "\"128M\"", ""), cell("control", "[1]", ""), mortal];
     let name = "endurance";
     let mut scene = Scene::new(name, Start::plan(&staying(&cells), machine(3, 5).counted())).limit(3000);
-    for _ in 0..=cycles {
+    scene = scene.expect([r"^\[linux\] linux: a shell"]);
+    for _ in 0..cycles {
         scene = scene.expect([r"event=cell-started cell=mortal"]);
     }
     scene = scene

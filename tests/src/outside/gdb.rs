@@ -87,8 +87,11 @@ impl Stub {
     /// # Errors
     /// Nothing there.
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        match self.ask(&format!("M{address:x},{:x}:{hex}", bytes.len()))?.as_str() {
+        let mut packet = format!("M{address:x},{:x}:", bytes.len());
+        for byte in bytes {
+            packet.push_str(&format!("{byte:02x}"));
+        }
+        match self.ask(&packet)?.as_str() {
             "OK" => Ok(()),
             answer => Err(failure(format_args!("no writing at {address:#x}: {answer}"))),
         }
