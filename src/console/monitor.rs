@@ -4,7 +4,6 @@ use super::service::history;
 use super::{Sink, say_to};
 use crate::cell::{self, Cell};
 use crate::el2::timer;
-use crate::memory::pool;
 use crate::smp;
 use console::{Command, Verb};
 use core::sync::atomic::Ordering;
@@ -81,7 +80,7 @@ fn stats(cell: &Cell) {
         let took = cell.left.load(Ordering::Relaxed).wrapping_sub(cell.ended.load(Ordering::Relaxed));
         answer!(" left_in_ticks={took}");
     }
-    answer!(" console_dropped={dropped} pool_bytes={}\n", pool::used());
+    answer!(" console_dropped={dropped}\n");
     for vcpu in &cell.vcpus {
         if let Some([pc, _, esr, far, hpfar]) = vcpu.last.state() {
             answer!("  vcpu {}: left at pc={pc:#x}: {}\n", vcpu.index, Exit::decode(esr, far, hpfar));
