@@ -219,17 +219,19 @@ fn touched(
     let plan = staying(cells);
     Trial::test(scene.name.clone(), move || {
         let name = &scene.name;
-        let result = planned(name, &plan, &machine(gic, 4), None).and_then(|(mut command, outside)| {
-            command.arg("-gdb").arg(format!("unix:{},server=on,wait=off", outside.socket.display()));
-            let mut touched = None;
-            let listen = |heard: &str| {
-                if touched.is_none() && heard.contains(line) {
-                    touched = Some(Stub::connect(&outside.socket).and_then(|mut stub| touch(&mut stub)));
-                }
-            };
-            let played = scene.script.play(command, &log_file(name)?, listen);
-            touched.unwrap_or_else(|| Err(Failure::early("never touched"))).and(played)
-        });
+        let result = planned(name, &plan, &machine(gic, 4), cellwall_cli::bundle::Hash::Sha256).and_then(
+            |(mut command, outside)| {
+                command.arg("-gdb").arg(format!("unix:{},server=on,wait=off", outside.socket.display()));
+                let mut touched = None;
+                let listen = |heard: &str| {
+                    if touched.is_none() && heard.contains(line) {
+                        touched = Some(Stub::connect(&outside.socket).and_then(|mut stub| touch(&mut stub)));
+                    }
+                };
+                let played = scene.script.play(command, &log_file(name)?, listen);
+                touched.unwrap_or_else(|| Err(Failure::early("never touched"))).and(played)
+            },
+        );
         result.map_err(|failure| failure.to_string().into())
     })
 }
