@@ -20,6 +20,7 @@ pub fn scenes() -> Vec<Scene> {
         on_each(broken_image),
         on_each(regained),
         on_each(regained_from_faults),
+        on_each(regained_passed),
         on_each(starved),
         vec![starved_linux()],
     ]
@@ -126,7 +127,12 @@ fn broken_image(gic: u32) -> Scene {
 /// A cell in states that are hard to interrupt, one after the other: none of them keeps its CPU. The service CPU is
 /// another cell's, which must not notice. `ticks`: how long the cell may need; `after`: what is said meanwhile.
 fn regained_from(name: &str, states: &[&str], board: Machine, ticks: &str, after: &str) -> Scene {
-    let cells = [cell("mortal", "[1]", "ask").replace("16M", "1M"), cell("control", "[0]", "")];
+    regained_with("virtual", name, states, board, ticks, after)
+}
+
+fn regained_with(gic: &str, name: &str, states: &[&str], board: Machine, ticks: &str, after: &str) -> Scene {
+    let mortal = format!("{}gic = \"{gic}\"\n", cell("mortal", "[1]", "ask").replace("16M", "1M"));
+    let cells = [mortal, cell("control", "[0]", "")];
     let mut scene = Scene::new(name, Start::plan(&format!("service_cpu = 0\n{}", staying(&cells)), board));
     for (count, state) in (1..).zip(states) {
         scene = scene
@@ -147,8 +153,15 @@ fn regained_from(name: &str, states: &[&str], board: Machine, ticks: &str, after
 /// A tick is an instruction here, of either CPU.
 fn regained(gic: u32) -> Scene {
     let board = Machine { cpu: Some("cortex-a72,cntfrq=1000000000"), ..machine(gic, 2).counted() };
-    let states = ["masked", "wfi", "spin", "tlbi", "walks", "exits", "stores"];
+    let states = ["masked", "muted", "active", "wfi", "spin", "tlbi", "walks", "exits", "stores"];
     regained_from("a_cpu_is_regained_from_any_state", &states, board, "[0-9]{1,4}", "> stop mortal")
+}
+
+/// The same where no interrupt of EL2 is sure to reach it.
+fn regained_passed(gic: u32) -> Scene {
+    let states = ["masked", "muted", "active", "wfi", "spin", "tlbi", "walks", "exits", "stores"];
+    let name = "a_cpu_is_regained_from_any_state_passthrough";
+    regained_with("passthrough", name, &states, machine(gic, 2), "[0-9]+", SECOND).limit(120)
 }
 
 /// Without instructions to count: each of its fetches faults, before there is one.

@@ -48,9 +48,14 @@ fn prioritise(intid: u32, priority: u32) {
 fn settle() {
     let end = timer::now() + 2000;
     while timer::now() < end {
-        // SAFETY: lets another CPU of the emulator have its turn.
-        unsafe { core::arch::asm!("yield", options(nostack)) };
+        give_way();
     }
+}
+
+/// Lets another CPU of an emulator have its turn.
+pub fn give_way() {
+    // SAFETY: a hint.
+    unsafe { core::arch::asm!("yield", options(nostack)) };
 }
 
 fn sgi(intid: u32) {

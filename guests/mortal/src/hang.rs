@@ -25,15 +25,23 @@ pub fn enter(state: &str) -> ! {
     match state {
         // Every interrupt masked, at the CPU and at its interface.
         "masked" => {
-            if gic::is_v2() {
-                let _ = probe::write(gic::cpu_interface(), 0);
-                let _ = probe::write(gic::cpu_interface() + 4, 0);
-            } else {
-                write_sysreg!("S3_0_C4_C6_0", 0); // ICC_PMR_EL1
-                write_sysreg!("S3_0_C12_C12_7", 0); // ICC_IGRPEN1_EL1
-            }
+            mask();
             // SAFETY: as above.
             unsafe { asm!("1: b 1b", options(noreturn)) }
+        }
+        // The same, asleep.
+        "muted" => {
+            mask();
+            cpu::park()
+        }
+        // The same, and the highest priority active, for ever: nothing is more urgent.
+        "active" => {
+            if gic::is_v2() {
+                let _ = probe::write(gic::cpu_interface() + 0xd0, 1);
+            } else {
+                write_sysreg!("S3_0_C12_C9_0", 1); // ICC_AP1R0_EL1
+            }
+            cpu::park()
         }
         // Touches what is nobody's.
         "read" => ended(probe::read(WALL).is_ok()),
@@ -85,5 +93,16 @@ pub fn enter(state: &str) -> ! {
             // SAFETY: as above.
             unsafe { asm!("msr daifclr, #15", "1: b 1b", options(noreturn)) }
         }
+    }
+}
+
+/// Masks every interrupt at the CPU interface.
+fn mask() {
+    if gic::is_v2() {
+        let _ = probe::write(gic::cpu_interface(), 0);
+        let _ = probe::write(gic::cpu_interface() + 4, 0);
+    } else {
+        write_sysreg!("S3_0_C4_C6_0", 0); // ICC_PMR_EL1
+        write_sysreg!("S3_0_C12_C12_7", 0); // ICC_IGRPEN1_EL1
     }
 }
