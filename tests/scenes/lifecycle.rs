@@ -3,6 +3,7 @@
 use crate::linux::linux;
 use crate::small::{cell, cell_of, ending, staying};
 use crate::{DRIVEN, machine, on_each};
+use cellwall_cli::bundle::Hash;
 use libtest_mimic::Trial;
 use scenes::audit::image::Image;
 use scenes::outside::gdb::Stub;
@@ -206,7 +207,7 @@ fn touched(
     let plan = staying(cells);
     Trial::test(scene.name.clone(), move || {
         let name = &scene.name;
-        let result = planned(name, &plan, &machine(gic, 4), None).and_then(|(mut command, outside)| {
+        let result = planned(name, &plan, &machine(gic, 4), Hash::Sha256).and_then(|(mut command, outside)| {
             command.arg("-gdb").arg(format!("unix:{},server=on,wait=off", outside.socket.display()));
             let mut touched = None;
             let listen = |heard: &str| {
