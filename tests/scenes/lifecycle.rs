@@ -323,7 +323,7 @@ fn endurance(cycles: u32) -> Trial {
         ("watchdog", "its watchdog was not refreshed"),
     ];
     // The control loop's bound once Linux is up, in virtual microseconds: those are the instructions of all five CPUs.
-    const LATE_US: u64 = 1000;
+    const LATE_US: u64 = 2000;
     let mortal = cell("mortal", "[2, 3]", "die").replace("16M", "1M") + "watchdog = \"20ms\"\non_fault = \"restart\"\n";
     let cells = [linux("linux", "[0]", "\"128M\"", ""), cell("control", "[1]", ""), mortal];
     let name = "endurance";
