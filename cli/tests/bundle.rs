@@ -210,6 +210,7 @@ proptest! {
             restarts: cpus[0] & 0xf,
             within_ms: *cpus.last().unwrap(),
             forgiving: *initrd,
+            watchdog_ms: cpus[0] & 0xffff,
             manual: *silent,
         };
         // Leaked: the strategy's values must outlive the closure above.

@@ -4,7 +4,7 @@
 
 use crate::script::Failure;
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -89,7 +89,7 @@ impl Stub {
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
         let mut packet = format!("M{address:x},{:x}:", bytes.len());
         for byte in bytes {
-            packet.push_str(&format!("{byte:02x}"));
+            let _ = write!(packet, "{byte:02x}");
         }
         match self.ask(&packet)?.as_str() {
             "OK" => Ok(()),
