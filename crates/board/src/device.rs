@@ -56,7 +56,13 @@ impl Found<'_, '_> {
                 self.gic = gic::gic(tree, controller, bus);
             } else if reg {
                 if top && is_type(tree, id, b"memory\0") {
-                    memory::banks(tree, id, bus, |bank| self.ram.push(bank))?;
+                    // What goes on where the last one ends is one with it: with sizes of 32 bits 4 GiB are two.
+                    memory::banks(tree, id, bus, |bank| {
+                        match self.ram.last_mut().filter(|last| last.end() == bank.base()) {
+                            Some(last) => *last = Region::from_ends(last.base(), bank.end()).unwrap_or(*last),
+                            None => self.ram.push(bank),
+                        }
+                    })?;
                     continue;
                 }
                 self.device(bus, id, pci)?;

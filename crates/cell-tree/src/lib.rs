@@ -71,6 +71,13 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
         to.text("clock-names", "uartclk\0apb_pclk");
         to.end();
     }
+    if let Some(frames) = cell.watchdog {
+        let (control, size) = (frames.base().get(), frames.size() / 2);
+        to.begin("watchdog", Some(control));
+        to.text("compatible", "arm,sbsa-gwdt");
+        to.numbers("reg", &[control, size, control.saturating_add(size), size]);
+        to.end();
+    }
     for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {
         device::write(&mut to, board, device, &mut clocks);
     }

@@ -167,7 +167,7 @@ fn name_length(words: &[u32]) -> Result<usize, TreeError> {
     let mut all = 0;
     for (index, word) in words.iter().enumerate() {
         let word = u32::from_le(*word);
-        // The lowest of these bits marks the first NUL; what pads the word behind it may be anything.
+        // The lowest of these bits marks the first NUL; what pads the name behind it may be anything (U-Boot's is).
         let zeros = word.wrapping_sub(0x0101_0101) & !word & HIGH;
         all |= word & zeros.wrapping_sub(1) & !zeros;
         if zeros != 0 {

@@ -109,6 +109,17 @@ fn padding_behind_the_tree_is_neither_needed_nor_read() {
 }
 
 #[test]
+fn what_pads_a_name_is_no_part_of_it() {
+    // U-Boot's libfdt leaves there what was before.
+    let mut blob = small();
+    let at = blob.windows(8).position(|bytes| bytes == b"child\0\0\0").unwrap();
+    blob[at + 6..at + 8].copy_from_slice(&[0x80, 0xaf]);
+    assert_eq!(Tree::parse(&blob).unwrap().nodes().count(), Tree::parse(&small()).unwrap().nodes().count());
+    blob[at + 4] = 0xe4;
+    assert_eq!(Tree::parse(&blob).unwrap_err(), TreeError::Text);
+}
+
+#[test]
 fn a_node_is_found_by_path_by_alias_by_label_and_by_phandle() {
     let blob = small();
     let tree = Tree::parse(&blob).unwrap();
