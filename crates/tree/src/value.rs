@@ -29,7 +29,7 @@ pub fn strings(bytes: &[u8]) -> impl Iterator<Item = &str> + Clone {
 /// Returns the first string in `bytes`, less the NUL that ends it.
 #[must_use]
 pub fn first_string(bytes: &[u8]) -> Option<&[u8]> {
-    pieces(bytes).next()
+    bytes.get(..bytes.iter().position(|byte| *byte == 0)?)
 }
 
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
