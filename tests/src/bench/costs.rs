@@ -40,11 +40,13 @@ impl Event {
     /// What it may cost in that run.
     #[must_use]
     pub fn limit(&self, mode: Mode, gic: u32) -> Option<u64> {
-        match mode {
+        // 0: there is no such event on that version.
+        let limit = match mode {
             Mode::Bare => None,
             Mode::Virtual => self.limit.map(|pair| of(pair, gic)).or(self.goal),
             Mode::Passthrough => self.passthrough.map(|pair| of(pair, gic)),
-        }
+        };
+        limit.filter(|limit| *limit != 0)
     }
 }
 
