@@ -18,10 +18,11 @@ mod smp;
 mod trap;
 mod uart;
 
-use address::{PhysAddr, Region};
+use address::{PAGE_BYTES, PhysAddr, Region};
 use alloc::boxed::Box;
-use board::Board;
+use board::{Board, FACTS};
 use boot::{Loaded, Reason};
+use core::fmt;
 use manifest::Bundle;
 use memory::{layout, pool};
 use panic::{Said, said};
@@ -47,16 +48,7 @@ fn main(loaded: Loaded) -> ! {
 fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), Said> {
     let (cpus, model) = (board.cpus.len(), board.model);
     log::info!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
-    let (bundle, footprint) = find_bundle(board, tree)?;
-    let plan: &'static SealedPlan = match plan::seal_sound_cells(board, &bundle.manifest, &footprint) {
-        Ok(plan) => Box::leak(Box::new(plan)),
-        Err(findings) => {
-            for finding in &findings {
-                log::error!("{finding}");
-            }
-            return Err("the plan does not hold on this board; `cargo cellwall check` shows where and why".into());
-        }
-    };
+    let (bundle, plan) = choose(board, tree)?;
     plan.findings().iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
@@ -79,19 +71,62 @@ fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
 
-/// Reads the bundle the loader left where a Linux initrd would be.
-fn find_bundle(
-    board: &'static Board<'static>,
-    tree: Option<Region<PhysAddr>>,
-) -> Result<(&'static Bundle<'static>, Footprint), Said> {
+/// A bundle and its plan, for good.
+type Chosen = (&'static Bundle<'static>, &'static SealedPlan<'static>);
+
+/// Takes the first bundle whose plan holds of those the loader left where a Linux initrd would be: each begins a page.
+fn choose(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<Chosen, Said> {
     let region = board.initrd.ok_or("no bundle: load the file that `cargo cellwall build` made as the initrd")?;
     let bytes = boot::bytes(region).map_err(|_| said(format_args!("the bundle at {region} cannot be mapped")))?;
-    let bundle = Bundle::read(bytes).map_err(|error| {
-        said(format_args!(
-            "{error} (at {region}): load all of the file that `cargo cellwall build` made, or build it again"
-        ))
-    })?;
     let image = layout::image().ok_or("the image lies past the end of memory")?;
     let tree = tree.ok_or("the device tree lies past the end of memory")?;
-    Ok((Box::leak(Box::new(bundle)), Footprint { image, bundle: region, tree }))
+    let (footprint, pages, mut at) = (Footprint { image, bundle: region, tree }, layout::bytes(PAGE_BYTES), 0);
+    loop {
+        let mark = pool::mark();
+        let (refused, size) = match Bundle::read(bytes.get(at..).unwrap_or_default()) {
+            Ok(bundle) => match prove(board, bundle, &footprint) {
+                Ok(chosen) => return Ok(chosen),
+                Err(refused) => refused,
+            },
+            Err(error) => {
+                let help = "load all of the file that `cargo cellwall build` made, or build it again";
+                (said(format_args!("{error} (at {region}): {help}")), 1)
+            }
+        };
+        let mut later = (at.saturating_add(size).next_multiple_of(pages)..bytes.len()).step_by(pages);
+        let next = later.find(|at| Bundle::total_size(bytes.get(*at..).unwrap_or_default()).is_some());
+        at = next.ok_or(refused)?;
+        log::warn!("the next bundle is tried");
+        // SAFETY: what was refused left nothing behind but what was said.
+        unsafe { pool::rewind(mark) }
+    }
+}
+
+/// Proves a bundle's plan; else says why it does not hold, and tells where the bundle ends.
+fn prove(
+    board: &'static Board<'static>,
+    bundle: Bundle<'static>,
+    footprint: &Footprint,
+) -> Result<Chosen, (Said, usize)> {
+    let bundle: &'static Bundle = Box::leak(Box::new(bundle));
+    let (plan, here) = (&bundle.manifest, board.facts());
+    let facts = || FACTS.iter().zip(here).zip(&plan.facts).filter(|((_, here), there)| here != *there);
+    if facts().next().is_some() {
+        log::warn!(
+            "plan for another board: this one differs from {}, where it was proved,{} so build it for this one: \
+             `cargo cellwall build PLAN --board ITS-TREE.dtb`",
+            plan.board,
+            fmt::from_fn(|f| facts().try_for_each(|((fact, _), _)| write!(f, " in {fact},")))
+        );
+    }
+    match plan::seal_sound_cells(board, plan, footprint) {
+        Ok(plan) => Ok((bundle, Box::leak(Box::new(plan)))),
+        Err(findings) => {
+            for finding in &findings {
+                log::error!("{finding}");
+            }
+            let sentence = "the plan does not hold on this board; `cargo cellwall check` shows where and why";
+            Err((sentence.into(), layout::bytes(bundle.size)))
+        }
+    }
 }

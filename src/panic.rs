@@ -1,9 +1,9 @@
-//! EL2's own end: what it was, on the UART, then this CPU halts and leaves a [`Reason`]. Nothing a guest does may lead
+//! EL2's own end on a CPU: what it was, on the UART, then this CPU halts and leaves a [`Reason`]. Nothing a guest does may lead
 //! here.
 
 use crate::boot::{self, Reason};
 use crate::memory::layout;
-use crate::{console, smp};
+use crate::{cell, console, smp};
 use aarch64_cpu::registers as arch;
 use address::{Address, VirtAddr};
 use core::fmt;
@@ -63,7 +63,18 @@ pub fn said(sentence: fmt::Arguments<'_>) -> Said {
     Said(())
 }
 
+/// At run time this CPU's cell has failed, and the others go on.
 fn end(what: fmt::Arguments<'_>, reason: Reason) -> ! {
-    console::say_now(what);
+    match smp::lose_this() {
+        Some(cpu) => {
+            let say = if cpu.service { console::say_now } else { console::say };
+            say(format_args!("event=cpu-lost cpu={} reason=\"{what}\"", cpu.index));
+            if let Some(seat) = cpu.seat() {
+                say(format_args!("event=cell-failed cell={} reason=\"EL2 lost CPU {}\"", seat.cell.name, cpu.index));
+                cell::lose(seat.cell);
+            }
+        }
+        None => console::say_now(what),
+    }
     boot::halt(reason)
 }

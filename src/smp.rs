@@ -46,7 +46,7 @@ pub struct PerCpu {
     /// Interrupt of EL2's own timer.
     pub alarm: u32,
     /// Serves UART and monitor.
-    service: bool,
+    pub service: bool,
     /// EL2's lines from this CPU.
     pub log: LogRing,
     online: AtomicBool,
@@ -255,6 +255,11 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     }
     cpu.online.store(true, Ordering::Release);
     idle()
+}
+
+/// This CPU, the first time it is lost in EL2; nothing while the board is being divided.
+pub fn lose_this() -> Option<&'static PerCpu> {
+    try_this().filter(|cpu| cpu.online.swap(false, Ordering::AcqRel))
 }
 
 /// Abandons the guest and this stack's contents, and idles.

@@ -24,13 +24,21 @@ pub fn make(platform: &Platform, more: &[PathBuf], made: &Path) -> Result<Option
         run("dtc", words.into_iter().chain([overlay.as_os_str(), source.as_os_str()]))?;
         overlays.push(overlay);
     }
-    let words = [OsStr::new("-i"), base.as_os_str(), OsStr::new("-o"), made.as_os_str()];
     if overlays.is_empty() {
         std::fs::copy(&base, made).with_context(|| format!("cannot copy {}", base.display()))?;
     } else {
-        run("fdtoverlay", words.into_iter().chain(overlays.iter().map(|overlay| overlay.as_os_str())))?;
+        merge(&base, &overlays, made)?;
     }
     Ok(Some(made.to_path_buf()))
+}
+
+/// Merges `overlays` into `base`, as file `made`.
+///
+/// # Errors
+/// `fdtoverlay` is missing, or an overlay does not apply.
+pub fn merge(base: &Path, overlays: &[PathBuf], made: &Path) -> Result<()> {
+    let words = [OsStr::new("-i"), base.as_os_str(), OsStr::new("-o"), made.as_os_str()];
+    run("fdtoverlay", words.into_iter().chain(overlays.iter().map(|overlay| overlay.as_os_str())))
 }
 
 fn run<'a>(program: &str, words: impl Iterator<Item = &'a OsStr>) -> Result<()> {

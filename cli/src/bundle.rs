@@ -6,10 +6,10 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`.
 
-use crate::image::Header;
+use crate::kernel::{self, Place, Said};
 use crate::plan_file::PlanFile;
 use crate::report::{Problem, Report};
-use crate::{cache, kernel};
+use crate::{cache, platform};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
@@ -19,6 +19,8 @@ use vm_fdt::FdtWriter;
 
 /// Payloads start at multiples of this: one cache line.
 const ALIGNMENT: usize = 64;
+/// Bundles of one file likewise.
+pub const PAGE: usize = 4096;
 
 /// Which hash guards the images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -73,18 +75,34 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
     let mut problems = Vec::new();
     for (index, cell) in plan.cells.iter().enumerate() {
         tell(format!("packing {}", cell.kernel));
-        let kernel = files.kernel(plan.resolve(&cell.kernel));
-        let initrd = cell.initrd.as_ref().map(|name| files.ramdisk(plan.resolve(name))).transpose();
+        let kernel = files.kernel(plan.resolve(&cell.kernel), cell.place);
+        let initrd = cell.initrd.as_ref().map(|name| files.other(plan.resolve(name), RAMDISK)).transpose();
+        let dtb = match (&cell.tree, &cell.dtb) {
+            (Some(tree), _) => {
+                let made = (plan.path.clone(), format!("tree of {}", cell.name));
+                Ok(Some(files.add(made, "device tree", TREE.0, tree.clone())))
+            }
+            (None, Some(name)) => files.other(plan.resolve(name), TREE).map(Some),
+            (None, None) => Ok(None),
+        };
         let mut refuse = |key, error: &anyhow::Error| {
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
             problems.push(problem.at(plan.span(Some(index), key)).code("E0006"));
         };
-        match (kernel, initrd) {
-            (Ok(kernel), Ok(initrd)) => chosen.push((kernel, initrd)),
-            (kernel, initrd) => {
+        match (kernel, initrd, dtb) {
+            (Ok(kernel), Ok(initrd), Ok(dtb)) => chosen.push((kernel, initrd, dtb)),
+            (kernel, initrd, dtb) => {
                 kernel.as_ref().err().into_iter().for_each(|error| refuse("kernel", error));
                 initrd.as_ref().err().into_iter().for_each(|error| refuse("initrd", error));
+                dtb.as_ref().err().into_iter().for_each(|error| refuse("dtb", error));
             }
+        }
+        let unfinished = [("devices", cell.rest), ("memory", cell.all_memory), ("overlay", cell.overlay.is_some())];
+        for (key, _) in unfinished.iter().filter(|(_, unfinished)| *unfinished && plan.facts.is_empty()) {
+            let problem =
+                Problem::new(format!("cell {}: {key} depends on the board, and its tree is missing", cell.name));
+            let problem = problem.at(plan.span(Some(index), key)).code("E0007");
+            problems.push(problem.help("say by --board F.dtb which board it is"));
         }
     }
     if !problems.is_empty() {
@@ -94,12 +112,19 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         let file = files.artifacts.get(index);
         file.map(|file| Image { name: &file.name, size: file.bytes.len() as u64 }).unwrap_or_default()
     };
-    let cells = plan.cells.iter().zip(&chosen).map(|(cell, ((kernel, header), initrd))| Cell {
+    let cells = plan.cells.iter().zip(&chosen).map(|(cell, ((kernel, place), initrd, dtb))| Cell {
         name: &cell.name,
         cpus: cell.cpus.clone(),
         memory: cell.memory.clone(),
-        kernel: Kernel { image: image(*kernel), text_offset: header.text_offset, image_size: header.image_size },
+        kernel: Kernel {
+            image: image(*kernel),
+            text_offset: place.text_offset,
+            image_size: place.size,
+            load: place.load,
+            entry: place.entry,
+        },
         initrd: initrd.map(image),
+        dtb: dtb.map(image),
         bootargs: &cell.bootargs,
         devices: cell.devices.iter().map(String::as_str).collect(),
         dma: cell.dma,
@@ -115,18 +140,30 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         poweroff_when_idle: plan.poweroff_when_idle,
         service_cpu: plan.service_cpu,
         cells: cells.collect(),
+        facts: plan.facts.clone(),
     };
     let sources = files.artifacts.iter().zip(&files.sources);
-    let digests = sources.map(|(artifact, (path, _))| match hash {
+    let digests = sources.map(|(artifact, path)| match hash {
         Some(hash) => {
             tell(format!("hashing {}", artifact.name));
-            kept_digest(artifact, path, hash)
+            if artifact.kind == TREE.0 { digest(&artifact.bytes, hash) } else { kept_digest(artifact, &path.0, hash) }
         }
         None => vec![0; 32],
     });
     let digests: Vec<Vec<u8>> = digests.collect();
     lay_out(&manifest, &files.artifacts, hash.unwrap_or_default(), &digests)
         .map_err(|error| plan.report(vec![Problem::new(format!("{error:#}"))]))
+}
+
+/// Joins bundles into one file: each begins a page, and EL2 takes the first whose plan holds.
+#[must_use]
+pub fn join(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for part in parts {
+        whole.resize(whole.len().next_multiple_of(PAGE), 0);
+        whole.extend(part);
+    }
+    whole
 }
 
 /// Makes the bundle of a plan and its images.
@@ -216,6 +253,9 @@ fn tree(
         if let Some(initrd) = cell.initrd {
             fdt.property_string("ramdisk", initrd.name)?;
         }
+        if let Some(dtb) = cell.dtb {
+            fdt.property_string("fdt", dtb.name)?;
+        }
         fdt.end_node(node)?;
     }
     fdt.end_node(configurations)?;
@@ -234,6 +274,9 @@ fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
     if let Some(cpu) = manifest.service_cpu {
         fdt.property_u32("service-cpu", cpu)?;
     }
+    if !manifest.facts.is_empty() {
+        fdt.property_array_u64("board-facts", &manifest.facts)?;
+    }
     for (index, cell) in manifest.cells.iter().enumerate() {
         let node = fdt.begin_node(&format!("cell-{index}"))?;
         fdt.property_string("name", cell.name)?;
@@ -250,6 +293,14 @@ fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
         fdt.property_string("kernel", cell.kernel.image.name)?;
         fdt.property_u64("text-offset", cell.kernel.text_offset)?;
         fdt.property_u64("image-size", cell.kernel.image_size)?;
+        for (key, at) in [("load", cell.kernel.load), ("entry", cell.kernel.entry)] {
+            if let Some(at) = at {
+                fdt.property_u64(key, at)?;
+            }
+        }
+        if let Some(dtb) = cell.dtb {
+            fdt.property_string("dtb", dtb.name)?;
+        }
         if let Some(initrd) = cell.initrd {
             fdt.property_string("initrd", initrd.name)?;
         }
@@ -279,49 +330,57 @@ fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
     Ok(fdt.end_node(node)?)
 }
 
+/// FIT's type of an initrd, and words for it.
+const RAMDISK: (&str, &str) = ("ramdisk", "initial RAM disk");
+/// The same of a device tree.
+const TREE: (&str, &str) = ("flat_dt", "device tree");
+
 /// The files of a plan, each once.
 #[derive(Default)]
 struct Files {
     artifacts: Vec<Artifact>,
-    /// Of each artifact: its file, and the header if it is a kernel.
-    sources: Vec<(PathBuf, Option<Header>)>,
+    /// Of each artifact: its file, and what was made of it.
+    sources: Vec<(PathBuf, String)>,
+    /// Of the kernels: file, what the plan says of its place, artifact and place.
+    kernels: Vec<(PathBuf, Said, (usize, Place))>,
 }
 
 impl Files {
-    fn kernel(&mut self, path: PathBuf) -> Result<(usize, Header)> {
-        for (index, (source, header)) in self.sources.iter().enumerate() {
-            if let Some(header) = header.filter(|_| *source == path) {
-                return Ok((index, header));
-            }
+    fn kernel(&mut self, path: PathBuf, said: Said) -> Result<(usize, Place)> {
+        if let Some((.., known)) = self.kernels.iter().find(|(file, place, _)| *file == path && *place == said) {
+            return Ok(*known);
         }
-        let kernel = kernel::load(&path)?;
-        Ok((self.add(path, &kernel.form, "kernel", kernel.bytes, Some(kernel.header)), kernel.header))
+        let kernel = kernel::load(&path, said)?;
+        let source = (path.clone(), "kernel".to_owned());
+        let known = self.sources.iter().position(|known| *known == source);
+        let index = known.unwrap_or_else(|| {
+            let name = kernel.form.clone();
+            self.add(source, &name, "kernel", kernel.bytes)
+        });
+        self.kernels.push((path, said, (index, kernel.place)));
+        Ok((index, kernel.place))
     }
 
-    fn ramdisk(&mut self, path: PathBuf) -> Result<usize> {
-        let same = |(source, header): &(PathBuf, Option<_>)| *source == path && header.is_none();
-        if let Some(index) = self.sources.iter().position(same) {
+    fn other(&mut self, path: PathBuf, (kind, words): (&'static str, &str)) -> Result<usize> {
+        let source = (path, kind.to_owned());
+        if let Some(index) = self.sources.iter().position(|known| *known == source) {
             return Ok(index);
         }
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(self.add(path, "initial RAM disk", "ramdisk", bytes, None))
+        let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let bytes = if kind == TREE.0 { platform::read_tree(&source.0)? } else { read(&source.0)? };
+        Ok(self.add(source, words, kind, bytes))
     }
 
-    fn add(
-        &mut self,
-        path: PathBuf,
-        description: &str,
-        kind: &'static str,
-        bytes: Vec<u8>,
-        header: Option<Header>,
-    ) -> usize {
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    fn add(&mut self, source: (PathBuf, String), words: &str, kind: &'static str, bytes: Vec<u8>) -> usize {
+        // A tree is no file's, but its cell's.
+        let file = source.0.file_name().filter(|_| !source.1.contains(' '));
+        let file = file.map_or_else(|| source.1.replace(' ', "-"), |file| file.to_string_lossy().into_owned());
         let stem = node_name(&file, kind);
         let taken = |name: &str| self.artifacts.iter().any(|artifact| artifact.name == name);
         let numbered = (2_u32..).map(|number| format!("{stem}-{number}"));
         let name = std::iter::once(stem.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(stem);
-        self.artifacts.push(Artifact { name, description: format!("{file}: {description}"), kind, bytes });
-        self.sources.push((path, header));
+        self.artifacts.push(Artifact { name, description: format!("{file}: {words}"), kind, bytes });
+        self.sources.push(source);
         self.artifacts.len().saturating_sub(1)
     }
 }

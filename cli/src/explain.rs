@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 const TEXT: &str = include_str!("explanations.txt");
 
 /// What the desk alone finds: mistakes of form, which refuse the plan, and what the tree says of devices' neighbours.
-pub const DESK: [(&str, char); 9] = [
+pub const DESK: [(&str, char); 12] = [
     ("E0001", 'P'),
     ("E0002", 'P'),
     ("E0003", 'P'),
@@ -17,8 +17,11 @@ pub const DESK: [(&str, char); 9] = [
     ("E0005", 'P'),
     ("E0006", 'P'),
     ("E0007", 'P'),
+    ("E0008", 'P'),
     ("E0318", 'W'),
     ("E0319", 'W'),
+    ("E0320", 'W'),
+    ("E0706", 'P'),
 ];
 
 /// Returns every code with its paragraph.

@@ -13,6 +13,39 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _};
 /// No flat binary of ours is larger; a larger one has its segments too far apart.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// Where an ELF file wants to lie, and where it is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The physical address of its first byte.
+    pub load: u64,
+    /// Bytes of memory from there on, bss included.
+    pub size: u64,
+    /// The physical address of its entry.
+    pub entry: u64,
+}
+
+/// Returns where `elf` says it lies.
+///
+/// # Errors
+/// It is no ELF file, or its entry is in none of its segments.
+pub fn placement(elf: &[u8]) -> Result<Placement> {
+    let header = FileHeader64::<Endianness>::parse(elf).context("this is no 64-bit ELF file")?;
+    let endian = header.endian()?;
+    let loaded = header.program_headers(endian, elf)?.iter().filter(|segment| segment.p_type(endian) == PT_LOAD);
+    let segments: Vec<_> = loaded.filter(|segment| segment.p_memsz(endian) > 0).collect();
+    let filled = segments.iter().filter(|segment| segment.p_filesz(endian) > 0);
+    let load = filled.map(|segment| segment.p_paddr(endian)).min().context("the ELF file has no segment to load")?;
+    let ends = segments.iter().map(|segment| segment.p_paddr(endian).saturating_add(segment.p_memsz(endian)));
+    let entry = header.e_entry(endian);
+    // The entry is a virtual address; the MMU is off when a cell starts.
+    let physical = segments.iter().find_map(|segment| {
+        let offset = entry.checked_sub(segment.p_vaddr(endian))?;
+        (offset < segment.p_memsz(endian)).then(|| segment.p_paddr(endian).checked_add(offset))?
+    });
+    let entry = physical.context("the ELF file's entry is in none of its segments")?;
+    Ok(Placement { load, size: ends.max().unwrap_or(load).saturating_sub(load), entry })
+}
+
 /// Returns the flat binary of `elf`.
 ///
 /// # Errors

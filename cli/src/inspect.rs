@@ -3,6 +3,7 @@
 //! Owns the list ([`Contents`]) and its text. The plan is shown as the bundle has it, property by property, so that no
 //! key is left out that a later version adds; images are hashed and compared.
 
+use crate::bundle::PAGE;
 use crate::map::address;
 use crate::size;
 use anyhow::{Context as _, Result};
@@ -95,6 +96,24 @@ pub fn contents(bytes: &[u8]) -> Result<Contents> {
         sound: images.iter().all(|image| image.good),
         images,
     })
+}
+
+/// Reads all bundles of a file, one behind the other.
+///
+/// # Errors
+/// Where one is none.
+pub fn bundles(bytes: &[u8]) -> Result<Vec<Contents>> {
+    let (mut all, mut at) = (Vec::new(), 0_usize);
+    loop {
+        let told = contents(bytes.get(at..).unwrap_or_default())?;
+        let end = at.saturating_add(usize::try_from(told.size)?);
+        all.push(told);
+        let mut pages = (end.next_multiple_of(PAGE)..bytes.len()).step_by(PAGE);
+        match pages.find(|at| bytes.get(*at..).is_some_and(|rest| Bundle::total_size(rest).is_some())) {
+            Some(next) => at = next,
+            None => return Ok(all),
+        }
+    }
 }
 
 fn properties(tree: &Tree<'_>, node: NodeId) -> Vec<Property> {

@@ -6,20 +6,23 @@
 //! `anyhow::Error`; nothing here ends the process but `main`.
 //!
 //! ```no_run
-//! use cellwall_cli::{bundle, plan_file, platform, qemu};
+//! use cellwall_cli::{bundle, complete, plan_file, platform, qemu};
 //! # fn main() -> anyhow::Result<()> {
 //! let plan = plan_file::load("demos/hello/cells.toml".as_ref())?;
+//! let options = qemu::Options::default();
+//! let target = platform::target(&plan, None, &options)?;
+//! let plan = complete::complete(plan, &target)?;
 //! let bytes = bundle::build(&plan, bundle::Hash::Sha256)?;
 //! std::fs::write("cells.itb", bytes)?;
-//! let board = platform::Platform::load(&platform::root()?, &plan.board)?;
-//! let options = qemu::Options::default();
-//! let qemu = qemu::command(&board, &options, "cellwall.bin".as_ref(), "cells.itb".as_ref())?;
+//! let qemu = qemu::command(&target.platform, &options, "cellwall.bin".as_ref(), "cells.itb".as_ref())?;
 //! # Ok(()) }
 //! ```
 
 pub mod board_tree;
 pub mod bundle;
 pub mod cache;
+mod cell_dtb;
+pub mod complete;
 pub mod depend;
 pub mod deploy;
 pub mod dom;

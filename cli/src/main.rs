@@ -9,7 +9,7 @@ use cellwall_cli::map::{self, Map};
 use cellwall_cli::plan_file::{self, PlanFile};
 use cellwall_cli::platform::Target;
 use cellwall_cli::report::{Problem, Report};
-use cellwall_cli::{deploy, el2, explain, flatten, inspect, offer, platform, qemu, size, starter, verdict};
+use cellwall_cli::{complete, deploy, el2, explain, flatten, inspect, offer, platform, qemu, size, starter, verdict};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use std::io::{IsTerminal as _, Write as _};
@@ -72,10 +72,13 @@ enum Task {
         format: Format,
     },
     /// Checks a plan and makes the bundle of it and its images
-    #[command(after_help = "Example:\n  cargo cellwall build cells.toml -o cells.itb --hash crc32")]
+    #[command(after_help = "Of several plans EL2 takes the first that holds on the board it runs on.\n\nExamples:\n  \
+        cargo cellwall build cells.toml -o cells.itb --hash crc32\n  \
+        cargo cellwall build virt.toml rpi4.toml -o cells.itb")]
     Build {
-        /// The plan, a cells.toml
-        plan: PathBuf,
+        /// The plan, a cells.toml, or several
+        #[arg(required = true, value_name = "PLAN")]
+        plans: Vec<PathBuf>,
         /// The bundle to write
         #[arg(short, long, value_name = "cells.itb")]
         output: PathBuf,
@@ -83,7 +86,7 @@ enum Task {
         #[arg(long, value_name = "F.dtb")]
         board: Option<PathBuf>,
         /// Do not prove the plan: EL2 will say what is wrong with it
-        #[arg(long, conflicts_with = "board")]
+        #[arg(long)]
         unchecked: bool,
         /// What guards the images
         #[arg(long, value_enum, default_value = "sha256")]
@@ -219,8 +222,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Check { explain: Some(code), .. } => explain::paragraph(&code).and_then(|text| say(&text)),
         Task::Check { plan, board, format, .. } => check(&plan.unwrap_or_default(), board.as_deref(), format),
-        Task::Build { plan, output, board, unchecked, hash } => {
-            build(&plan, &output, board.as_deref(), unchecked, hash)
+        Task::Build { plans, output, board, unchecked, hash } => {
+            build(&plans, &output, board.as_deref(), unchecked, hash)
         }
         Task::Run(arguments) => run(arguments),
         Task::Inspect { bundle, format } => show(&bundle, format),
@@ -245,8 +248,10 @@ fn main() -> ExitCode {
 fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> {
     let judged = (|| {
         let plan = plan_file::load(path)?;
+        let target = platform::target(&plan, board, &qemu::Options::default())?;
+        let plan = complete::complete(plan, &target)?;
         let bytes = bundle::sketch(&plan)?;
-        verdict::judge(&plan, &bytes, &platform::target(&plan, board, &qemu::Options::default())?)
+        verdict::judge(&plan, &bytes, &target)
     })();
     if format == Format::Text {
         let verdict = judged?;
@@ -270,6 +275,9 @@ fn offer(board: &str, format: Format, options: &qemu::Options) -> Result<ExitCod
 fn init(board: &str, output: &Path, kernel: Option<&Path>) -> Result<ExitCode> {
     let target = platform::named(board, &qemu::Options::default())?;
     starter::write(board, &target, output, kernel)?;
+    if is_stream(output) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let kernel = plan_file::load(output)?;
     let missing = kernel.cells.iter().map(|cell| kernel.resolve(&cell.kernel)).find(|file| !file.exists());
     if let Some(file) = missing {
@@ -290,23 +298,30 @@ fn draw(path: &Path, output: &Path, board: Option<&Path>, options: &qemu::Option
         _ => bail!("{}: a map is a .svg or a .html", output.display()),
     };
     let plan = plan_file::load(path)?;
-    let bytes = bundle::sketch(&plan)?;
     let target = platform::target(&plan, board, options)?;
+    let plan = complete::complete(plan, &target)?;
+    let bytes = bundle::sketch(&plan)?;
     let (report, map) = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
         Ok(Map::new(&plan, board, manifest, sealed))
     })?;
     warn(&report);
     write(output, form(&map).as_bytes())?;
-    say(&format!("wrote {}", output.display()))
+    wrote(output, "")
 }
 
-fn build(path: &Path, output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {
-    let plan = plan_file::load(path)?;
-    let target = if unchecked { None } else { Some(platform::target(&plan, board, &qemu::Options::default())?) };
-    let bytes = bundle(&plan, target.as_ref(), hash)?;
+fn build(paths: &[PathBuf], output: &Path, board: Option<&Path>, unchecked: bool, hash: Hash) -> Result<ExitCode> {
+    let (mut parts, mut names) = (Vec::new(), Vec::new());
+    for path in paths {
+        let plan = plan_file::load(path)?;
+        let target = platform::target(&plan, board, &qemu::Options::default());
+        // A plan that nobody judges may do without a board, unless it leaves something to it.
+        let target = if unchecked { target.ok() } else { Some(target?) };
+        names.push(if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) });
+        parts.push(bundle(plan, target.as_ref(), !unchecked, hash)?);
+    }
+    let bytes = bundle::join(&parts);
     write(output, &bytes)?;
-    let cells = if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) };
-    say(&format!("wrote {}: {cells}, {}", output.display(), size::show(bytes.len() as u64)))
+    wrote(output, &format!(": {}, {}", names.join(" or "), size::show(bytes.len() as u64)))
 }
 
 fn deployed(
@@ -322,7 +337,7 @@ fn deployed(
     }
     let platform = platform::Platform::load(&platform::root()?, &plan.board)?;
     let deploy = deploy::Deploy::of(&platform, variant)?;
-    let bytes = bundle(&plan, Some(&deploy.target(&platform)?), Hash::default())?;
+    let bytes = bundle(plan, Some(&deploy.target(&platform)?), true, Hash::default())?;
     let image = el2::image(&read(&el2_file(image)?)?)?;
     let files = deploy.files(&platform, &image, &bytes)?;
     if output.extension().is_some_and(|extension| extension == "img") {
@@ -345,13 +360,17 @@ fn el2_file(image: Option<&Path>) -> Result<PathBuf> {
     Ok(built)
 }
 
-/// Makes the bundle of `plan`, proved if there is a target.
-fn bundle(plan: &PlanFile, target: Option<&Target>, hash: Hash) -> Result<Vec<u8>> {
+/// Makes the bundle of `plan` for a board, proved if it is to be.
+fn bundle(plan: PlanFile, target: Option<&Target>, proved: bool, hash: Hash) -> Result<Vec<u8>> {
     let progress = spinner("packing the images");
-    let bytes = bundle::build_telling(plan, hash, &|doing| progress.set_message(doing))?;
+    let plan = match target {
+        Some(target) => complete::complete(plan, target)?,
+        None => plan,
+    };
+    let bytes = bundle::build_telling(&plan, hash, &|doing| progress.set_message(doing))?;
     progress.finish_and_clear();
-    if let Some(target) = target {
-        warn(&verdict::judge(plan, &bytes, target)?.report);
+    if let Some(target) = target.filter(|_| proved) {
+        warn(&verdict::judge(&plan, &bytes, target)?.report);
     }
     Ok(bytes)
 }
@@ -367,7 +386,7 @@ fn run(mut arguments: Run) -> Result<ExitCode> {
         plan.poweroff_when_idle = true;
     }
     let target = platform::target(&plan, None, options)?;
-    let bytes = bundle(&plan, Some(&target).filter(|_| !arguments.unchecked), arguments.hash)?;
+    let bytes = bundle(plan, Some(&target), !arguments.unchecked, arguments.hash)?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let (image, cells) = (folder.path().join("cellwall.bin"), folder.path().join("cells.itb"));
     write(&cells, &bytes)?;
@@ -399,19 +418,21 @@ fn terminal_settings() -> Option<String> {
 }
 
 fn show(path: &Path, format: Format) -> Result<ExitCode> {
-    let contents = inspect::contents(&read(path)?).with_context(|| path.display().to_string())?;
-    match format {
-        Format::Text => say(contents.to_string().trim_end())?,
-        Format::Json => say(&serde_json::to_string_pretty(&contents)?)?,
-    };
-    ensure!(contents.sound, "{}: an image is damaged; build the bundle again", path.display());
+    let bundles = inspect::bundles(&read(path)?).with_context(|| path.display().to_string())?;
+    match (format, bundles.as_slice()) {
+        (Format::Text, all) => all.iter().try_for_each(|bundle| say(bundle.to_string().trim_end()).map(|_| ()))?,
+        (Format::Json, [only]) => _ = say(&serde_json::to_string_pretty(only)?)?,
+        (Format::Json, all) => _ = say(&serde_json::to_string_pretty(all)?)?,
+    }
+    let sound = bundles.iter().all(|bundle| bundle.sound);
+    ensure!(sound, "{}: an image is damaged; build the bundle again", path.display());
     Ok(ExitCode::SUCCESS)
 }
 
 fn flat(elf: &Path, output: &Path) -> Result<ExitCode> {
     let flat = flatten::flatten(&read(elf)?).with_context(|| elf.display().to_string())?;
     write(output, &flat)?;
-    say(&format!("wrote {}: {}", output.display(), size::show(flat.len() as u64)))
+    wrote(output, &format!(": {}", size::show(flat.len() as u64)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -420,6 +441,21 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Tells whether what is written to `path` goes on to somebody: `/dev/stdout`, a pipe.
+fn is_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| !there.is_file())
+}
+
+/// Says what was written, beside it where it is a stream.
+fn wrote(path: &Path, what: &str) -> Result<ExitCode> {
+    let sentence = format!("wrote {}{what}", path.display());
+    if !is_stream(path) {
+        return say(&sentence);
+    }
+    eprintln!("{sentence}");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints a line; a reader that went away is no panic.

@@ -194,7 +194,7 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
         devices.push(Item {
             path: device.path.clone(),
             names: names(&board.tree, device.node),
-            compatible: device.compatible.to_owned(),
+            compatible: String::from_utf8_lossy(device.compatible).into_owned(),
             registers: unnamed(&device.regions),
             windows: unnamed(&device.windows),
             interrupts: device.interrupts.iter().map(|line| Interrupt { intid: line.intid, edge: line.edge }).collect(),
@@ -307,7 +307,7 @@ pub fn probe<'a>(board: &'a Board<'a>, devices: &[&'a str]) -> Result<Vec<Findin
         name: "probe",
         cpus: vec![0],
         memory: vec![Memory { size: 1 << 20, at: None, identity: false }],
-        kernel: Kernel { image: Image { name: "probe", size: 1 }, text_offset: 0, image_size: PAGE_BYTES },
+        kernel: Kernel { image: Image { name: "probe", size: 1 }, image_size: PAGE_BYTES, ..Kernel::default() },
         devices: devices.to_vec(),
         dma: Dma::None,
         console: Console::None,

@@ -5,7 +5,7 @@
 //! whether the plan is good is judged by the `plan` crate, on the bundle made from it.
 
 use crate::report::{Problem, Report, Span};
-use crate::schema;
+use crate::{kernel, schema};
 use manifest::{Console, Dma, Memory};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,10 +30,15 @@ pub struct PlanFile {
     pub cells: Vec<CellFile>,
     /// Where the keys outside the cells stand.
     pub spans: Spans,
+    /// What the board is like, once [`crate::complete`] has looked.
+    pub facts: Vec<u64>,
+    /// What completing it left to be said.
+    pub notes: Vec<Problem>,
 }
 
 /// One `[[cell]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one key of the plan")]
 pub struct CellFile {
     /// Its name.
     pub name: String,
@@ -45,10 +50,22 @@ pub struct CellFile {
     pub kernel: String,
     /// The initial RAM disk's file, as written.
     pub initrd: Option<String>,
+    /// Where a raw kernel goes and is entered.
+    pub place: kernel::Said,
+    /// Its device tree's file, as written, where it is not generated.
+    pub dtb: Option<String>,
+    /// What is merged into its tree: a file, as written.
+    pub overlay: Option<String>,
+    /// The tree, once `dtb` and `overlay` are made into one.
+    pub tree: Option<Vec<u8>>,
     /// Kernel command line.
     pub bootargs: String,
     /// Device-tree paths, aliases or labels.
     pub devices: Vec<String>,
+    /// `devices = "rest"`: all that no other cell names.
+    pub rest: bool,
+    /// `memory = "rest"`: the largest piece no other cell takes.
+    pub all_memory: bool,
     /// What the user says of their DMA.
     pub dma: Dma,
     /// Where its UART leads.

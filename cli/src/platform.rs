@@ -250,9 +250,12 @@ pub fn is_tree(board: &str) -> bool {
     Path::new(board).extension().is_some_and(|extension| extension == "dtb" || extension == "dts")
 }
 
-/// Reads a tree, compiled by `dtc` where it is a `.dts`.
-fn read_tree(path: &Path) -> Result<Vec<u8>> {
-    if path.extension().is_none_or(|extension| extension != "dts") {
+/// Reads a tree, compiled by `dtc` where it is a source, `.dts` or `.dtso`.
+///
+/// # Errors
+/// Where it cannot be read or compiled.
+pub fn read_tree(path: &Path) -> Result<Vec<u8>> {
+    if path.extension().is_none_or(|extension| extension != "dts" && extension != "dtso") {
         return std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     }
     // With -@ the labels stay, and a plan can name devices by them.

@@ -80,6 +80,14 @@ impl Reader {
         if !plan.spans.contains_key("cell") {
             self.problems.push(Problem::new("the plan has no cell").code("E0004").help("add a [[cell]]"));
         }
+        for (key, all) in [("devices", (|cell| cell.rest) as fn(&CellFile) -> bool), ("memory", |cell| cell.all_memory)]
+        {
+            for cell in plan.cells.iter().filter(|cell| all(cell)).skip(1) {
+                let problem = Problem::new(format!("cell {} says {key} = \"rest\", as another cell", cell.name));
+                let problem = problem.at(cell.spans.get(key).cloned()).code("E0008");
+                self.problems.push(problem.help("the rest goes to one cell"));
+            }
+        }
         plan
     }
 
@@ -93,11 +101,16 @@ impl Reader {
             match name {
                 "name" => cell.name = self.text(name, value).unwrap_or_default(),
                 "cpus" => cell.cpus = self.list(name, value, Self::index),
+                "memory" if value.get_ref().as_str() == Some("rest") => {
+                    cell.all_memory = true;
+                    cell.memory = vec![Memory { size: 0, at: None, identity: false }];
+                }
                 "memory" => cell.memory = self.memory(name, value),
                 "kernel" => cell.kernel = self.text(name, value).unwrap_or_default(),
                 "initrd" => cell.initrd = self.text(name, value),
                 "bootargs" => cell.bootargs = self.text(name, value).unwrap_or_default(),
-                "devices" => cell.devices = self.devices(name, value),
+                "devices" if value.get_ref().as_str() == Some("rest") => cell.rest = true,
+                "devices" => cell.devices = self.items(name, value, Self::text),
                 "dma" => {
                     let choices = [("none", Some(Dma::None)), ("trusted", Some(Dma::Trusted)), ("smmu", None)];
                     cell.dma = self.choice(name, value, &choices).unwrap_or_default();
@@ -107,8 +120,11 @@ impl Reader {
                     let choices = [("virtual", Some(Console::Virtual)), ("none", Some(Console::None)), own];
                     cell.console = self.choice(name, value, &choices).unwrap_or_default();
                 }
-                "load" | "entry" | "overlay" | "watchdog" => self.later(name, value, None),
-                "dtb" => self.later(name, value, Some("auto")),
+                "load" => cell.place.0 = self.number(name, value),
+                "entry" => cell.place.1 = self.number(name, value),
+                "overlay" => cell.overlay = self.text(name, value),
+                "dtb" => cell.dtb = self.text(name, value).filter(|file| file != "auto"),
+                "watchdog" => self.later(name, value, None),
                 "gic" => {
                     let choices = [("virtual", Some(false)), ("passthrough", Some(true))];
                     cell.passthrough = self.choice(name, value, &choices).unwrap_or_default();
@@ -201,14 +217,6 @@ impl Reader {
         };
         let time = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).filter(|time| *time > 0);
         if time.is_some() { time } else { self.wrong(name, value, "a time such as \"2s\" or \"500ms\"") }
-    }
-
-    fn devices(&mut self, name: &str, value: &Value<'_>) -> Vec<String> {
-        if value.get_ref().as_str() == Some("rest") {
-            self.later(name, value, None);
-            return Vec::new();
-        }
-        self.items(name, value, Self::text)
     }
 
     /// Reads a list that may not be empty.

@@ -17,7 +17,7 @@ const SHOWN: usize = 12;
 /// # Errors
 /// Where the file is there already, or the board cannot have a plan.
 pub fn write(board: &str, target: &Target, output: &Path, kernel: Option<&Path>) -> Result<()> {
-    ensure!(!output.exists(), "{} is there already; choose another name with -o", output.display());
+    ensure!(!output.is_file(), "{} is there already; choose another name with -o", output.display());
     let offer = offer::list(&target.tree).with_context(|| board.to_owned())?;
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let board = if platform::is_tree(board) { from(folder, Path::new(board))? } else { board.to_owned() };

@@ -13,7 +13,7 @@ use address::{PAGE_BYTES, PhysAddr, Region};
 use anyhow::{Context as _, Result};
 use board::{Board, Device, Gic};
 use manifest::{Bundle, Manifest, Memory};
-use plan::{Class, Finding, SealedPlan};
+use plan::{Class, Finding, Footprint, SealedPlan};
 use std::fmt::Write as _;
 
 /// A plan that holds.
@@ -48,12 +48,11 @@ pub fn sealed<T>(
         plan.report(vec![Problem::new(format!("the board's tree cannot be used: {error}")).code("E0007")])
     })?;
     let read = Bundle::read(bundle)?;
-    let tree_bytes = Bundle::total_size(&target.tree).unwrap_or(0);
-    let bank = board.ram.iter().min_by_key(|bank| bank.base()).context("the board's tree has no RAM")?;
-    let footprint = target.platform.placement.footprint(*bank, bundle.len() as u64, tree_bytes).with_context(|| {
-        format!("the bundle ({}) and the rest do not fit into the board's RAM", size::show(bundle.len() as u64))
-    })?;
-    let problems = |findings: &[Finding<'_>]| findings.iter().map(|finding| problem(plan, &board, finding)).collect();
+    let footprint = footprint(&board, target, bundle.len() as u64)?;
+    let problems = |findings: &[Finding<'_>]| {
+        let found = findings.iter().map(|finding| problem(plan, &board, finding));
+        plan.notes.iter().cloned().chain(found).collect()
+    };
     match plan::seal(&board, &read.manifest, &footprint) {
         Ok(sealed) => {
             let made = then(&board, &read.manifest, &sealed)?;
@@ -67,6 +66,18 @@ pub fn sealed<T>(
             Err(plan.report(found).into())
         }
     }
+}
+
+/// Returns what the loader will take of the board's RAM for a bundle of so many bytes.
+///
+/// # Errors
+/// It does not fit.
+pub fn footprint(board: &Board<'_>, target: &Target, bundle_bytes: u64) -> Result<Footprint> {
+    let tree_bytes = Bundle::total_size(&target.tree).unwrap_or(0);
+    let bank = board.ram.iter().min_by_key(|bank| bank.base()).context("the board's tree has no RAM")?;
+    target.platform.placement.footprint(*bank, bundle_bytes, tree_bytes).with_context(|| {
+        format!("the bundle ({}) and the rest do not fit into the board's RAM", size::show(bundle_bytes))
+    })
 }
 
 /// Shows a finding at its key, and beside it what it collides with.

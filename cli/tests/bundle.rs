@@ -20,7 +20,7 @@ fn what_the_plan_says_is_what_el2_reads() {
     let plan = &bundle.manifest;
     assert_eq!((plan.board, plan.cells.len(), plan.poweroff_when_idle), ("qemu-virt", 2, false));
     let linux = &plan.cells[1];
-    let kernel = Kernel { image: Image { name: "Image", size: 4096 }, text_offset: 0, image_size: 0x18_0000 };
+    let kernel = Kernel { image: Image { name: "Image", size: 4096 }, image_size: 0x18_0000, ..Kernel::default() };
     assert_eq!((linux.name, linux.kernel), ("linux", kernel));
     assert_eq!(linux.initrd, Some(Image { name: "initrd.cpio", size: 12 }));
     assert_eq!((linux.devices.as_slice(), linux.dma), (&["/pl031@9010000"][..], Dma::None));
@@ -199,8 +199,9 @@ proptest! {
             name,
             cpus: cpus.clone(),
             memory: runs.iter().map(|(size, at, identity)| Memory { size: *size, at: *at, identity: *identity }).collect(),
-            kernel: Kernel { image: Image { name: "Image", size }, text_offset: *text_offset, image_size: *image_size },
+            kernel: Kernel { image: Image { name: "Image", size }, text_offset: *text_offset, image_size: *image_size, load: initrd.then_some(*text_offset), entry: silent.then_some(*image_size) },
             initrd: initrd.then_some(Image { name: "cpio", size: 100 }),
+            dtb: silent.then_some(Image { name: "cpio", size: 100 }),
             bootargs,
             devices: devices.iter().map(String::as_str).collect(),
             dma: [Dma::Unsaid, Dma::None, Dma::Trusted][usize::from(*dma)],
@@ -218,6 +219,7 @@ proptest! {
             poweroff_when_idle: idle,
             service_cpu: service,
             cells: cells.iter().map(cell).collect(),
+            facts: if idle { vec![u64::from(cells.len() == 1), u64::MAX] } else { Vec::new() },
         };
         let mut bytes = bundle::write(&manifest, &artifacts, Hash::Crc32).unwrap();
         let bundle = Bundle::read(&bytes).unwrap();

@@ -160,3 +160,50 @@ fn a_check_of_the_largest_demo_takes_less_than_a_tenth_of_a_second() {
     println!("check of demos/first-light: {:.0} ms of processor time", best * 1000.0);
     assert!(best < 0.1, "{best} s");
 }
+
+#[test]
+fn a_path_that_is_no_file_is_written_to_and_stays_what_it_is() {
+    use std::io::Write as _;
+    use std::os::unix::fs::FileTypeExt as _;
+    let folder = Folder::new(GOOD);
+    let pipe = folder.file("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (name, elf_file) = (pipe.to_str().unwrap(), folder.file("kernel.elf"));
+    std::fs::File::create(&elf_file).unwrap().write_all(&elf(183, &[(0, &image(), 4096)])).unwrap();
+    for arguments in [
+        &["build", "cells.toml", "-o", name, "--hash", "crc32"][..],
+        &["init", "--board", "qemu-virt", "--kernel", "Image", "-o", name],
+        &["flatten", "kernel.elf", "-o", name],
+    ] {
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        let output = cellwall(&folder, arguments);
+        let read = reader.join().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{arguments:?}");
+        assert!(read.len() > 500, "{arguments:?} wrote {} bytes", read.len());
+        assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo(), "{arguments:?}");
+    }
+    // By its name in /dev, where it is a link to the pipe the test reads.
+    let output = cellwall(&folder, &["flatten", "kernel.elf", "-o", "/dev/stdout"]);
+    assert_eq!((output.status.code(), output.stdout), (Some(0), image()));
+    assert!(std::fs::symlink_metadata("/dev/stdout").unwrap().is_symlink());
+}
+
+#[test]
+fn several_plans_become_one_file_and_are_inspected_one_by_one() {
+    let folder = Folder::new(GOOD);
+    folder.write("other.toml", GOOD.replace("name = \"hello\"", "name = \"other\"").as_bytes());
+    let output = cellwall(&folder, &["build", "cells.toml", "other.toml", "-o", "both.itb", "--hash", "crc32"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("wrote both.itb: 2 cells or 2 cells, "));
+    let bytes = std::fs::read(folder.file("both.itb")).unwrap();
+    let magics = bytes.chunks(4096).filter(|page| page.starts_with(&[0xd0, 0x0d, 0xfe, 0xed])).count();
+    assert_eq!(magics, 2, "each begins a page");
+    let told = cellwall(&folder, &["inspect", "both.itb", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told.as_array().unwrap().len(), 2);
+    let text = String::from_utf8(cellwall(&folder, &["inspect", "both.itb"]).stdout).unwrap();
+    assert!(text.contains("  name          hello") && text.contains("  name          other"), "{text}");
+}

@@ -3,6 +3,7 @@
 
 mod common;
 
+use cellwall_cli::kernel::Place;
 use cellwall_cli::{flatten, kernel};
 use common::{elf, image};
 use std::io::Write as _;
@@ -27,7 +28,7 @@ fn zboot(method: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 fn refusal(bytes: Vec<u8>) -> String {
-    format!("{:#}", kernel::unpack(bytes).unwrap_err())
+    format!("{:#}", kernel::unpack(bytes, (None, None)).unwrap_err())
 }
 
 #[test]
@@ -39,10 +40,10 @@ fn an_image_is_found_in_every_wrapping() {
         (zboot(b"gzip", &gzip(&image())), "Image in gzip in EFI zboot"),
         (elf, "Image in ELF"),
     ] {
-        let kernel = kernel::unpack(file).unwrap();
+        let kernel = kernel::unpack(file, (None, None)).unwrap();
         assert_eq!(kernel.form, form);
         assert_eq!(kernel.bytes, image(), "{form}");
-        assert_eq!(kernel.header.image_size, 0x18_0000, "{form}");
+        assert_eq!(kernel.place.size, 0x18_0000, "{form}");
     }
 }
 
@@ -66,7 +67,8 @@ fn what_is_no_image_is_named_for_what_it_is() {
     ] {
         let said = refusal(file);
         assert!(said.starts_with(what), "{said}");
-        assert!(said.ends_with("an arm64 Image is needed, plain, in gzip or as EFI zboot"), "{said}");
+        assert!(said.contains("an arm64 Image is needed, plain, in gzip or as EFI zboot, or an ELF file"), "{said}");
+        assert_eq!(said.ends_with("raw bytes need load and entry"), what == "it is raw data;", "{said}");
     }
 }
 
@@ -80,10 +82,48 @@ fn a_damaged_or_foreign_wrapping_is_refused() {
     cut.pop();
     assert_eq!(refusal(cut), "its EFI zboot payload is cut short");
     assert_eq!(refusal(elf(X86_64, &[(0, &image(), 0)])), "the ELF file is not for AArch64");
-    assert!(refusal(elf(AARCH64, &[(0, &[0; 64], 64)])).starts_with("ELF files without an Image header"));
+    assert!(refusal(elf(AARCH64, &[(0x1000, &[0; 64], 64)])).starts_with("it is raw data"), "its entry is nowhere");
     let mut big_endian = image();
     big_endian[24] |= 1;
     assert_eq!(refusal(big_endian), "the kernel is big-endian; cells start little-endian");
+}
+
+#[test]
+fn an_elf_file_says_itself_where_it_goes_and_starts() {
+    let mut file = elf(AARCH64, &[(0x4010_0000, &[1; 64], 0x9000), (0x4010_a000, &[2; 32], 0x2000)]);
+    file[24..32].copy_from_slice(&0x4010_0010_u64.to_le_bytes());
+    let kernel = kernel::unpack(file.clone(), (None, None)).unwrap();
+    assert_eq!((kernel.form.as_str(), kernel.bytes.len()), ("ELF", 0xa020));
+    let place = Place { text_offset: 0, size: 0xc000, load: Some(0x4010_0000), entry: Some(0x4010_0010) };
+    assert_eq!(kernel.place, place);
+    assert_eq!(kernel::unpack(gzip(&file), (None, None)).unwrap().form, "ELF in gzip");
+    let moved = kernel::unpack(file.clone(), (Some(0x4020_0000), Some(0x4020_0010))).unwrap().place;
+    assert_eq!((moved.load, moved.entry), (Some(0x4020_0000), Some(0x4020_0010)), "the plan's word comes first");
+    // Linked high, loaded low: the MMU is off when a cell starts.
+    file[24..32].copy_from_slice(&0xffff_0000_0000_0020_u64.to_le_bytes());
+    file[64 + 16..64 + 24].copy_from_slice(&0xffff_0000_0000_0000_u64.to_le_bytes());
+    assert_eq!(kernel::unpack(file, (None, None)).unwrap().place.entry, Some(0x4010_0020));
+}
+
+#[test]
+fn raw_bytes_go_where_the_plan_says() {
+    let kernel = kernel::unpack(b"raw".to_vec(), (Some(0x4000_0000), Some(0x4000_0004))).unwrap();
+    assert_eq!((kernel.form.as_str(), kernel.bytes.as_slice()), ("raw data", &b"raw"[..]));
+    let place = Place { text_offset: 0, size: 3, load: Some(0x4000_0000), entry: Some(0x4000_0004) };
+    assert_eq!(kernel.place, place);
+    for said in [(None, Some(1)), (Some(1), None)] {
+        assert!(kernel::unpack(b"raw".to_vec(), said).is_err());
+    }
+    let said = (Some(0x4000_0000), Some(0x4000_0000));
+    let error = kernel::unpack(b"070701".to_vec(), said).unwrap_err().to_string();
+    assert!(error.starts_with("it is a cpio archive"), "{error}");
+}
+
+#[test]
+fn an_image_may_be_moved_by_multiples_of_2_mib_only() {
+    let placed = |load| kernel::unpack(image(), (Some(load), None)).map(|kernel| kernel.place.load);
+    assert_eq!(placed(0x4020_0000).unwrap(), Some(0x4020_0000));
+    assert!(placed(0x4021_0000).unwrap_err().to_string().contains("leave load out"));
 }
 
 #[test]

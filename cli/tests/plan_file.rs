@@ -74,16 +74,7 @@ fn a_key_of_a_later_version_may_say_what_holds_anyway() {
 
 #[test]
 fn each_key_of_a_later_version_is_refused_by_name() {
-    for line in [
-        "load = 0x4000_0000",
-        "entry = 0x4000_0000",
-        "overlay = \"extra.dtbo\"",
-        "watchdog = \"2s\"",
-        "dtb = \"my.dtb\"",
-        "manager = true",
-        "dma = \"smmu\"",
-        "devices = \"rest\"",
-    ] {
+    for line in ["watchdog = \"2s\"", "manager = true", "dma = \"smmu\""] {
         let (message, help) = refusal(cell(line));
         let key = line.split(' ').next().unwrap();
         assert!(message.starts_with(key) && message.ends_with("is not in this version"), "{line}: {message}");
@@ -94,6 +85,32 @@ fn each_key_of_a_later_version_is_refused_by_name() {
     assert_eq!(message, "rights = \"rx\" is not in this version");
     let (message, _) = refusal(cell("[[channel]]\nname = \"x\""));
     assert_eq!(message, "[[channel]] is not in this version");
+}
+
+#[test]
+fn the_rest_goes_to_one_cell() {
+    let plan = |key: &str| {
+        let cell = CELL.replace("memory = \"64M\"\n", "");
+        let memory = if key == "memory" { "" } else { "memory = \"64M\"\n" };
+        let cell = format!("[[cell]]\n{cell}\n{memory}{key} = \"rest\"\n");
+        (format!("board = \"qemu-virt\"\n{cell}"), format!("board = \"qemu-virt\"\n{cell}{cell}"))
+    };
+    let (one, two) = plan("devices");
+    assert!(parse(&one).unwrap().cells[0].rest);
+    let (message, help) = refusal(parse(&two));
+    assert!(message.ends_with("says devices = \"rest\", as another cell"), "{message}");
+    assert_eq!(help.as_deref(), Some("the rest goes to one cell"));
+    let (one, two) = plan("memory");
+    assert!(parse(&one).unwrap().cells[0].all_memory);
+    assert!(refusal(parse(&two)).0.contains("memory = \"rest\""));
+}
+
+#[test]
+fn a_kernels_place_and_a_cells_own_tree_are_read() {
+    let said = "load = 0x4008_0000\nentry = \"0x4008_1000\"\ndtb = \"my.dtb\"\noverlay = \"extra.dtso\"";
+    let cell = cell(said).unwrap().cells.remove(0);
+    assert_eq!(cell.place, (Some(0x4008_0000), Some(0x4008_1000)));
+    assert_eq!((cell.dtb.as_deref(), cell.overlay.as_deref()), (Some("my.dtb"), Some("extra.dtso")));
 }
 
 #[test]

@@ -57,17 +57,22 @@ fn build(
     gic: &'static Gic,
     cells: &mut Vec<Cell>,
 ) -> Result<(), Said> {
+    let spec = bundle.manifest.cells.get(sealed.index);
+    let spec = spec.ok_or_else(|| refused(sealed, format_args!("is not in the bundle")))?;
+    let mut packed = [None; 3];
     // `Bundle::read` found every image that a cell names.
-    let parts =
-        bundle.manifest.cells.get(sealed.index).and_then(|spec| Some((spec, bundle.image(spec.kernel.image.name)?)));
-    let (spec, kernel) = parts.ok_or_else(|| refused(sealed, format_args!("is not in the bundle")))?;
-    let initrd = spec.initrd.and_then(|initrd| bundle.image(initrd.name));
-    let tree = cell_tree::build(board, sealed, spec);
+    for (slot, wanted) in packed.iter_mut().zip([Some(spec.kernel.image), spec.initrd, spec.dtb]) {
+        *slot = wanted.and_then(|wanted| bundle.image(wanted.name));
+    }
+    let tree = match spec.dtb {
+        Some(_) => Vec::new(),
+        None => cell_tree::build(board, sealed, spec),
+    };
     if tree.len() as u64 > sealed.tree.size() {
         let (bytes, planned) = (tree.len(), sealed.tree.size());
         return Err(refused(sealed, format_args!("its tree of {bytes} bytes outgrew the {planned} planned")));
     }
-    let images = Images { kernel, initrd, tree };
+    let images = Images { packed, tree };
     let stage2 = build_stage2(sealed)?;
     reserve_loading(sealed)?;
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
@@ -107,6 +112,8 @@ fn build(
         counter_offset: AtomicU64::new(0),
         noise: AtomicU32::new(0),
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
+        ended: AtomicU64::new(0),
+        left: AtomicU64::new(0),
         forgiving: spec.forgiving,
         images,
     });

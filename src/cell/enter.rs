@@ -5,11 +5,12 @@
 use super::vcpu::Seat;
 use crate::el2::cache::Hardware;
 use crate::el2::sysreg as reg;
-use crate::el2::{barrier, fp, timer};
+use crate::el2::{self, barrier, fp, timer};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::Features;
+use core::arch::asm;
 use stage2::Regime;
 use tock_registers::interfaces::{Readable, Writeable};
 use vpsci::Entry;
@@ -39,7 +40,6 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
 /// Goes on at `entry` as after power down, interrupts as they were.
 pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
     reset_el1();
-    fp::clear();
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set above.
@@ -57,34 +57,79 @@ fn set_traps(seat: &Seat) {
     stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
 }
 
-/// What EL1 finds in its own registers.
+/// Zeroes registers by their names.
+macro_rules! zero {
+    ($($name:literal)+) => {
+        // SAFETY: registers of EL1 and EL0, none of which EL2 uses, while no guest runs on this CPU; the CPU has them.
+        unsafe { asm!(".arch_extension sve", $(concat!("msr ", $name, ", xzr"),)+ options(nostack)) }
+    };
+}
+
+/// Zeroes those of the breakpoints, or watchpoints, that there are.
+macro_rules! zero_first {
+    ($last:expr, $value:literal, $control:literal: $($n:literal)+) => {
+        $(if ($n..=15).contains(&$last) {
+            // SAFETY: as in `zero`: the CPU says that it has so many.
+            unsafe { asm!(concat!("msr ", $value, $n, "_el1, xzr"), concat!("msr ", $control, $n, "_el1, xzr"), options(nostack)) }
+        })+
+    };
+}
+
+/// What EL1 finds in its own registers: all that a guest can read back, with the feature that brings it.
 fn reset_el1() {
+    let features = el2::features();
     arch::SCTLR_EL1.set(const { controls::SCTLR_EL1.value(Features::NONE) });
-    arch::TTBR0_EL1.set(0);
-    arch::TTBR1_EL1.set(0);
-    arch::TCR_EL1.set(0);
-    arch::MAIR_EL1.set(0);
-    arch::VBAR_EL1.set(0);
-    arch::ESR_EL1.set(0);
-    arch::FAR_EL1.set(0);
-    arch::ELR_EL1.set(0);
-    arch::SPSR_EL1.set(0);
-    arch::SP_EL0.set(0);
-    arch::SP_EL1.set(0);
-    arch::TPIDR_EL0.set(0);
-    arch::TPIDR_EL1.set(0);
-    arch::TPIDRRO_EL0.set(0);
-    arch::CPACR_EL1.set(0);
-    arch::PAR_EL1.set(0);
-    reg::AMAIR_EL1::set(0);
-    reg::AFSR0_EL1::set(0);
-    reg::AFSR1_EL1::set(0);
-    reg::CONTEXTIDR_EL1::set(0);
-    reg::CNTKCTL_EL1::set(0);
-    reg::CSSELR_EL1::set(0);
-    reg::MDSCR_EL1::set(0);
-    arch::CNTV_CTL_EL0.set(0);
-    arch::CNTV_CVAL_EL0.set(0);
-    arch::CNTP_CTL_EL0.set(0);
-    arch::CNTP_CVAL_EL0.set(0);
+    zero!("ttbr0_el1" "ttbr1_el1" "tcr_el1" "mair_el1" "amair_el1" "vbar_el1" "esr_el1" "far_el1" "elr_el1" "spsr_el1"
+        "sp_el0" "sp_el1" "tpidr_el0" "tpidr_el1" "tpidrro_el0" "cpacr_el1" "par_el1" "afsr0_el1" "afsr1_el1"
+        "contextidr_el1" "cntkctl_el1" "csselr_el1" "cntv_ctl_el0" "cntv_cval_el0" "cntp_ctl_el0" "cntp_cval_el0"
+        "mdscr_el1" "mdccint_el1" "osdtrrx_el1" "osdtrtx_el1" "oseccr_el1");
+    let debug = reg::ID_AA64DFR0_EL1::get();
+    zero_first!(debug >> 12 & 0xf, "dbgbvr", "dbgbcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    zero_first!(debug >> 20 & 0xf, "dbgwvr", "dbgwcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    reg::DBGCLAIMCLR_EL1::set(0xff);
+    if features.has(Features::PMU) {
+        reg::PMCNTENCLR_EL0::set(0xffff_ffff);
+        reg::PMINTENCLR_EL1::set(0xffff_ffff);
+        reg::PMOVSCLR_EL0::set(0xffff_ffff);
+        reg::PMCR_EL0::set(0b110); // every counter to 0
+        for counter in 0..el2::event_counters(features) {
+            reg::PMSELR_EL0::set(counter);
+            barrier::synchronize();
+            zero!("pmxevtyper_el0");
+        }
+        zero!("pmselr_el0" "pmuserenr_el0" "pmccfiltr_el0" "pmccntr_el0");
+    }
+    if features.has(Features::POINTER_AUTH) {
+        zero!("S3_0_C2_C1_0" "S3_0_C2_C1_1" "S3_0_C2_C1_2" "S3_0_C2_C1_3" "S3_0_C2_C2_0" "S3_0_C2_C2_1" "S3_0_C2_C2_2"
+            "S3_0_C2_C2_3" "S3_0_C2_C3_0" "S3_0_C2_C3_1"); // the five keys
+    }
+    if features.has(Features::RAS) {
+        zero!("S3_4_C12_C1_1" "S3_4_C5_C2_3"); // VDISR_EL2, VSESR_EL2
+    }
+    if features.has(Features::SCXTNUM) {
+        zero!("S3_3_C13_C0_7" "S3_0_C13_C0_7");
+    }
+    if features.has(Features::MTE) {
+        zero!("S3_0_C5_C6_0" "S3_0_C5_C6_1" "S3_0_C1_C0_6" "S3_0_C1_C0_5"); // TFSR_EL1, TFSRE0_EL1, GCR_EL1, RGSR_EL1
+    }
+    if features.has(Features::TCR2) {
+        zero!("S3_0_C2_C0_3");
+    }
+    if features.has(Features::SCTLR2) {
+        zero!("S3_0_C1_C0_3");
+    }
+    if features.has(Features::S1PIE) {
+        zero!("S3_0_C10_C2_2" "S3_0_C10_C2_3"); // PIRE0_EL1, PIR_EL1
+    }
+    if features.has(Features::S1POE) {
+        zero!("S3_0_C10_C2_4" "S3_3_C10_C2_4"); // POR_EL1, POR_EL0
+    }
+    if features.has(Features::SME) {
+        zero!("S3_3_C4_C2_2" "S3_0_C1_C2_6" "S3_3_C13_C0_5" "S3_0_C1_C2_4"); // SVCR, SMCR_EL1, TPIDR2_EL0, SMPRI_EL1
+    }
+    if features.has(Features::SVE) {
+        zero!("S3_0_C1_C2_0"); // ZCR_EL1
+        fp::clear_predicates();
+    }
+    fp::clear();
 }

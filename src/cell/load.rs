@@ -6,48 +6,55 @@ use super::Cell;
 use crate::el2::cache::{Hardware, Loading};
 use crate::el2::hash;
 use crate::memory::map;
-use address::{Address, Ipa};
+use address::{Address, Ipa, Region};
 use alloc::vec::Vec;
 use manifest::ImageEntry;
 use vpsci::Entry;
 
 /// What goes into a cell's RAM.
 pub struct Images {
-    /// The kernel, entered at its first byte.
-    pub kernel: &'static ImageEntry<'static>,
-    /// Initial RAM disk.
-    pub initrd: Option<&'static ImageEntry<'static>>,
-    /// The cell's tree.
+    /// Of the bundle: kernel, initrd, tree.
+    pub packed: [Option<&'static ImageEntry<'static>>; 3],
+    /// The tree made for the cell; empty where the bundle has one.
     pub tree: Vec<u8>,
 }
 
+/// What is said of an image that is not what the bundle says.
+const DAMAGED: [&str; 3] = [
+    "the kernel's hash does not match the bundle's: build the bundle again",
+    "the initrd's hash does not match the bundle's: build the bundle again",
+    "the device tree's hash does not match the bundle's: build the bundle again",
+];
+
 /// Fills the cell's RAM and returns where its first vCPU starts, or why the cell is refused.
 pub fn load(cell: &'static Cell) -> Result<Entry, &'static str> {
-    let Images { kernel, initrd, tree } = &cell.images;
-    if !kernel.verify(&hash::Cpu) {
-        return Err("the kernel's hash does not match the bundle's: build the bundle again");
+    let (Images { packed, tree }, sealed) = (&cell.images, cell.sealed);
+    for (image, damaged) in packed.iter().zip(DAMAGED) {
+        if !image.is_none_or(|image| image.verify(&hash::Cpu)) {
+            return Err(damaged);
+        }
     }
-    if !initrd.is_none_or(|initrd| initrd.verify(&hash::Cpu)) {
-        return Err("the initrd's hash does not match the bundle's: build the bundle again");
-    }
-    for run in &cell.sealed.ram {
+    for run in &sealed.ram {
         map::fill(run.pa).map_err(|_| "EL2's map has no room for its RAM")?;
         // SAFETY: mapped by the line above, from the sealed plan, and the cell does not run.
         let ram = unsafe { Loading::new(run.pa) };
         ram.scrub();
     }
-    let mut placed = place(cell, cell.sealed.kernel, kernel.payload) && place(cell, cell.sealed.tree.base(), tree);
-    if let (Some(initrd), Some(at)) = (initrd, cell.sealed.initrd) {
-        placed &= place(cell, at.base(), initrd.payload);
+    let mut placed = tree.is_empty() || place(cell, sealed.tree.base(), tree);
+    let targets = [Some(sealed.kernel), sealed.initrd.map(Region::base), Some(sealed.tree.base())];
+    for (image, at) in packed.iter().zip(targets) {
+        if let (Some(image), Some(at)) = (image, at) {
+            placed &= place(cell, at, image.payload);
+        }
     }
-    for run in &cell.sealed.ram {
+    for run in &sealed.ram {
         stage2::publish_image(&mut Hardware, run.pa);
         map::unmap(run.pa).map_err(|_| "EL2's map lost its RAM")?;
     }
     if !placed {
         return Err("an image does not fit where the plan put it");
     }
-    Ok(Entry { pc: cell.sealed.kernel, context: cell.sealed.tree.base().get() })
+    Ok(Entry { pc: sealed.entry, context: sealed.tree.base().get() })
 }
 
 /// Copies `bytes` to `at`; false where the cell's RAM does not hold it in one run.

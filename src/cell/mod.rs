@@ -14,7 +14,7 @@ mod zap;
 pub use build::build_all;
 pub use enter::{resume_at, run_vcpu};
 pub use start::{NEWS_BYTES, refuse, work};
-pub use stop::{end, leave, retire, stop};
+pub use stop::{end, leave, lose, retire, stop};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
@@ -86,6 +86,10 @@ pub struct Cell {
     pub noise: AtomicU32,
     /// Where it stands between built and over, and who is inside.
     pub life: Life,
+    /// When it ended last.
+    pub ended: AtomicU64,
+    /// When a CPU left it last.
+    pub left: AtomicU64,
     /// Touching another's property gives its guest an abort and does not stop it.
     pub forgiving: bool,
     /// What must be put into RAM before it starts.

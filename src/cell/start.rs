@@ -67,8 +67,9 @@ fn begin(seat: Seat) {
         Ok(entry) => {
             reset(seat);
             announce!(cell, "event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
-            cell.life.begin();
-            run_vcpu(seat, entry);
+            if cell.life.begin() {
+                run_vcpu(seat, entry);
+            }
         }
         Err(why) if again => {
             announce!(cell, "event=cell-failed cell={} reason=\"{why}\"", cell.name);

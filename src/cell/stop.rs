@@ -3,9 +3,11 @@
 use super::Cell;
 use super::vcpu::Seat;
 use crate::console::announce;
-use crate::el2::timer;
+use crate::el2::{barrier, fp, timer};
+use crate::gic;
 use crate::smp;
 use core::fmt;
+use core::sync::atomic::Ordering;
 use lifecycle::{Cause, State};
 
 /// Ends the cell this CPU runs a vCPU of, and leaves the guest for good.
@@ -17,9 +19,30 @@ pub fn stop(seat: Seat, cause: Cause, why: fmt::Arguments<'_>) -> ! {
 
 /// Ends a cell; the caller is inside its gate. `why` is a quoted sentence, and what else there is to say.
 pub fn end(cell: &'static Cell, cause: Cause, why: fmt::Arguments<'_>) {
-    if let Some(next) = cell.life.end(cause, timer::now()) {
+    let now = timer::now();
+    if let Some(next) = cell.life.end(cause, now) {
+        cell.ended.store(now, Ordering::Relaxed);
+        regain(cell);
         announce!(cell, "event=cell-{} cell={} reason={why}", next.word(), cell.name);
-        cell.kick(cell.everyone());
+    }
+}
+
+/// Brings every CPU of the cell to EL2.
+fn regain(cell: &Cell) {
+    cell.kick(cell.everyone());
+    cell.vcpus.iter().for_each(|vcpu| cell.zap(vcpu));
+    barrier::yield_turn();
+}
+
+/// Ends a cell for good: one of its CPUs is lost in EL2, perhaps with the cell's locks.
+pub fn lose(cell: &'static Cell) {
+    let counted = cell.life.lose();
+    if let Some(gic) = gic::get() {
+        cell.sealed.interrupts.iter().for_each(|interrupt| gic.quiet(interrupt.intid));
+    }
+    regain(cell);
+    if counted {
+        smp::note_end(cell);
     }
 }
 
@@ -43,6 +66,8 @@ pub fn leave(seat: Seat) -> ! {
         cell.kick(kicks.unwrap_or_default());
     }
     timer::stop_guest_timers();
+    cell.left.store(timer::now(), Ordering::Relaxed);
+    fp::leave_streaming_mode();
     retire(cell);
     smp::idle_again()
 }

@@ -76,6 +76,9 @@ fn stats(cell: &Cell) {
     if life.is_running() {
         let began = cell.counter_offset.load(Ordering::Relaxed);
         answer!(" up_s={}", timer::now().wrapping_sub(began).checked_div(timer::frequency()).unwrap_or(0));
+    } else {
+        let took = cell.left.load(Ordering::Relaxed).wrapping_sub(cell.ended.load(Ordering::Relaxed));
+        answer!(" left_in_ticks={took}");
     }
     answer!(" console_dropped={dropped}\n");
     for vcpu in &cell.vcpus {

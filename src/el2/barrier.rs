@@ -1,6 +1,7 @@
 //! Barriers and waiting (DDI 0487 B2.6).
 
 use aarch64_cpu::asm::barrier::{SY, dsb, isb};
+use core::arch::asm;
 
 /// Waits for an interrupt to become pending; masked or not, it ends the wait.
 pub fn wait_for_interrupt() {
@@ -17,6 +18,12 @@ pub fn complete() {
 pub fn send_event() {
     dsb(SY);
     aarch64_cpu::asm::sev();
+}
+
+/// Lets those go first who share this core, or in an emulator this thread.
+pub fn yield_turn() {
+    // SAFETY: a hint.
+    unsafe { asm!("yield", options(nomem, nostack)) }
 }
 
 /// Makes system-register writes take effect.

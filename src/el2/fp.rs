@@ -1,6 +1,28 @@
 //! Floating-point and SIMD registers: EL2 uses them for bulk memory only, a guest starts with zeros.
 
+use controls::Features;
 use core::arch::asm;
+
+/// Clears SVE's predicates and first fault register.
+pub fn clear_predicates() {
+    macro_rules! clear {
+        ($($register:literal)+) => {
+            // SAFETY: as in [`clear`].
+            unsafe {
+                asm!(".arch_extension sve", $(concat!("pfalse ", $register, ".b"),)+ "wrffr p0.b", options(nomem, nostack))
+            }
+        };
+    }
+    clear!("p0" "p1" "p2" "p3" "p4" "p5" "p6" "p7" "p8" "p9" "p10" "p11" "p12" "p13" "p14" "p15");
+}
+
+/// Ends the guest's streaming mode, in which this CPU lacks instructions that EL2 uses.
+pub fn leave_streaming_mode() {
+    if super::features().has(Features::SME) {
+        // SAFETY: `SVCR`: what the guest had in its registers is lost, as it is when a cell ends.
+        unsafe { asm!("msr S3_3_C4_C2_2, xzr", options(nomem, nostack)) }
+    }
+}
 
 /// Clears V0 to V31, FPCR and FPSR.
 pub fn clear() {

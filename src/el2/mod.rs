@@ -71,7 +71,7 @@ pub fn init_cpu(guest: Features) {
 }
 
 /// What this CPU has.
-fn features() -> Features {
+pub fn features() -> Features {
     Features::read(&IdRegisters {
         pfr0: sysreg::ID_AA64PFR0_EL1::get(),
         pfr1: sysreg::ID_AA64PFR1_EL1::get(),
@@ -85,6 +85,6 @@ fn features() -> Features {
 }
 
 /// `PMCR_EL0.N`: how many event counters the CPU has.
-fn event_counters(features: Features) -> u64 {
+pub fn event_counters(features: Features) -> u64 {
     if features.has(Features::PMU) { (sysreg::PMCR_EL0::get() >> 11) & 0x1f } else { 0 }
 }

@@ -117,7 +117,17 @@ system_registers! {
     /// Debug features 0.
     ID_AA64DFR0_EL1 = "id_aa64dfr0_el1": read;
     /// Performance monitors control.
-    PMCR_EL0 = "pmcr_el0": read;
+    PMCR_EL0 = "pmcr_el0": read write;
+    /// Selects an event counter.
+    PMSELR_EL0 = "pmselr_el0": write;
+    /// Disables counters.
+    PMCNTENCLR_EL0 = "pmcntenclr_el0": write;
+    /// Disables their interrupts.
+    PMINTENCLR_EL1 = "pmintenclr_el1": write;
+    /// Clears their overflows.
+    PMOVSCLR_EL0 = "pmovsclr_el0": write;
+    /// Debug claim tags.
+    DBGCLAIMCLR_EL1 = "dbgclaimclr_el1": write;
     /// Extended hypervisor configuration.
     HCRX_EL2 = "S3_4_C1_C2_2": write;
     /// Fine-grained read traps.
@@ -138,20 +148,6 @@ system_registers! {
     ZCR_EL2 = "S3_4_C1_C2_0": write;
     /// SME control.
     SMCR_EL2 = "S3_4_C1_C2_6": write;
-    /// Auxiliary memory attributes of EL1.
-    AMAIR_EL1 = "amair_el1": write;
-    /// Auxiliary fault status of EL1.
-    AFSR0_EL1 = "afsr0_el1": write;
-    /// Auxiliary fault status of EL1.
-    AFSR1_EL1 = "afsr1_el1": write;
-    /// Context id.
-    CONTEXTIDR_EL1 = "contextidr_el1": write;
-    /// Kernel control of the counter-timer.
-    CNTKCTL_EL1 = "cntkctl_el1": write;
-    /// Cache size selection.
-    CSSELR_EL1 = "csselr_el1": write;
-    /// Monitor debug control of EL1.
-    MDSCR_EL1 = "mdscr_el1": write;
 }
 
 /// `ICH_LR<n>_EL2`: the list registers, by number.

@@ -82,6 +82,19 @@ pub fn used() -> usize {
     high.wrapping_sub(low).wrapping_sub(free.high.wrapping_sub(free.low))
 }
 
+/// Notes how far the heap is taken, for [`rewind`].
+pub fn mark() -> usize {
+    POOL.0.lock().low
+}
+
+/// Takes back what the heap gave since `mark`.
+///
+/// # Safety
+/// Nothing of it is in use any more.
+pub unsafe fn rewind(mark: usize) {
+    POOL.0.lock().low = mark;
+}
+
 /// Takes one zeroed page.
 pub fn frame() -> Option<PhysAddr> {
     let address = frames(1)?;

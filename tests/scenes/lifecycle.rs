@@ -1,15 +1,26 @@
 //! A crash costs one cell: how cells end, start again, and what the monitor can do about them.
 
 use crate::small::{cell, cell_of, ending, staying};
-use crate::{machine, on_each};
-use scenes::Scene;
-use scenes::stage::Start;
+use crate::{DRIVEN, machine, on_each};
+use libtest_mimic::Trial;
+use scenes::stage::{Machine, Start, log_file};
+use scenes::{Failure, Scene};
+use std::collections::BTreeMap;
 
 pub fn scenes() -> Vec<Scene> {
-    [on_each(budget), on_each(always), on_each(forgiving), on_each(manual), on_each(monitor), on_each(broken_image)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        on_each(budget),
+        on_each(always),
+        on_each(forgiving),
+        on_each(manual),
+        on_each(monitor),
+        on_each(broken_image),
+        on_each(regained),
+        on_each(regained_from_faults),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A cell that touches what nobody owns half a second after each start.
@@ -17,6 +28,8 @@ fn crasher(keys: &str) -> String {
     format!("{}{keys}\n", cell_of("crasher", "attacker", "[1]", "attempt=wall address=0x09010000 after_ms=50"))
 }
 
+/// The control loop goes on; meanwhile what ends has ended.
+const SECOND: &str = r"^\[control\] control: second=";
 const RESTARTED: &str = r#"event=cell-restarting cell=crasher reason="read of 0x0901_0000.*""#;
 
 fn budget(gic: u32) -> Scene {
@@ -39,7 +52,7 @@ fn always(gic: u32) -> Scene {
     for _ in 0..8 {
         scene = scene.expect([RESTARTED]).expect(["event=cell-started cell=crasher"]);
     }
-    scene.expect([r"^\[control\] control: second="]).forbid(["event=cell-failed"])
+    scene.limit(100).expect([r"^\[control\] control: second="]).forbid(["event=cell-failed"])
 }
 
 fn forgiving(gic: u32) -> Scene {
@@ -71,6 +84,7 @@ fn monitor(gic: u32) -> Scene {
         .expect([r"^\[hello\] hello: done"])
         .send("\x1dstop hello\r")
         .expect([r#"event=cell-stopped cell=hello reason="by the monitor""#])
+        .expect([SECOND])
         .send("cells\r")
         .expect([r"hello +stopped +0/2"])
         .send("regs hello\r")
@@ -102,4 +116,78 @@ fn broken_image(gic: u32) -> Scene {
         .expect([r"event=cell-refused cell=hello", r"^\[control\] control: done ticks=1000"])
         .forbid([r"event=cell-restarting"])
         .ends()
+}
+
+/// A cell in states that are hard to interrupt, one after the other: none of them keeps its CPU. The service CPU is
+/// another cell's, which must not notice. `ticks`: how long the cell may need; `after`: what is said meanwhile.
+fn regained_from(name: &str, states: &[&str], board: Machine, ticks: &str, after: &str) -> Scene {
+    let cells = [cell("mortal", "[1]", "ask").replace("16M", "1M"), cell("control", "[0]", "")];
+    let mut scene = Scene::new(name, Start::plan(&format!("service_cpu = 0\n{}", staying(&cells)), board));
+    for (count, state) in (1..).zip(states) {
+        scene = scene
+            .expect([r"^\[mortal\] mortal: which state\?"])
+            .send(&format!("{state}\r"))
+            .expect([&format!(r"^\[mortal\] mortal: state={state}")])
+            .send("\x1dstop mortal\r")
+            .expect([r#"event=cell-stopped cell=mortal reason="by the monitor""#, after])
+            .send("stats mortal\r")
+            .expect([&format!(r"mortal is stopped, starts={count} .*left_in_ticks={ticks} ")])
+            .send("start mortal\r")
+            .expect(["event=cell-started cell=mortal"])
+            .send("\x1d");
+    }
+    scene.forbid(["event=cell-(stopped|failed|restarting) cell=control"])
+}
+
+/// A tick is an instruction here, of either CPU.
+fn regained(gic: u32) -> Scene {
+    let board = Machine { cpu: Some("cortex-a72,cntfrq=1000000000"), ..machine(gic, 2).counted() };
+    let states = ["masked", "wfi", "spin", "tlbi", "walks", "exits", "stores"];
+    regained_from("a_cpu_is_regained_from_any_state", &states, board, "[0-9]{1,4}", "> stop mortal")
+}
+
+/// Without instructions to count: each of its fetches faults, before there is one.
+fn regained_from_faults(gic: u32) -> Scene {
+    regained_from("a_cpu_is_regained_from_a_loop_of_faults", &["tables"], machine(gic, 2), "[0-9]+", SECOND)
+}
+
+/// Not routine scenes of one kind, and those that compare lines.
+pub fn trials() -> Vec<Trial> {
+    let mut trials: Vec<Trial> = DRIVEN.iter().map(|&gic| alike("cortex-a72", gic, 4)).collect();
+    trials.push(alike("max", 3, 2));
+    trials
+}
+
+/// A guest that spoils whatever it can write finds at each start what it found at the first.
+fn alike(cpu: &'static str, gic: u32, starts: usize) -> Trial {
+    let name = format!("every_start_is_like_the_first_on_{cpu}_gicv{gic}");
+    let mortal = cell("mortal", "[0, 1]", "end=reset").replace("16M", "4M");
+    let board = Machine { cpu: Some(cpu), ..machine(gic, 4) };
+    let mut scene = Scene::new(&name, Start::plan(&staying(&[mortal, cell("control", "[2]", "")]), board)).limit(180);
+    for _ in 0..starts {
+        scene =
+            scene.expect([r"\[mortal\] mortal: vcpu 0 registers="]).expect([r"\[mortal\] mortal: vcpu 1 registers="]);
+    }
+    scene = scene.expect([r"\[mortal\] mortal: vcpu 0 registers="]);
+    Trial::test(name.clone(), move || {
+        let mut first: BTreeMap<String, String> = BTreeMap::new();
+        let mut other = None;
+        let command = scene.start.command(&name).map_err(|failure| failure.to_string())?;
+        let log = log_file(&name).map_err(|failure| failure.to_string())?;
+        let listen = |line: &str| {
+            if let Some((vcpu, found)) =
+                line.trim().strip_prefix("[mortal] mortal: vcpu ").and_then(|rest| rest.split_once(' '))
+            {
+                let expected = first.entry(vcpu.to_owned()).or_insert_with(|| found.to_owned());
+                if expected != found {
+                    other = Some(format!("vcpu {vcpu} found {found}, at its first start {expected}"));
+                }
+            }
+        };
+        scene.script.play(command, &log, listen).map_err(|failure| failure.to_string())?;
+        match other {
+            Some(other) => Err(Failure::early(other).to_string().into()),
+            None => Ok(()),
+        }
+    })
 }

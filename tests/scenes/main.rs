@@ -11,7 +11,9 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod corpus;
 mod costs;
+mod files;
 mod lifecycle;
 mod linux;
 mod matrix;
@@ -45,8 +47,11 @@ fn main() -> ExitCode {
             .chain(attacks::trials())
             .chain(passthrough::trials())
             .chain(boards::trials())
-            .chain(cards::trials())
             .chain(boot::trials())
+            .chain(cards::trials())
+            .chain(lifecycle::trials())
+            .chain(files::trials())
+            .chain(corpus::trials())
             .chain(costs::trials())
             .chain(matrix::trials())
             .collect(),

@@ -6,7 +6,7 @@
 
 use crate::Failure;
 use crate::outside::Outside;
-use cellwall_cli::{bundle, plan_file, platform, qemu, verdict};
+use cellwall_cli::{bundle, complete, plan_file, platform, qemu, verdict};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -176,6 +176,7 @@ pub fn fill(text: &str) -> String {
         ("{control}", "guests/control"),
         ("{attacker}", "guests/attacker"),
         ("{victim}", "guests/victim"),
+        ("{mortal}", "guests/mortal"),
         ("{bench}", "guests/bench"),
         ("{vmlinuz}", "linux/vmlinuz"),
         ("{initrd}", "linux/initrd.cpio.gz"),
@@ -201,8 +202,9 @@ pub fn planned(
     let early = |error: anyhow::Error| Failure::early(format!("{error:#}"));
     let plan = plan_file::load(&plan_path).map_err(Failure::early)?;
     let options = machine.options(&folder.join(format!("{scene}.img")))?;
-    let mut bytes = bundle::build(&plan, bundle::Hash::Sha256).map_err(Failure::early)?;
     let target = platform::target(&plan, None, &options).map_err(early)?;
+    let plan = complete::complete(plan, &target).map_err(Failure::early)?;
+    let mut bytes = bundle::build(&plan, bundle::Hash::Sha256).map_err(Failure::early)?;
     let (_, outside) =
         verdict::sealed(&plan, &bytes, &target, |board, _, sealed| Ok(Outside::of(board, sealed))).map_err(early)?;
     if let Some(tamper) = tamper {

@@ -50,7 +50,8 @@ fn join(mut lines: Vec<Interrupt>) -> Vec<Interrupt> {
             Some(last) => {
                 last.last = line.first;
                 let first = last.what.split(" to ").next().unwrap_or_default();
-                last.what = format!("{first} to {}", line.what);
+                // One device may have several.
+                last.what = if first == line.what { line.what } else { format!("{first} to {}", line.what) };
             }
             None => joined.push(line),
         }

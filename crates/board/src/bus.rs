@@ -49,24 +49,23 @@ impl<'b> Bus<'b> {
 
     /// Passes `size` bytes at `base` on to the bus above.
     fn step(&self, base: u64, size: u64) -> Option<u64> {
-        let parent = self.up.map_or(0, |up| up.address);
         if self.ranges.is_empty() {
             return Some(base);
         }
-        let mut ranges = Numbers::new(self.ranges, [self.address, parent, self.size].iter().sum())?;
-        while !ranges.0.is_empty() {
-            let (child, to, length) = (ranges.next(self.address), ranges.next(parent), ranges.next(self.size));
+        let parent = self.up?.address;
+        let mut ranges = Numbers::new(self.ranges, self.address | parent | self.size)?;
+        loop {
+            let (child, to, length) = (ranges.next(self.address)?, ranges.next(parent)?, ranges.next(self.size)?);
             if let Some(offset) = base.checked_sub(child)
                 && offset.checked_add(size).is_some_and(|end| end <= length)
             {
                 return to.checked_add(offset);
             }
         }
-        None
     }
 
     /// Translates an address of this bus to the CPU's.
-    pub(crate) fn translate(&self, mut base: u64, size: u64) -> Option<Region<PhysAddr>> {
+    fn translate(&self, mut base: u64, size: u64) -> Option<Region<PhysAddr>> {
         let mut bus = Some(self);
         while let Some(this) = bus {
             base = this.step(base, size)?;
@@ -78,21 +77,16 @@ impl<'b> Bus<'b> {
     /// Reads the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.
     pub(crate) fn regions(&self, tree: &Tree<'_>, id: NodeId) -> Result<Vec<Region<PhysAddr>>, Fault> {
         let reg = tree.get(id, Known::Reg).unwrap_or_default();
-        self.windows(reg, [0, self.address, self.size]).ok_or(Fault::Malformed(id, "reg"))
+        self.windows(reg, 0, self.size).ok_or(Fault::Malformed(id, "reg"))
     }
 
-    /// Reads entries of something to be skipped, an address of this bus and a size, so many cells each.
-    pub(crate) fn windows(&self, bytes: &[u8], widths: [usize; 3]) -> Option<Vec<Region<PhysAddr>>> {
-        if bytes.is_empty() {
-            return Some(Vec::new());
-        }
-        let stride = widths.iter().sum();
-        let [skipped, address, size] = widths;
-        let mut numbers = Numbers::new(bytes, stride)?;
-        let mut regions = Vec::with_capacity(bytes.len().checked_div(stride)? >> 2);
+    /// Reads entries of so many cells to be skipped, an address of this bus and a size of so many cells.
+    pub(crate) fn windows(&self, bytes: &[u8], skipped: usize, size: usize) -> Option<Vec<Region<PhysAddr>>> {
+        let mut numbers = Numbers::new(bytes, skipped | self.address | size)?;
+        let mut regions = Vec::with_capacity(1);
         while !numbers.0.is_empty() {
-            numbers.next(skipped);
-            let (base, size) = (numbers.next(address), numbers.next(size));
+            numbers.next(skipped)?;
+            let (base, size) = (numbers.next(self.address)?, numbers.next(size)?);
             regions.extend(self.translate(base, size));
         }
         Some(regions)
@@ -111,19 +105,19 @@ pub(crate) fn interrupt_parent(tree: &Tree<'_>, node: NodeId, inherited: Option<
 pub(crate) struct Numbers<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Numbers<'a> {
-    /// Sees numbers in `bytes`; nothing where they are no whole entries of `stride` cells.
-    pub(crate) fn new(bytes: &'a [u8], stride: usize) -> Option<Self> {
-        (bytes.len().checked_rem(stride.checked_mul(4)?)? == 0).then_some(Self(bytes))
+    /// Sees numbers in `bytes`; nothing where all of them would have no `width`, and reading them no end.
+    pub(crate) fn new(bytes: &'a [u8], width: usize) -> Option<Self> {
+        (width != 0 || bytes.is_empty()).then_some(Self(bytes))
     }
 
-    /// Reads the next one; of one wider than 64 bits the low 64, of one that is cut short what there is.
-    pub(crate) fn next(&mut self, cells: usize) -> u64 {
-        let mut number = 0;
-        for _ in 0..cells {
-            let Some((word, rest)) = self.0.split_first_chunk() else { break };
-            number = number << 32 | u64::from(u32::from_be_bytes(*word));
-            self.0 = rest;
-        }
-        number
+    /// Reads the next one, of one wider than 64 bits the low 64; nothing where it is cut short.
+    pub(crate) fn next(&mut self, cells: usize) -> Option<u64> {
+        let (number, rest) = self.0.split_at_checked(cells << 2)?;
+        self.0 = rest;
+        Some(match (number.last_chunk(), number.last_chunk()) {
+            (Some(wide), _) => u64::from_be_bytes(*wide),
+            (_, Some(word)) => u32::from_be_bytes(*word).into(),
+            _ => 0,
+        })
     }
 }

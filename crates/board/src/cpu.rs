@@ -20,8 +20,8 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, Fault> {
     let mut cpus: Vec<Cpu> = Vec::new();
     for node in tree.children(list).filter(|id| is_type(tree, *id, b"cpu\0")) {
         let bad = |property| Fault::Malformed(node, property);
-        let reg = tree.get(node, Known::Reg).filter(|reg| !reg.is_empty());
-        let mpidr = reg.and_then(|reg| Numbers::new(reg, width)).ok_or(bad("reg"))?.next(width);
+        let reg = tree.get(node, Known::Reg).filter(|reg| reg.len().checked_rem(width << 2) == Some(0));
+        let mpidr = reg.and_then(|reg| Numbers(reg).next(width)).ok_or(bad("reg"))?;
         if cpus.len() >= MAX_CPUS || cpus.iter().any(|cpu| cpu.mpidr == mpidr) {
             return Err(bad("reg"));
         }

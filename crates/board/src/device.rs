@@ -9,7 +9,6 @@ use crate::interrupt::Controller;
 use crate::node::{compatible, count, disabled, is_compatible, is_type};
 use crate::{Conduit, Device, Fault, Gic, Timers, UARTS, gic, memory};
 use address::{PhysAddr, Region};
-use alloc::string::String;
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
 
@@ -74,7 +73,7 @@ impl Found<'_, '_> {
                 if bus.depth >= MAX_BUSES {
                     return Err(Fault::Malformed(id, "ranges"));
                 }
-                self.walk(&Bus::new(tree, id, &path_below(bus, tree.name(id)), Some(bus)))?;
+                self.walk(&Bus::new(tree, id, &[bus.path, "/", tree.name(id)].concat(), Some(bus)))?;
             }
         }
         Ok(())
@@ -90,14 +89,14 @@ impl Found<'_, '_> {
         let mut windows = Vec::new();
         if pci {
             // PCI address (space and 64 bits), CPU address, size.
-            let widths = [3, bus.address, count(tree, node, Known::SizeCells, 1)];
             let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
-            windows = bus.windows(ranges, widths).ok_or(Fault::Malformed(node, "ranges"))?;
+            let windows_of = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1));
+            windows = windows_of.ok_or(Fault::Malformed(node, "ranges"))?;
         }
         let parent = interrupt_parent(tree, node, bus.interrupt_parent);
         self.devices.push(Device {
             node,
-            path: path_below(bus, tree.name(node)),
+            path: [bus.path, "/", tree.name(node)].concat(),
             compatible: compatible(tree, node),
             regions,
             windows,
@@ -122,13 +121,4 @@ pub(crate) fn stdout(tree: &Tree<'_>, devices: &[Device<'_>]) -> Option<usize> {
     let path = path.map(|path| path.split_once(':').map_or(path, |(path, _)| path));
     let named = path.and_then(|path| of_node(devices, tree.find(path)?));
     named.or_else(|| devices.iter().position(|device| !device.disabled && UARTS.contains(&device.compatible)))
-}
-
-/// Returns the path of the child `name` of `bus`.
-fn path_below(bus: &Bus<'_>, name: &str) -> String {
-    let mut path = String::with_capacity(bus.path.len().saturating_add(name.len()).saturating_add(1));
-    path.push_str(bus.path);
-    path.push('/');
-    path.push_str(name);
-    path
 }

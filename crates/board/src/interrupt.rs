@@ -4,11 +4,10 @@
 //! what goes to another controller than the GIC. The GIC's format is type, number, flags and perhaps more: SPI `n` is
 //! INTID 32 + n, PPI `n` is 16 + n (binding `arm,gic-v3`).
 
-use crate::bus::Numbers;
 use crate::node::count;
 use crate::{Fault, Interrupt};
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree, cells};
+use tree::{Known, NodeId, Tree};
 
 /// The tree's GIC node and how many cells its interrupts take, 3 at least.
 #[derive(Clone, Copy)]
@@ -19,10 +18,10 @@ pub(crate) struct Controller {
 }
 
 /// Reads one interrupt in the GIC's format.
-fn decode(bytes: &[u8]) -> Option<Interrupt> {
-    let mut words = cells(bytes);
-    let (kind, number, flags) = (words.next()?, words.next()?, words.next()?);
-    let intid = match kind {
+fn decode(words: &[[u8; 4]]) -> Option<Interrupt> {
+    let [kind, number, [.., flags], ..] = words else { return None };
+    let number = u32::from_be_bytes(*number);
+    let intid = match u32::from_be_bytes(*kind) {
         0 if number < 988 => number.wrapping_add(32),
         1 if number < 16 => number.wrapping_add(16),
         _ => return None,
@@ -33,26 +32,25 @@ fn decode(bytes: &[u8]) -> Option<Interrupt> {
 impl Controller {
     /// Reads an `interrupts` that goes to the GIC; nothing where it is malformed.
     pub(crate) fn decode_all(self, bytes: &[u8]) -> Option<Vec<Interrupt>> {
-        let mut numbers = Numbers::new(bytes, self.cells)?;
-        let mut lines = Vec::with_capacity(bytes.len() >> 4);
-        while !numbers.0.is_empty() {
-            lines.push(decode(numbers.0)?);
-            numbers.next(self.cells);
+        let (mut words, []) = bytes.as_chunks() else { return None };
+        let mut lines = Vec::with_capacity(words.len() / 3);
+        while !words.is_empty() {
+            lines.push(decode(words)?);
+            words = words.get(self.cells..)?;
         }
         Some(lines)
     }
 
     /// Reads the interrupts of `node`, whose interrupts go to `parent` unless it says otherwise.
     pub(crate) fn of(self, tree: &Tree<'_>, node: NodeId, parent: Option<NodeId>) -> Result<Vec<Interrupt>, Fault> {
-        let plain = tree.get(node, Known::Interrupts).filter(|_| parent == Some(self.node));
         let bad = |property| Fault::Malformed(node, property);
-        let mut found = match (tree.get(node, Known::InterruptsExtended), plain) {
+        let mut found = match (tree.get(node, Known::InterruptsExtended), tree.get(node, Known::Interrupts)) {
             (Some(extended), _) => {
                 let mut found = Vec::new();
                 self.listed(tree, extended, None, &mut found).ok_or(bad("interrupts-extended"))?;
                 found
             }
-            (None, Some(plain)) => self.decode_all(plain).ok_or(bad("interrupts"))?,
+            (_, Some(plain)) if parent == Some(self.node) => self.decode_all(plain).ok_or(bad("interrupts"))?,
             _ => Vec::new(),
         };
         if let Some(map) = tree.get(node, Known::InterruptMap) {
@@ -66,26 +64,23 @@ impl Controller {
     /// Adds what the entries of a list lead to, each a controller and an interrupt in that controller's format; in a
     /// bus's `interrupt-map` behind so many cells of the child, with an address between, and each interrupt once.
     fn listed(self, tree: &Tree<'_>, list: &[u8], child: Option<usize>, found: &mut Vec<Interrupt>) -> Option<()> {
-        let mut numbers = Numbers(list);
-        while !numbers.0.is_empty() {
-            numbers.next(child.unwrap_or(0));
-            let controller = tree.by_phandle(cells(numbers.0).next()?)?;
+        let (mut words, []) = list.as_chunks() else { return None };
+        while !words.is_empty() {
+            let (phandle, rest) = words.get(child.unwrap_or(0)..)?.split_first()?;
+            let controller = tree.by_phandle(u32::from_be_bytes(*phandle))?;
             let (mut address, mut width) = (self.address_cells, self.cells);
             if controller != self.node {
                 address = count(tree, controller, Known::AddressCells, 0);
                 width = count(tree, controller, Known::InterruptCells, 0);
             }
-            numbers.next(if child.is_some() { address.saturating_add(1) } else { 1 });
-            if numbers.0.len() >> 2 < width {
-                return None;
-            }
+            let (line, rest) = rest.get(child.map_or(0, |_| address)..)?.split_at_checked(width)?;
+            words = rest;
             if controller == self.node {
-                let interrupt = decode(numbers.0)?;
+                let interrupt = decode(line)?;
                 if child.is_none() || !found.contains(&interrupt) {
                     found.push(interrupt);
                 }
             }
-            numbers.next(width);
         }
         Some(())
     }

@@ -16,6 +16,7 @@ mod bus;
 mod cpu;
 mod device;
 mod error;
+mod facts;
 mod gic;
 mod interrupt;
 mod memory;
@@ -29,6 +30,7 @@ use tree::{NodeId, Tree};
 
 pub use error::BoardError;
 use error::Fault;
+pub use facts::FACTS;
 
 /// The board.
 #[derive(Debug)]
@@ -161,7 +163,7 @@ pub struct Interrupt {
 }
 
 /// The UARTs EL2 can drive, by first `compatible`.
-pub const UARTS: [&str; 4] = ["arm,pl011", "brcm,bcm2835-aux-uart", "xlnx,zynqmp-uart", "cdns,uart-r1p12"];
+pub const UARTS: [&[u8]; 4] = [b"arm,pl011", b"brcm,bcm2835-aux-uart", b"xlnx,zynqmp-uart", b"cdns,uart-r1p12"];
 
 /// An MMIO device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,8 +172,8 @@ pub struct Device<'a> {
     pub node: NodeId,
     /// Full path.
     pub path: String,
-    /// First `compatible`, or "".
-    pub compatible: &'a str,
+    /// First `compatible`, or nothing.
+    pub compatible: &'a [u8],
     /// CPU-physical regions (translated through `ranges`); not page-rounded.
     pub regions: Vec<Region<PhysAddr>>,
     /// Windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.

@@ -16,9 +16,9 @@ pub(crate) fn banks(
 ) -> Result<(), Fault> {
     let bad = Fault::Malformed(id, "reg");
     let Some(reg) = tree.get(id, Known::Reg).filter(|_| !disabled(tree, id)) else { return Ok(()) };
-    let mut numbers = Numbers::new(reg, bus.address.saturating_add(bus.size)).ok_or(bad)?;
+    let mut numbers = Numbers::new(reg, bus.address | bus.size).ok_or(bad)?;
     while !numbers.0.is_empty() {
-        let (base, size) = (numbers.next(bus.address), numbers.next(bus.size));
+        let (base, size) = numbers.next(bus.address).zip(numbers.next(bus.size)).ok_or(bad)?;
         if size != 0 {
             add(Region::new(PhysAddr::new(base), size).ok_or(bad)?);
         }

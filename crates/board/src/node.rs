@@ -1,10 +1,10 @@
 //! What the properties many nodes have mean (Devicetree Specification v0.4, 2.3).
 
-use tree::{Known, NodeId, Tree, any_string, number, strings};
+use tree::{Known, NodeId, Tree, any_string, first_string, number};
 
 /// Returns the most specific `compatible`, "" where there is none.
-pub(crate) fn compatible<'a>(tree: &Tree<'a>, id: NodeId) -> &'a str {
-    strings(tree.get(id, Known::Compatible).unwrap_or_default()).next().unwrap_or_default()
+pub(crate) fn compatible<'a>(tree: &Tree<'a>, id: NodeId) -> &'a [u8] {
+    tree.get(id, Known::Compatible).and_then(first_string).unwrap_or_default()
 }
 
 pub(crate) fn is_compatible(tree: &Tree<'_>, id: NodeId, these: &[&str]) -> bool {

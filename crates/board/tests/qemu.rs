@@ -42,7 +42,7 @@ fn both_gics_boards_have_the_same_cpus_ram_timers_and_uart() {
         assert_eq!(board.psci, Some(Conduit::Smc));
         assert_eq!(board.initrd, None);
         let uart = &board.devices[board.stdout.unwrap()];
-        assert_eq!((uart.path.as_str(), uart.compatible), ("/pl011@9000000", "arm,pl011"));
+        assert_eq!((uart.path.as_str(), uart.compatible), ("/pl011@9000000", &b"arm,pl011"[..]));
         assert_eq!(
             (uart.regions.as_slice(), uart.interrupts.as_slice()),
             (&[region(0x900_0000, 0x1000)][..], &[level(33)][..])
@@ -95,7 +95,7 @@ fn the_gic_the_timer_ram_and_cpus_are_no_devices() {
 #[test]
 fn virtio_slots_are_edge_triggered_and_may_master_dma() {
     let board = Board::parse(GICV3).unwrap();
-    let slots = || board.devices.iter().filter(|device| device.compatible == "virtio,mmio");
+    let slots = || board.devices.iter().filter(|device| device.compatible == b"virtio,mmio");
     assert_eq!(slots().count(), 32);
     assert!(slots().all(|slot| !slot.no_dma() && !slot.iommu));
     let first = device(&board, "/virtio_mmio@a000000");

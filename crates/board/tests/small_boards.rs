@@ -154,6 +154,18 @@ fn an_interrupt_no_gic_has_is_malformed() {
 }
 
 #[test]
+fn a_reg_that_is_cut_short_or_has_no_width_is_malformed() {
+    for (cells, reg) in [(1, &[0x7e20_0000][..]), (0, &[1])] {
+        let blob = blob(&[], &nothing, &|writer| {
+            let bus: &[(&str, &[u32])] = &[("#address-cells", &[cells]), ("#size-cells", &[cells]), ("ranges", &[])];
+            node(writer, "bus", bus, &[], &|writer| node(writer, "a@1", &[("reg", reg)], &[], &nothing));
+        });
+        let error = Board::parse(&blob).unwrap_err();
+        assert_eq!(error, BoardError::Malformed { path: "/bus/a@1".into(), property: "reg" });
+    }
+}
+
+#[test]
 fn a_cpu_starts_as_its_enable_method_says() {
     let starts = |text: &[(&str, &str)]| {
         let blob = blob(text, &nothing, &nothing);

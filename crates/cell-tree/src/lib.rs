@@ -169,6 +169,6 @@ fn timer(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
 
 /// Returns the virtual UART's name: the board's own where that is a PL011 too.
 fn uart_name<'n>(board: &Board<'n>, uart: VirtualUart) -> (&'n str, Option<u64>) {
-    let own = board.stdout.and_then(|index| board.devices.get(index)).filter(|own| own.compatible == "arm,pl011");
+    let own = board.stdout.and_then(|index| board.devices.get(index)).filter(|own| own.compatible == b"arm,pl011");
     (own.map_or("pl011", |own| board.tree.base_name(own.node)), Some(uart.page.base().get()))
 }

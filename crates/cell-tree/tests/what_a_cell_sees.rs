@@ -85,7 +85,7 @@ fn the_tree_is_a_board_with_the_cells_cpus_ram_and_uart_only() {
     assert_eq!((timers.secure, timers.physical, timers.virtual_, timers.hypervisor), (29, 30, 27, 26));
     assert_eq!(seen.devices.len(), 1);
     let uart = &seen.devices[seen.stdout.unwrap()];
-    assert_eq!((uart.path.as_str(), uart.compatible), ("/pl011@9000000", "arm,pl011"));
+    assert_eq!((uart.path.as_str(), uart.compatible), ("/pl011@9000000", &b"arm,pl011"[..]));
     assert_eq!(uart.regions, [region(0x900_0000, 0x1000)]);
     assert_eq!(uart.interrupts, [Interrupt { intid: 33, edge: false }]);
     assert_eq!(seen.device("serial0"), seen.stdout);

@@ -41,9 +41,10 @@ impl Gate {
         self.0.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Opens it with the caller, who closed it, inside.
-    pub fn open(&self) {
-        self.0.store(1, Ordering::Release);
+    /// Opens it with the caller, who closed it, inside; false where it is blocked.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        self.0.compare_exchange(CLOSED, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Returns how many are inside.

@@ -14,9 +14,11 @@
 #![forbid(unsafe_code)]
 
 mod gate;
+mod watchdog;
 mod zap;
 
 pub use gate::Gate;
+pub use watchdog::{FRAME_BYTES, Watchdog};
 pub use zap::Zap;
 
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -200,11 +202,15 @@ impl Life {
         self.state.store(state as u8, Ordering::Release);
     }
 
-    /// Lets the guest run, vCPU 0's CPU inside.
-    pub fn begin(&self) {
-        self.starts.fetch_add(1, Ordering::Relaxed);
-        self.settle(State::Running);
-        self.gate.open();
+    /// Lets the guest run, vCPU 0's CPU inside; false where a CPU of it is lost.
+    #[must_use]
+    pub fn begin(&self) -> bool {
+        let opened = self.gate.open();
+        if opened {
+            self.starts.fetch_add(1, Ordering::Relaxed);
+            self.settle(State::Running);
+        }
+        opened
     }
 
     /// A person starts a cell that is over or never began; false where it is neither, or a CPU of it is lost.
@@ -222,9 +228,10 @@ impl Life {
         self.change(State::Starting, State::Refused) || self.change(State::Ready, State::Refused)
     }
 
-    /// One of its CPUs is lost in EL2: it has failed for good.
-    pub fn lose(&self) {
+    /// One of its CPUs is lost in EL2: it has failed for good. Tells whether it had begun and was not over.
+    pub fn lose(&self) -> bool {
         self.gate.block();
-        self.settle(State::Failed);
+        let was = self.state.swap(State::Failed as u8, Ordering::AcqRel);
+        (State::Starting as u8..=State::Leaving as u8).contains(&was)
     }
 }

@@ -28,6 +28,7 @@ impl Zap {
     /// A kicker's part: `empty` makes the vCPU's tables and TLB entries invalid. Whoever comes second need not: the vCPU
     /// will look at what it wrote too.
     pub fn take(&self, empty: impl FnOnce()) {
+        fence(Ordering::SeqCst);
         if self.0.compare_exchange(ITS_OWN, TAKING, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             fence(Ordering::SeqCst);
             empty();
@@ -39,7 +40,6 @@ impl Zap {
     /// else the kick is to be looked at. While the taking is not finished the guest goes on, into the next abort.
     #[must_use]
     pub fn give(&self, fill: impl FnOnce()) -> bool {
-        fence(Ordering::SeqCst);
         let state = self.0.load(Ordering::Acquire);
         if state == TAKEN {
             fill();

@@ -98,7 +98,7 @@ fn a_kick_that_meets_the_exit_of_its_vcpu_leaves_the_next_start_its_memory() {
 fn of_those_who_leave_a_cell_one_is_last_and_nobody_is_inside_behind_a_close() {
     loom::model(|| {
         let gate = Arc::new(Gate::closed());
-        gate.open();
+        assert!(gate.open());
         assert!(gate.enter());
         let last = Arc::new(AtomicU32::new(0));
         let inside = Arc::new(AtomicU32::new(2));

@@ -9,7 +9,7 @@ const ALWAYS: Budget = Budget { restarts: Budget::ALWAYS, within: 0 };
 /// A life that runs, vCPU 0's CPU inside.
 fn running(budget: Budget) -> Life {
     let life = Life::new(State::Starting, budget);
-    life.begin();
+    assert!(life.begin());
     life
 }
 
@@ -26,7 +26,7 @@ fn fault(life: &Life, now: u64) -> State {
     let next = life.end(Cause::Fault, now).unwrap();
     assert_eq!(finish(life), next);
     if next == State::Restarting {
-        life.begin();
+        assert!(life.begin());
     }
     next
 }
@@ -74,7 +74,7 @@ fn a_person_gives_a_new_budget() {
     let life = running(Budget { restarts: 1, within: 100 });
     assert_eq!((fault(&life, 0), fault(&life, 1)), (State::Restarting, State::Failed));
     assert!(life.start() && life.state() == State::Starting);
-    life.begin();
+    assert!(life.begin());
     assert_eq!(fault(&life, 2), State::Restarting);
 }
 
@@ -84,7 +84,7 @@ fn resets_and_stops_by_a_person_do_not_count_as_faults() {
     for now in 0..10 {
         assert_eq!(life.end(Cause::Reset, now), Some(State::Restarting));
         finish(&life);
-        life.begin();
+        assert!(life.begin());
     }
     assert_eq!(fault(&life, 10), State::Restarting);
 }
@@ -124,13 +124,14 @@ fn only_what_has_not_begun_can_be_refused() {
 #[test]
 fn a_cell_that_lost_a_cpu_never_runs_again() {
     let life = running(ALWAYS);
-    life.lose();
+    assert!(life.lose());
     assert!(!life.gate.leave());
     assert_eq!((life.state(), life.close(), life.start()), (State::Failed, None, false));
     // The same while it was being loaded, its gate closed.
     let life = Life::new(State::Restarting, ALWAYS);
-    life.lose();
+    assert!(life.lose());
     assert!(!life.start() && life.gate.inside() == 1);
+    assert!(!life.begin() && life.state() == State::Failed, "its loader begins it all the same");
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(crate) fn read<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>])
             "board" => text(value).map(|board| plan.board = board),
             "when-idle" => choice(value, ["stay", "poweroff", ""]).map(|choice| plan.poweroff_when_idle = choice == 1),
             "service-cpu" => word(value).map(|cpu| plan.service_cpu = Some(cpu)),
+            "board-facts" => numbers(value).map(|facts| plan.facts = facts),
             _ => return Err(Fault::Said(UNKNOWN, key, node)),
         };
         understood.ok_or(Fault::Said(INVALID, key, node))?;
@@ -52,7 +53,10 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
             "kernel" => text(value).map(|name| cell.kernel.image.name = name),
             "text-offset" => tree::number(value).map(|bytes| cell.kernel.text_offset = bytes),
             "image-size" => tree::number(value).map(|bytes| cell.kernel.image_size = bytes),
+            "load" => tree::number(value).map(|at| cell.kernel.load = Some(at)),
+            "entry" => tree::number(value).map(|at| cell.kernel.entry = Some(at)),
             "initrd" => text(value).map(|name| cell.initrd = Some(Image { name, size: 0 })),
+            "dtb" => text(value).map(|name| cell.dtb = Some(Image { name, size: 0 })),
             "bootargs" => text(value).map(|line| cell.bootargs = line),
             "devices" => texts(value).map(|paths| cell.devices.extend(paths.split('\0'))),
             "dma" => choice(value, ["none", "trusted", ""])
@@ -89,7 +93,8 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
     if let Some((key, _)) = needed.iter().find(|(_, lacking)| *lacking) {
         return Err(Fault::Said(LACKS, key, node));
     }
-    for image in cell.initrd.iter_mut().chain([&mut cell.kernel.image]) {
+    let others = [cell.initrd.as_mut(), cell.dtb.as_mut()];
+    for image in others.into_iter().flatten().chain([&mut cell.kernel.image]) {
         let entry = images.iter().find(|entry| entry.name == image.name);
         image.size = entry.ok_or(Fault::Said(NO_IMAGE, image.name, node))?.payload.len() as u64;
     }
@@ -115,6 +120,11 @@ fn text(value: &[u8]) -> Option<&str> {
 /// Reads strings, all but the last with the NUL behind them.
 fn texts(value: &[u8]) -> Option<&str> {
     core::str::from_utf8(value).ok()?.strip_suffix('\0')
+}
+
+fn numbers(value: &[u8]) -> Option<Vec<u64>> {
+    let (numbers, rest) = value.as_chunks();
+    rest.is_empty().then(|| numbers.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect())
 }
 
 fn word(value: &[u8]) -> Option<u32> {

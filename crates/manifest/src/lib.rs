@@ -37,6 +37,8 @@ pub struct Manifest<'a> {
     pub service_cpu: Option<u32>,
     /// The cells in the order written.
     pub cells: Vec<Cell<'a>>,
+    /// What the board was like that the plan was proved on: `board::Board::facts`; empty where nobody proved it.
+    pub facts: Vec<u64>,
 }
 
 /// One partition.
@@ -52,6 +54,8 @@ pub struct Cell<'a> {
     pub kernel: Kernel<'a>,
     /// Initial RAM disk, an image name in the bundle.
     pub initrd: Option<Image<'a>>,
+    /// Its device tree, where it is not generated; an image name in the bundle.
+    pub dtb: Option<Image<'a>>,
     /// Kernel command line.
     pub bootargs: &'a str,
     /// Device-tree paths, aliases or labels.
@@ -101,6 +105,10 @@ pub struct Kernel<'a> {
     pub text_offset: u64,
     /// From the header: bytes of RAM it needs from its first byte, bss included.
     pub image_size: u64,
+    /// Where its first byte goes, if not where the header says.
+    pub load: Option<u64>,
+    /// Where it is entered, if not at its first byte.
+    pub entry: Option<u64>,
 }
 
 /// What the user says of DMA by a cell's devices.

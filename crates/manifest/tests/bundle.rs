@@ -59,6 +59,7 @@ fn tree(wrong: &Wrong<'_>, position: u32) -> Vec<u8> {
         ("board", b"qemu-virt\0"),
         ("when-idle", b"poweroff\0"),
         ("service-cpu", &[0, 0, 0, 3]),
+        ("board-facts", &[0, 0, 0, 0, 0, 0, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0]),
     ];
     properties(&mut fdt, good, wrong.plan);
     let cell = fdt.begin_node("cell-0").unwrap();
@@ -75,6 +76,9 @@ fn tree(wrong: &Wrong<'_>, position: u32) -> Vec<u8> {
         ("kernel", b"Image\0"),
         ("text-offset", &[0, 0, 0, 0, 0, 0, 0x10, 0]),
         ("image-size", &[0, 0, 0, 0, 0, 0x20, 0, 0]),
+        ("load", &[0, 0, 0, 0, 0x40, 0, 0x10, 0]),
+        ("entry", &[0, 0, 0, 0, 0x40, 0, 0x20, 0]),
+        ("dtb", b"Image\0"),
         ("initrd", b"Image\0"),
         ("bootargs", b"quiet\0"),
         ("devices", b"/a\0/b\0"),
@@ -117,6 +121,8 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!((cell.restarts, cell.within_ms, cell.forgiving, cell.manual), (3, 10_000, true, true));
     let kernel = cell.kernel;
     assert_eq!((kernel.image.name, kernel.text_offset, kernel.image_size), ("Image", 0x1000, 2 << 20));
+    assert_eq!((kernel.load, kernel.entry), (Some(0x4000_1000), Some(0x4000_2000)));
+    assert_eq!((&*plan.facts, cell.dtb), (&[7, 1 << 56][..], Some(kernel.image)));
     assert_eq!((kernel.image.size, cell.initrd), (PAYLOAD.len() as u64, Some(kernel.image)));
     let image = bundle.image("Image").unwrap();
     assert_eq!((image.payload, image.digest), (PAYLOAD, Digest::Crc32(crc32(PAYLOAD))));

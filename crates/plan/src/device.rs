@@ -36,8 +36,8 @@ impl Devices {
 }
 
 /// Programs where DMA goes, by the name: `arm,smmu-v3`, `arm,mmu-500`, `rockchip,iommu`.
-fn is_iommu(compatible: &str) -> bool {
-    compatible.as_bytes().windows(3).any(|part| part == b"mmu")
+fn is_iommu(compatible: &[u8]) -> bool {
+    compatible.windows(3).any(|part| part == b"mmu")
 }
 
 /// Hands out the devices the plan names.

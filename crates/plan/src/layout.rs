@@ -73,7 +73,7 @@ fn lay<'a>(
         proof.say(0xC0201, index, NONE, 0);
     }
     let first = runs.first().filter(|_| runs.len() == cell.memory.len())?;
-    let (kernel, initrd, tree) = images(proof, (index, cell), Region::new(first.ipa, first.pa.size())?)?;
+    let (kernel, entry, initrd, tree) = images(proof, (index, cell), Region::new(first.ipa, first.pa.size())?)?;
     Some(SealedCell {
         name: cell.name,
         index,
@@ -84,6 +84,7 @@ fn lay<'a>(
         devices: owned,
         interrupts,
         kernel,
+        entry,
         initrd,
         tree,
         uart,
@@ -167,37 +168,43 @@ fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {
     });
 }
 
+/// Where the kernel's first byte and its entry are, the initrd, the tree.
+type Placed = (Ipa, Ipa, Option<Region<Ipa>>, Region<Ipa>);
+
 /// Places kernel, initrd and tree in the first run.
-fn images(
-    proof: &mut Proof<'_, '_>,
-    (index, cell): (usize, &Cell<'_>),
-    run: Region<Ipa>,
-) -> Option<(Ipa, Option<Region<Ipa>>, Region<Ipa>)> {
+fn images(proof: &mut Proof<'_, '_>, (index, cell): (usize, &Cell<'_>), run: Region<Ipa>) -> Option<Placed> {
     let (mut say, kernel) = (|code, key, numbers| proof.say(code, index, NONE, key).numbers = numbers, &cell.kernel);
     if kernel.image.size == 0 {
         say(0xC0701, 0, [0; 4]);
         return None;
     }
     let bytes = kernel.image_size.max(kernel.image.size);
-    let base = run.base().align_up(BLOCK_BYTES).and_then(|base| base.checked_add(kernel.text_offset));
+    let header = || run.base().align_up(BLOCK_BYTES).and_then(|base| base.checked_add(kernel.text_offset));
+    let base = kernel.load.map(Ipa::at).or_else(header);
     let Some(code) = base.and_then(|base| Region::new(base, bytes)).filter(|code| run.encloses(*code)) else {
         let at = base.unwrap_or(run.base()).get();
         say(0xC0702, 0, [bytes, at, run.base().get(), run.end().get()]);
         return None;
     };
+    let entry = kernel.entry.map_or(code.base(), Ipa::at);
+    if !code.contains(entry) || !entry.is_aligned(4) {
+        say(0xC0705, 0, [entry.get(), code.base().get(), code.end().get(), 0]);
+        return None;
+    }
     let room = if run.size() <= BLOCK_BYTES { SMALL_TREE_BYTES } else { TREE_BYTES };
+    let room = Ipa::at(cell.dtb.map_or(0, |dtb| dtb.size)).align_up(PAGE_BYTES)?.get().max(room);
     let end = code.end().align_up(PAGE_BYTES)?;
     let base = run.end().get().checked_sub(room).map(Ipa::at).filter(|base| *base >= end);
     let Some(tree) = base.and_then(|base| Region::new(base, room)) else {
         say(0xC0704, 0, [room, end.get(), run.end().get(), 0]);
         return None;
     };
-    let Some(image) = cell.initrd.filter(|image| image.size > 0) else { return Some((code.base(), None, tree)) };
+    let Some(image) = cell.initrd.filter(|image| image.size > 0) else { return Some((code.base(), entry, None, tree)) };
     let space = |base: Ipa| Region::new(base, image.size).filter(|initrd| initrd.end() <= tree.base());
     let Some(initrd) = end.align_up(BLOCK_BYTES).and_then(space).or_else(|| space(end)) else {
         let left = tree.base().get().saturating_sub(end.get());
         say(0xC0703, 0, [image.size, left, image.size.saturating_sub(left), 0]);
         return None;
     };
-    Some((code.base(), Some(initrd), tree))
+    Some((code.base(), entry, Some(initrd), tree))
 }

@@ -13,7 +13,7 @@
 //!   A run is never split.
 //! * Without `at` an identity run stands where its frames are; another run stands at the board's RAM base if it is the
 //!   cell's first, else right behind the run before it.
-//! * The kernel goes to the first run's base rounded up to 2 MiB plus `text_offset`; the cell's tree to the top of that
+//! * The kernel goes where `load` says, else to the first run's base rounded up to 2 MiB plus `text_offset`; the cell's tree to the top of that
 //!   run (64 KiB, 16 KiB in runs up to 2 MiB); the initrd between them, right behind the kernel's bss, 2 MiB aligned
 //!   where there is room, else page aligned.
 //! * IPAs have 39 bits: the input size stage 2 uses.

@@ -81,8 +81,10 @@ pub struct SealedCell<'a> {
     pub devices: Vec<usize>,
     /// Owned SPIs, ascending.
     pub interrupts: Vec<board::Interrupt>,
-    /// Where the kernel's first byte goes, and it is entered.
+    /// Where the kernel's first byte goes.
     pub kernel: Ipa,
+    /// Where it is entered.
+    pub entry: Ipa,
     /// Where the initrd goes.
     pub initrd: Option<Region<Ipa>>,
     /// Where the tree goes, and the most it may take.

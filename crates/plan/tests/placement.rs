@@ -112,6 +112,27 @@ fn kernel_initrd_and_tree_lie_apart_in_the_first_run() {
 }
 
 #[test]
+fn a_kernel_goes_and_is_entered_where_it_says() {
+    let (board, mut plan) = (gicv3(), two());
+    plan.cells[0].kernel.load = Some(RAM + 0x1000);
+    plan.cells[0].kernel.entry = Some(RAM + 0x1ffc);
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert_eq!([sealed.cells()[0].kernel.get(), sealed.cells()[0].entry.get()], [RAM + 0x1000, RAM + 0x1ffc]);
+    assert_eq!(sealed.cells()[1].entry, sealed.cells()[1].kernel, "else at its first byte");
+}
+
+#[test]
+fn a_tree_that_is_brought_along_gets_the_room_it_needs() {
+    let (board, mut plan) = (gicv3(), two());
+    for (size, room) in [(100, 0x1_0000), (0x1_0001, 0x1_1000)] {
+        plan.cells[0].dtb = Some(Image { name: "tree", size });
+        assert_eq!(seal(&board, &plan, &footprint()).unwrap().cells()[0].tree.size(), room);
+    }
+    plan.cells[0].dtb = Some(Image { name: "tree", size: 15 * MIB });
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap_err()[0].code(), 0x0704);
+}
+
+#[test]
 fn a_cell_may_be_as_small_as_1_mib() {
     let (board, mut plan) = (gicv3(), two());
     plan.cells[0].memory = vec![run(MIB)];

@@ -380,6 +380,22 @@ fn images_fit_their_memory() {
 }
 
 #[test]
+fn a_kernel_that_says_where_it_goes_must_fit_there_and_be_entered_inside() {
+    let at = |load, entry| {
+        only(move |_, plan| {
+            plan.cells[0].kernel.load = Some(load);
+            plan.cells[0].kernel.entry = entry;
+        })
+    };
+    blames(&at(RAM - 4096, None), "E0702", 0, Some(0), None);
+    blames(&at(RAM + 15 * MIB, None), "E0702", 0, Some(0), None);
+    blames(&at(u64::MAX, None), "E0702", 0, Some(0), None);
+    blames(&at(RAM + MIB, Some(RAM)), "E0705", 0, Some(0), None);
+    blames(&at(RAM + MIB, Some(RAM + 3 * MIB)), "E0705", 0, Some(0), None);
+    blames(&at(RAM + MIB, Some(RAM + MIB + 2)), "E0705", 0, Some(0), None);
+}
+
+#[test]
 fn all_findings_come_in_one_go() {
     let mut plan = two();
     plan.cells[0].cpus = vec![7];

@@ -65,7 +65,9 @@ impl Stage2 {
 /// Makes all of one vCPU's memory abort, its entries kept: the vCPU's next access or fetch comes to EL2. `root` is its
 /// root table. The caller owes the invalidation ([`crate::publish`]).
 pub fn revoke(memory: &dyn TableMemory, root: PhysAddr) {
-    entries(memory, root).for_each(|entry| _ = entry.fetch_and(!VALID, Relaxed));
+    entries(memory, root)
+        .filter(|entry| entry.load(Relaxed) != 0)
+        .for_each(|entry| _ = entry.fetch_and(!VALID, Relaxed));
 }
 
 /// Undoes [`revoke`]. Invalid entries are in no TLB: barriers are enough.

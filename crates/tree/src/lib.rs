@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 pub use error::TreeError;
 pub use known::Known;
 pub use parse::{MAX_DEPTH, size_of};
-pub use value::{any_string, cells, number, strings};
+pub use value::{any_string, cells, first_string, number, strings};
 
 /// A node of a [`Tree`]: its place in pre-order, the root first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,9 +69,9 @@ struct Node<'a> {
     parent: NodeId,
     /// First node behind its subtree.
     end: u16,
-    /// Its first property, and how many there are.
-    properties: u16,
-    count: u16,
+    /// Its properties: from this one up to that.
+    from: usize,
+    to: usize,
 }
 
 /// A property.
@@ -81,7 +81,7 @@ struct Property<'a> {
     /// Where its name stands in the strings block.
     name: u32,
     /// Its number in [`Known`].
-    known: u8,
+    known: u32,
 }
 
 impl<'a> Tree<'a> {
@@ -149,10 +149,13 @@ impl<'a> Tree<'a> {
     /// Returns the value of a property of `id`, without comparing strings.
     #[must_use]
     pub fn get(&self, id: NodeId, name: Known) -> Option<&'a [u8]> {
-        if !self.has(id, name) {
-            return None;
+        let node = self.node(id).filter(|node| node.known & 1_u32.wrapping_shl(name as u32) != 0)?;
+        for property in self.properties.get(node.from..node.to)? {
+            if property.known == name as u32 {
+                return Some(property.value);
+            }
         }
-        self.list(id).iter().find(|property| property.known == name as u8).map(|property| property.value)
+        None
     }
 
     /// Returns the value of property `name` of `id`.
@@ -166,9 +169,7 @@ impl<'a> Tree<'a> {
     }
 
     fn list(&self, id: NodeId) -> &[Property<'a>] {
-        let Some(node) = self.node(id) else { return &[] };
-        let from = usize::from(node.properties);
-        self.properties.get(from..from.wrapping_add(node.count.into())).unwrap_or_default()
+        self.node(id).and_then(|node| self.properties.get(node.from..node.to)).unwrap_or_default()
     }
 
     fn node(&self, id: NodeId) -> Option<&Node<'a>> {

@@ -11,10 +11,15 @@ use alloc::vec::Vec;
 pub const MAX_DEPTH: usize = 64;
 
 const MAGIC: u32 = 0xd00d_feed;
-const BEGIN_NODE: u32 = 1;
-const END_NODE: u32 = 2;
-const PROPERTY: u32 = 3;
-const NOP: u32 = 4;
+// Tokens as they lie in memory.
+const BEGIN_NODE: u32 = 1_u32.to_be();
+const END_NODE: u32 = 2_u32.to_be();
+const PROPERTY: u32 = 3_u32.to_be();
+const NOP: u32 = 4_u32.to_be();
+/// Of how many names the numbers are kept while a tree is read: few names serve many properties.
+const SEEN: usize = 128;
+/// No strings block is longer: of a name's place 27 bits are kept beside its number.
+const MAX_STRINGS: u32 = (1 << 27) - 1;
 /// The highest bit of each byte of a word.
 const HIGH: u32 = 0x8080_8080;
 
@@ -42,12 +47,13 @@ impl<'a> Tree<'a> {
         let blocks = block(field(2), field(9)).zip(block(field(3), field(8)));
         let (structure, strings) = blocks.ok_or(TreeError::Cut)?;
         let reserved = blob.get(field(4)..).ok_or(TreeError::Cut)?.as_chunks().0;
-        let end = reserved.iter().take(MAX_DEPTH).position(|pair| *pair == [0; 16]).ok_or(TreeError::Cut)?;
+        let end = reserved
+            .iter()
+            .take(MAX_DEPTH)
+            .position(|pair| pair.as_slice() == [0; 16].as_slice())
+            .ok_or(TreeError::Cut)?;
         let reserved = reserved.get(..end).unwrap_or_default();
-        let mut tree = Tree { nodes: Vec::new(), properties: Vec::new(), strings, phandles: Vec::new(), reserved };
-        // QEMU's trees have a property in every 30 bytes and a node in every 120: room that seldom has to grow.
-        tree.nodes.try_reserve(structure.len() >> 6).map_err(|_| TreeError::Large)?;
-        tree.properties.try_reserve(structure.len() >> 5).map_err(|_| TreeError::Large)?;
+        let tree = Tree { nodes: Vec::new(), properties: Vec::new(), strings, phandles: Vec::new(), reserved };
         let copy: Vec<u32>;
         let words = if let Ok(words) = bytemuck::try_cast_slice(structure) {
             words
@@ -56,76 +62,103 @@ impl<'a> Tree<'a> {
             copy = cells(structure).map(u32::to_be).collect();
             &copy
         };
-        tree.fill(structure, words)?;
-        Ok(tree)
+        let mut reader = Reader { tree, block: structure, words, at: 0, seen: [0; SEEN] };
+        reader.nodes()?;
+        Ok(reader.tree)
     }
+}
 
-    /// Walks the structure block from its first word to the end of the root.
-    fn fill(&mut self, block: &'a [u8], words: &[u32]) -> Result<(), TreeError> {
-        let (mut current, mut depth, mut at) = (NodeId::ROOT, 0_usize, 0_usize);
-        // A node's properties stand before its children (5.4.2): while it is open it is the last one.
-        let (mut open, mut all) = (false, 0);
-        // The names last met, each by its place: few names serve many properties.
-        let (mut seen, mut kinds) = ([u32::MAX; 128], [0_u8; 128]);
-        while let Some((token, rest)) = words.get(at..).and_then(<[u32]>::split_first) {
-            at = at.wrapping_add(1);
-            let token = u32::from_be(*token);
-            if let (true, Some(node)) = (open && token != PROPERTY, self.nodes.last_mut()) {
-                let count = self.properties.len().wrapping_sub(node.properties.into());
-                (node.known, node.count) = (all, u16::try_from(count).map_err(|_| TreeError::Large)?);
-            }
-            match (token, rest) {
-                (PROPERTY, [length, name, ..]) if open => {
-                    let (length, name) = (u32::from_be(*length) as usize, u32::from_be(*name));
-                    let start = at.wrapping_add(2) << 2;
-                    let value = block.get(start..start.wrapping_add(length)).ok_or(TreeError::Cut)?;
-                    let slot = (name >> 2 ^ name >> 9) as usize & 127;
-                    let (Some(seen), Some(known)) = (seen.get_mut(slot), kinds.get_mut(slot)) else { continue };
-                    if *seen != name {
-                        *known = Known::of(self.strings.get(name as usize..).ok_or(TreeError::Text)?);
-                        *seen = name;
-                    }
-                    let known = *known;
-                    if known == Known::Phandle as u8 || known == Known::LinuxPhandle as u8 {
-                        self.phandles.extend(cells(value).next().map(|phandle| (phandle, current)));
-                    }
-                    all |= 1_u32.wrapping_shl(known.into());
-                    push(&mut self.properties, Property { value, name, known })?;
-                    at = start.wrapping_add(length).wrapping_add(3) >> 2;
-                }
-                (BEGIN_NODE, _) => {
+/// The structure block while it is read.
+struct Reader<'a, 'w> {
+    tree: Tree<'a>,
+    block: &'a [u8],
+    /// The same.
+    words: &'w [u32],
+    /// The next word.
+    at: usize,
+    /// The names last met, each at a place its own decides: that place and one, times 32, and its number in [`Known`].
+    seen: [u32; SEEN],
+}
+
+impl<'a> Reader<'a, '_> {
+    /// Reads to the end of the root.
+    fn nodes(&mut self) -> Result<(), TreeError> {
+        // QEMU's trees have a property in every 30 bytes and a node in every 120: room that seldom has to grow.
+        self.tree.nodes.try_reserve(self.words.len() >> 4).map_err(|_| TreeError::Large)?;
+        self.tree.properties.try_reserve(self.words.len() >> 3).map_err(|_| TreeError::Large)?;
+        let (mut current, mut depth) = (NodeId::ROOT, 0_usize);
+        while let Some((token, rest)) = self.words.get(self.at..).and_then(<[u32]>::split_first) {
+            self.at = self.at.wrapping_add(1);
+            match *token {
+                BEGIN_NODE => {
+                    let (id, from) = (NodeId(self.tree.count()), self.tree.properties.len());
                     if depth >= MAX_DEPTH {
                         return Err(TreeError::Deep);
                     }
-                    depth = depth.wrapping_add(1);
-                    let length = name_length(rest)?;
-                    let start = at << 2;
-                    let name = block.get(start..start.wrapping_add(length)).ok_or(TreeError::Cut)?;
-                    let id = self.count();
-                    let properties = u16::try_from(self.properties.len()).map_err(|_| TreeError::Large)?;
-                    if id == u16::MAX {
+                    if id.0 == u16::MAX {
                         return Err(TreeError::Large);
                     }
-                    push(&mut self.nodes, Node { name, known: 0, parent: current, end: 0, properties, count: 0 })?;
-                    (current, open, all) = (NodeId(id), true, 0);
-                    at = start.wrapping_add(length).wrapping_add(4) >> 2;
+                    let name = self.bytes(name_length(rest)?)?;
+                    // The NUL behind it may take a word of its own.
+                    self.at = self.at.wrapping_add(usize::from(name.len().is_multiple_of(4)));
+                    let known = self.properties(id)?;
+                    let node = Node { name, known, parent: current, end: 0, from, to: self.tree.properties.len() };
+                    push(&mut self.tree.nodes, node)?;
+                    (current, depth) = (id, depth.wrapping_add(1));
                 }
-                (END_NODE, _) if depth > 0 => {
-                    let end = self.count();
-                    let node = self.nodes.get_mut(current.index()).ok_or(TreeError::Cut)?;
-                    node.end = end;
-                    (current, open) = (node.parent, false);
-                    depth = depth.wrapping_sub(1);
+                END_NODE if depth > 0 => {
+                    let end = self.tree.count();
+                    let node = self.tree.nodes.get_mut(current.index()).ok_or(TreeError::Cut)?;
+                    (node.end, current, depth) = (end, node.parent, depth.wrapping_sub(1));
                     // The root is the only node outside a node: what follows it is no part of the tree.
                     if depth == 0 {
                         return Ok(());
                     }
                 }
-                (NOP, _) => {}
-                (token, _) => return Err(TreeError::Token(token)),
+                NOP => {}
+                token => return Err(TreeError::Token(u32::from_be(token))),
             }
         }
         Err(TreeError::Cut)
+    }
+
+    /// Reads the properties of node `id`, which stand before its children (5.4.2), and returns which of [`Known`] are
+    /// among them.
+    #[inline(never)]
+    fn properties(&mut self, id: NodeId) -> Result<u32, TreeError> {
+        let mut all = 0;
+        loop {
+            match self.words.get(self.at..) {
+                Some([PROPERTY, length, name, ..]) => {
+                    let (length, name) = (u32::from_be(*length) as usize, u32::from_be(*name));
+                    self.at = self.at.wrapping_add(3);
+                    let value = self.bytes(length)?;
+                    let Some(slot) = self.seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else {
+                        return Err(TreeError::Text);
+                    };
+                    if *slot >> 5 != name.saturating_add(1) {
+                        let text = self.tree.strings.get(name as usize..).filter(|_| name < MAX_STRINGS);
+                        *slot = name.wrapping_add(1) << 5 | Known::of(text.ok_or(TreeError::Text)?);
+                    }
+                    let known = *slot & 31;
+                    if known == Known::Phandle as u32 || known == Known::LinuxPhandle as u32 {
+                        self.tree.phandles.extend(cells(value).next().map(|phandle| (phandle, id)));
+                    }
+                    all |= 1_u32.wrapping_shl(known);
+                    push(&mut self.tree.properties, Property { value, name, known })?;
+                }
+                Some([NOP, ..]) => self.at = self.at.wrapping_add(1),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// Takes `length` bytes and those that fill up their last word.
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], TreeError> {
+        let start = self.at << 2;
+        let end = start.wrapping_add(length);
+        self.at = end.wrapping_add(3) >> 2;
+        self.block.get(start..end).ok_or(TreeError::Cut)
     }
 }
 

@@ -32,6 +32,12 @@ pub fn any_string(bytes: &[u8], these: &[&str]) -> bool {
     pieces(bytes).any(|piece| these.iter().any(|one| one.as_bytes() == piece))
 }
 
+/// Returns the first string in `bytes`, less the NUL that ends it.
+#[must_use]
+pub fn first_string(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(..bytes.iter().position(|byte| *byte == 0)?).filter(|_| bytes.ends_with(&[0]))
+}
+
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     bytes.strip_suffix(&[0]).into_iter().flat_map(|bytes| bytes.split(|byte| *byte == 0))
 }
@@ -40,7 +46,7 @@ impl<'a> Tree<'a> {
     /// Returns the first string of property `name`.
     #[must_use]
     pub fn string(&self, id: NodeId, name: &str) -> Option<&'a str> {
-        self.strings(id, name).next()
+        core::str::from_utf8(first_string(self.property(id, name)?)?).ok()
     }
 
     /// Walks the strings of property `name`; none where it is absent.

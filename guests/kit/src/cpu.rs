@@ -101,3 +101,35 @@ pub fn isb() {
     // SAFETY: a barrier.
     unsafe { asm!("isb", options(nostack)) };
 }
+
+unsafe extern "C" {
+    static _start: u8;
+    static __memory_end: u8;
+}
+
+/// Where this guest's image begins.
+#[must_use]
+pub fn image_start() -> usize {
+    (&raw const _start).expose_provenance()
+}
+
+/// Where its bss and stacks end.
+#[must_use]
+pub fn image_end() -> usize {
+    (&raw const __memory_end).expose_provenance()
+}
+
+/// Loads from this guest's memory.
+#[must_use]
+pub fn peek(address: usize) -> u64 {
+    let value;
+    // SAFETY: a load changes nothing.
+    unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) address, options(nostack, readonly)) };
+    value
+}
+
+/// Stores into this guest's memory, behind its image.
+pub fn poke(address: usize, value: u64) {
+    // SAFETY: nothing of this program lies there.
+    unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) address, options(nostack)) };
+}

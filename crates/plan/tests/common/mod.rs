@@ -66,7 +66,7 @@ pub fn cell(name: &'static str, cpus: &[u32]) -> Cell<'static> {
         name,
         cpus: cpus.to_vec(),
         memory: vec![run(16 * MIB)],
-        kernel: Kernel { image: Image { name: "kernel", size: MIB }, text_offset: 0, image_size: 2 * MIB },
+        kernel: Kernel { image: Image { name: "kernel", size: MIB }, image_size: 2 * MIB, ..Kernel::default() },
         ..Cell::default()
     }
 }

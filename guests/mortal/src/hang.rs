@@ -1,0 +1,70 @@
+//! States that are hard to interrupt.
+
+use core::arch::asm;
+use kit::{cpu, gic, probe, write_sysreg};
+
+/// An empty table, and one whose walk ends in a hole.
+#[repr(align(4096))]
+struct Table {
+    _entries: [u64; 512],
+}
+static EMPTY: Table = Table { _entries: [0; 512] };
+
+/// Never comes back.
+pub fn enter(state: &str) -> ! {
+    // SAFETY: what follows is meant to lose this CPU.
+    unsafe { asm!("msr daifset, #15", options(nostack)) };
+    match state {
+        // Every interrupt masked, at the CPU and at its interface.
+        "masked" => {
+            if gic::is_v2() {
+                let _ = probe::write(gic::cpu_interface(), 0);
+                let _ = probe::write(gic::cpu_interface() + 4, 0);
+            } else {
+                write_sysreg!("S3_0_C4_C6_0", 0); // ICC_PMR_EL1
+                write_sysreg!("S3_0_C12_C12_7", 0); // ICC_IGRPEN1_EL1
+            }
+            // SAFETY: as above.
+            unsafe { asm!("1: b 1b", options(noreturn)) }
+        }
+        // Asleep, interrupts masked.
+        "wfi" => cpu::park(),
+        // Invalidating its TLB as fast as it can.
+        // SAFETY: as above.
+        "tlbi" => unsafe { asm!("1: tlbi vmalle1is", "dsb ish", "isb", "b 1b", options(noreturn)) },
+        // Its own translation tables are empty: the vector's fetch faults, and so on for ever. Or they lie in a hole.
+        "tables" | "walks" => {
+            let table = if state == "walks" { 0x0a10_0000 } else { (&raw const EMPTY).expose_provenance() as u64 };
+            write_sysreg!("tcr_el1", 25 | 25 << 16);
+            write_sysreg!("ttbr0_el1", table);
+            write_sysreg!("ttbr1_el1", table);
+            // SAFETY: as above.
+            unsafe {
+                asm!(
+                    "tlbi vmalle1",
+                    "dsb sy",
+                    "isb",
+                    "mrs x0, sctlr_el1",
+                    "orr x0, x0, #1",
+                    "msr sctlr_el1, x0",
+                    "isb",
+                    "1: b 1b",
+                    options(noreturn)
+                )
+            }
+        }
+        // One exit after the other.
+        "exits" => loop {
+            kit::psci::call(0x8400_0000, 0, 0, 0);
+        },
+        // Stores to an emulated device, one after the other.
+        "stores" => loop {
+            let _ = probe::write(gic::distributor() + 0x100, 0);
+        },
+        // Spins with interrupts let in.
+        _ => {
+            // SAFETY: as above.
+            unsafe { asm!("msr daifclr, #15", "1: b 1b", options(noreturn)) }
+        }
+    }
+}
