@@ -117,9 +117,6 @@ impl Power {
     #[inline]
     pub fn call(&self, vcpu: usize, registers: [u64; 4], entry_ok: impl Fn(Ipa) -> bool) -> Action {
         let [function, ..] = registers.map(low);
-        if let Some([_, value]) = CONSTANTS.iter().find(|constant| constant[0] == function && function != 0) {
-            return Action::Return((*value).into());
-        }
         self.dispatch(vcpu, function, registers, entry_ok).unwrap_or_else(|error| Action::Return(error.code()))
     }
 
@@ -167,7 +164,10 @@ impl Power {
                 id::SMCCC_VERSION | id::SMCCC_ARCH_FEATURES => Action::Return(SUCCESS),
                 _ => return Err(Error::NotSupported),
             },
-            _ => return Err(Error::NotSupported),
+            _ => {
+                let known = CONSTANTS.iter().find(|constant| constant[0] == function && function != 0);
+                Action::Return(known.ok_or(Error::NotSupported)?[1].into())
+            }
         })
     }
 }
