@@ -4,6 +4,7 @@
 use super::Cell;
 use super::load::Images;
 use super::vcpu::{Doorbells, Snapshot, Vcpu};
+use crate::el2::barrier::Lock;
 use crate::el2::timer;
 use crate::gic::{self, Again, Gic};
 use crate::memory::map::{self, Tables};
@@ -18,7 +19,6 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use lifecycle::{Budget, Life, State, Zap};
 use manifest::Bundle;
 use plan::{SealedCell, SealedPlan, VirtualGic};
-use spin::mutex::TicketMutex;
 use stage2::{Kind, Rights, Stage2};
 use vgic::{Config, Inbox, Version, Vgic, WORDS};
 use vpsci::Power;
@@ -97,12 +97,12 @@ fn build(
         sealed,
         plan,
         power: Power::new(vcpus.len()),
-        vgic: TicketMutex::new(Vgic::new(&vgic_config(board, sealed, gic))),
+        vgic: Lock::new(Vgic::new(&vgic_config(board, sealed, gic))),
         shown: Shown::new(sealed.gic),
         vcpus,
         doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
-        uart: TicketMutex::new(Uart::new()),
+        uart: Lock::new(Uart::new()),
         output: const { Ring::new() },
         news: const { Ring::new() },
         said: AtomicU32::new(0),

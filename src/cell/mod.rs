@@ -18,6 +18,7 @@ pub use stop::{end, leave, lose, retire, stop};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
+use crate::el2::barrier::Lock;
 use crate::gic::lines::Lines;
 use crate::trap;
 use address::{Address, Ipa, PhysAddr};
@@ -27,7 +28,6 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lifecycle::Life;
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
-use spin::mutex::TicketMutex;
 use vcpu::Doorbells;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
@@ -63,11 +63,11 @@ pub struct Cell {
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.
-    pub vgic: TicketMutex<Vgic>,
+    pub vgic: Lock<Vgic>,
     /// What its guests know of that.
     pub shown: trap::Shown,
     /// The emulated UART.
-    pub uart: TicketMutex<Uart>,
+    pub uart: Lock<Uart>,
     /// Bytes for the console: written under `uart`'s lock, read by the service CPU.
     pub output: Ring<OUTPUT_BYTES>,
     /// What EL2 says of it: its starts and ends.

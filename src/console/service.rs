@@ -2,6 +2,7 @@
 
 use super::{LogRing, monitor, settle, uart};
 use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES, attention};
+use crate::el2::barrier::Lock;
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
 use crate::gic;
@@ -12,7 +13,6 @@ use board::{Board, Conduit, Interrupt};
 use console::{Event, Input, Mux, PROMPT, Progress, Source};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use spin::Once;
-use spin::mutex::TicketMutex;
 
 /// Bytes sent per interrupt at most.
 const SEND: usize = 128;
@@ -43,8 +43,7 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 /// An unfinished line is on the clock.
 static HELD: AtomicBool = AtomicBool::new(false);
 static FINISHED: AtomicBool = AtomicBool::new(false);
-static DESK: TicketMutex<Desk> =
-    TicketMutex::new(Desk { mux: Mux::new(), input: Input::new(), focus: 0, unsent: None });
+static DESK: Lock<Desk> = Lock::new(Desk { mux: Mux::new(), input: Input::new(), focus: 0, unsent: None });
 
 /// State only the service CPU uses; the lock keeps a panic elsewhere honest.
 struct Desk {

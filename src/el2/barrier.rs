@@ -1,6 +1,21 @@
 //! Barriers and waiting (DDI 0487 B2.6).
 
 use aarch64_cpu::asm::barrier::{SY, dsb, isb};
+use spin::RelaxStrategy;
+use spin::mutex::TicketMutex;
+
+/// A lock whose waiters let others have the pipeline.
+pub type Lock<T> = TicketMutex<T, Yield>;
+
+/// Waiting by YIELD: on a simulator with one thread for all CPUs the lock's owner goes on at once.
+pub struct Yield;
+
+impl RelaxStrategy for Yield {
+    fn relax() {
+        // SAFETY: a hint.
+        unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
+    }
+}
 use core::arch::asm;
 
 /// Waits for an interrupt to become pending; masked or not, it ends the wait.

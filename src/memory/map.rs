@@ -4,9 +4,9 @@
 //! (DDI 0487 D8.2). The tables live in the pool and in the image.
 
 use super::{layout, pool};
+use crate::el2::barrier::Lock;
 use crate::el2::cache::Hardware;
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
-use spin::mutex::TicketMutex;
 use stage2::attributes::{Attributes, el2 as attributes};
 use stage2::{Maintenance, MapError, Regime, Table, TableMemory};
 
@@ -64,7 +64,7 @@ impl TableMemory for Standing {
 }
 
 /// Serialises changes of EL2's map; never taken on an exit path.
-static MAP: TicketMutex<Tables> = TicketMutex::new(Tables);
+static MAP: Lock<Tables> = Lock::new(Tables);
 
 fn root() -> PhysAddr {
     layout::physical(layout::root_table())

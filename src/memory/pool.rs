@@ -5,10 +5,10 @@
 //! no exit path tries.
 
 use super::layout;
+use crate::el2::barrier::Lock;
 use address::{Address, PAGE_BYTES, PhysAddr, VirtAddr};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
-use spin::mutex::TicketMutex;
 
 /// What is free: linked addresses.
 struct Free {
@@ -27,10 +27,10 @@ impl Free {
     }
 }
 
-struct Pool(TicketMutex<Free>);
+struct Pool(Lock<Free>);
 
 #[global_allocator]
-static POOL: Pool = Pool(TicketMutex::new(Free { low: 0, high: 0 }));
+static POOL: Pool = Pool(Lock::new(Free { low: 0, high: 0 }));
 
 fn pointer(address: Option<usize>) -> *mut u8 {
     address.map_or(null_mut(), |address| layout::pointer(address as u64))

@@ -11,6 +11,7 @@ mod boards;
 mod boot;
 mod boot_code;
 mod cards;
+mod conform;
 mod corpus;
 mod costs;
 mod files;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         trials
             .chain(attacks::trials())
             .chain(passthrough::trials())
+            .chain(conform::trials())
             .chain(boards::trials())
             .chain(boot::trials())
             .chain(cards::trials())

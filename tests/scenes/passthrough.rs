@@ -6,7 +6,7 @@ use crate::{DRIVEN, machine, on_each};
 use libtest_mimic::Trial;
 use scenes::Scene;
 use scenes::attack::CLASSES;
-use scenes::stage::{Machine, Start};
+use scenes::stage::{Machine, Start, root};
 
 /// The same cell with its interrupts passed through.
 fn passed(cell: &str) -> String {
@@ -14,7 +14,10 @@ fn passed(cell: &str) -> String {
 }
 
 pub fn scenes() -> Vec<Scene> {
+    let kinds: &[&str] = if crate::matrix::is_full() { &["virtual", "passthrough"] } else { &[] };
+    let stressed = kinds.iter().flat_map(|kind| on_each(|gic| stress(gic, kind))).collect();
     [
+        stressed,
         on_each(hello),
         on_each(threads),
         on_each(ticks),
@@ -123,6 +126,26 @@ fn on_cpus(gic: u32, count: u32, cpus: &str) -> Scene {
         .expect([r"^\[linux\] linux: userspace reached", &format!(r"^\[linux\] linux: nproc={count}$")])
         .ends()
         .limit(180)
+}
+
+/// Debian's hackbench and cyclictest on 4 CPUs: every thread had every tick of its timer, every process was woken, and
+/// the kernel has nothing to complain of.
+fn stress(gic: u32, kind: &str) -> Scene {
+    let folder = root().join("build/linux/rt");
+    let bootargs = "console=ttyAMA0 quiet panic=-1 nokaslr rdinit=/stress";
+    let cell = format!(
+        "[[cell]]\nname = \"linux\"\ncpus = [0, 1, 2, 3]\nmemory = \"256M\"\ngic = \"{kind}\"\nkernel = \"{}\"\n\
+         initrd = \"{}\"\nbootargs = \"{bootargs}\"\n",
+        folder.join("vmlinuz").display(),
+        folder.join("initrd.cpio.gz").display()
+    );
+    Scene::new(format!("stress_linux_{kind}"), Start::plan(&ending(&[cell]), machine(gic, 5).counted()))
+        .expect([r"^\[linux\] stress: nproc=4$"])
+        .expect([r"^\[linux\] stress: hackbench: Time: "])
+        .expect([r"^\[linux\] stress: cyclictest threads with their ticks: 4$", r"^\[linux\] stress: complaints: 0$"])
+        .expect([r"^\[linux\] stress: done$"])
+        .ends()
+        .limit(600)
 }
 
 /// Both kinds on one board; the service CPU is the first of the cell that can spare it.

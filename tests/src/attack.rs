@@ -5,6 +5,7 @@
 use crate::outside;
 use crate::script::{self, Failure, Script, Step};
 use crate::stage::{self, Machine};
+use cellwall_cli::bundle::Hash;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -154,7 +155,7 @@ bootargs = "after_ms=200 attempt={attempt} {arguments}"
             "race" => Machine { cpus: cpus.saturating_add(2), threads: true, ..machine },
             _ => machine.counted(),
         };
-        let (mut command, outside) = stage::planned(&scene, &self.plan(full, passthrough), &machine, None)?;
+        let (mut command, outside) = stage::planned(&scene, &self.plan(full, passthrough), &machine, Hash::Sha256)?;
         outside::listen(&mut command, &outside.socket);
         let intact = || Step::expect(&[r"^\[victim\] victim: intact rounds="]);
         let tally = r"^\[attacker\] attacker: attempt=[a-z-]+ verdict=tally .*";

@@ -160,7 +160,16 @@ impl Start {
     /// The plan is at fault, or a file is missing.
     pub fn command(&self, scene: &str) -> Result<Command, Failure> {
         match self {
-            Self::Plan { text, machine, tamper } => planned(scene, text, machine, *tamper).map(|(command, _)| command),
+            Self::Plan { text, machine, tamper } => {
+                let (command, _) = planned(scene, text, machine, bundle::Hash::Sha256)?;
+                if let Some(tamper) = tamper {
+                    let path = scenes_folder()?.join(format!("{scene}.itb"));
+                    let mut bytes = fs::read(&path)?;
+                    tamper(&mut bytes);
+                    fs::write(path, bytes)?;
+                }
+                Ok(command)
+            }
             Self::Guest { name, bootargs, machine } => Ok(guest_command(name, bootargs, machine)),
         }
     }
@@ -178,6 +187,8 @@ pub fn fill(text: &str) -> String {
         ("{victim}", "guests/victim"),
         ("{mortal}", "guests/mortal"),
         ("{bench}", "guests/bench"),
+        ("{canary}", "guests/canary"),
+        ("{conform}", "guests/conform"),
         ("{vmlinuz}", "linux/vmlinuz"),
         ("{initrd}", "linux/initrd.cpio.gz"),
     ] {
@@ -190,12 +201,7 @@ pub fn fill(text: &str) -> String {
 ///
 /// # Errors
 /// The plan is at fault, or a file is missing.
-pub fn planned(
-    scene: &str,
-    text: &str,
-    machine: &Machine,
-    tamper: Option<Tamper>,
-) -> Result<(Command, Outside), Failure> {
+pub fn planned(scene: &str, text: &str, machine: &Machine, hash: bundle::Hash) -> Result<(Command, Outside), Failure> {
     let folder = scenes_folder()?;
     let (plan_path, bundle_path) = (folder.join(format!("{scene}.toml")), folder.join(format!("{scene}.itb")));
     fs::write(&plan_path, fill(text))?;
@@ -204,12 +210,9 @@ pub fn planned(
     let options = machine.options(&folder.join(format!("{scene}.img")))?;
     let target = platform::target(&plan, None, &options).map_err(early)?;
     let plan = complete::complete(plan, &target).map_err(Failure::early)?;
-    let mut bytes = bundle::build(&plan, bundle::Hash::Sha256).map_err(Failure::early)?;
+    let bytes = bundle::build(&plan, hash).map_err(Failure::early)?;
     let (_, outside) =
         verdict::sealed(&plan, &bytes, &target, |board, _, sealed| Ok(Outside::of(board, sealed))).map_err(early)?;
-    if let Some(tamper) = tamper {
-        tamper(&mut bytes);
-    }
     fs::write(&bundle_path, bytes)?;
     let image = env::var_os("CELLWALL_IMAGE").map_or_else(|| root().join("build/cellwall.bin"), PathBuf::from);
     Ok((qemu::command(&target.platform, &options, &image, &bundle_path).map_err(early)?, outside))

@@ -44,6 +44,7 @@ fn cell(board: &Board<'_>, paths: &[&str]) -> SealedCell<'static> {
         devices: paths.iter().map(|path| board.device(path).unwrap()).collect(),
         interrupts: vec![],
         kernel: Ipa::at(0x4020_0000),
+        entry: Ipa::at(0x4020_0000),
         initrd: Some(region(0x4100_0000, 0x1234)),
         tree: region(0x43ff_0000, 0x1_0000),
         uart: Some(VirtualUart { page: region(0x900_0000, 0x1000), intid: 33 }),

@@ -110,7 +110,7 @@ impl Vgic {
             let word = self.word_mut(vcpu, i >> 5);
             word.active &= !bit(i);
             hw.write(field::ICACTIVER, vcpu, i >> 5, word.physical & bit(i));
-            self.hot |= bit(i >> 5);
+            self.announce(vcpu, i >> 5, bit(i));
         }
     }
 

@@ -309,6 +309,24 @@ fn an_active_interrupt_moved_ends_where_it_was_taken_and_comes_next_elsewhere() 
     }
 }
 
+// Found by the property test: one that had left its list register while active, was moved, and is pending again at its end.
+#[test]
+fn an_active_interrupt_moved_while_parked_comes_on_its_new_vcpu_at_once() {
+    let mut c = Cell::running(2, 1);
+    c.set_line(UART, true);
+    c.arrive();
+    assert_eq!(c.ack(0), Some(UART));
+    c.sgi(1, 3 << 24 | 1);
+    c.arrive();
+    assert_eq!(c.listed(0), [3], "the active one had to make room");
+    c.route(1, UART, 1);
+    c.arrive();
+    c.eoi(0, UART);
+    c.exits(0);
+    c.exits(1);
+    assert_eq!(c.ack(1), Some(UART));
+}
+
 #[test]
 fn a_pending_interrupt_moved_comes_on_its_new_vcpu_only() {
     let mut c = Cell::running(2, 4);

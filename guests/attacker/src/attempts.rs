@@ -69,11 +69,19 @@ pub fn find(name: &str) -> Option<Attempt> {
         "offsets" => offsets::every,
         "sgi-targets" => sgi::targets,
         "cpu-ids" => calls::cpu_ids,
+        "spin" => spin,
         "race" => race::rounds,
         "storm" => storm::all,
         "function-ids" => calls::function_ids,
         _ => return None,
     })
+}
+
+/// Does nothing, for ever.
+fn spin(_: &Machine) -> Result<Verdict, Breach> {
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// Repeats something until longer than a round of the victim has passed; returns how often.

@@ -115,7 +115,8 @@ pub fn init_cpu() {
 }
 
 /// Where this CPU's SGIs and PPIs are set up: the distributor (GICv2) or the redistributor's second frame.
-fn private_frame() -> usize {
+#[must_use]
+pub fn private_frame() -> usize {
     if is_v2() {
         return DISTRIBUTOR.load(Relaxed);
     }

@@ -117,6 +117,7 @@ impl Stub {
                 byte => answer.push(byte),
             }
         }
+        // The sum: a socket loses nothing.
         self.byte()?;
         self.byte()?;
         self.stream.write_all(b"+")?;
