@@ -50,7 +50,8 @@ pub fn serve(gic: &'static Gic, interrupt: Acknowledged) -> bool {
         // The maintenance interrupt stays active until its cause is gone.
         Some(Seat { cell, vcpu }) if intid == KICK || intid == gic.maintenance => {
             // One that is off looks at its interrupts when it is switched on.
-            if cell.power.is_on(vcpu.index) || cell.attention.load(Ordering::Relaxed) != 0 {
+            let awake = cell.power.is_on(vcpu.index) || cell.attention.load(Ordering::Relaxed) != 0;
+            if awake {
                 cell.attend(vcpu);
             }
         }

@@ -90,7 +90,7 @@ impl Costs {
         let mut lines = Vec::new();
         for event in &self.event {
             let Some(limit) = event.limit(run.mode, run.gic) else { continue };
-            let pairs = event.name.starts_with("ipi") || event.name == "cpu-on";
+            let pairs = event.name.starts_with("ipi") || matches!(event.name.as_str(), "cpu-on" | "line");
             match run.min(&event.name) {
                 Some(cost) if cost > limit => lines.push(format!(
                     "{} ({}) on GICv{}, {} GIC: {cost} instructions, the limit is {limit}",
