@@ -37,22 +37,24 @@ const CELL_KEYS: [&str; 19] = [
 ];
 const MEMORY_KEYS: [&str; 4] = ["size", "at", "identity", "rights"];
 
-/// Reads the plan `text`.
+/// Reads the plan `text`: what could be made of it, and everything that is wrong with its form.
 ///
 /// # Errors
-/// Everything that is wrong with it.
-pub fn read(text: &str) -> Result<PlanFile, Vec<Problem>> {
+/// It is no TOML.
+pub fn read(text: &str) -> Result<(PlanFile, Vec<Problem>), Vec<Problem>> {
     let table =
         DeTable::parse(text).map_err(|error| vec![Problem::new(error.message()).at(error.span()).code("E0001")])?;
     let mut reader = Reader::default();
     let plan = reader.plan(&table);
     reader.problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
-    if reader.problems.is_empty() { Ok(plan) } else { Err(reader.problems) }
+    Ok((PlanFile { malformed: reader.malformed, ..plan }, reader.problems))
 }
 
 #[derive(Default)]
 struct Reader {
     problems: Vec<Problem>,
+    /// Of each cell.
+    malformed: Vec<bool>,
 }
 
 impl Reader {
@@ -93,7 +95,7 @@ impl Reader {
 
     fn cell(&mut self, _: &str, value: &Value<'_>) -> Option<CellFile> {
         let table = self.table("[[cell]]", value)?;
-        let mut cell = CellFile::default();
+        let (mut cell, before) = (CellFile::default(), self.problems.len());
         cell.spans.insert(String::new(), value.span());
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -124,7 +126,6 @@ impl Reader {
                 "entry" => cell.place.1 = self.number(name, value),
                 "overlay" => cell.overlay = self.text(name, value),
                 "dtb" => cell.dtb = self.text(name, value).filter(|file| file != "auto"),
-                "watchdog" => self.later(name, value, None),
                 "gic" => {
                     let choices = [("virtual", Some(false)), ("passthrough", Some(true))];
                     cell.passthrough = self.choice(name, value, &choices).unwrap_or_default();
@@ -134,6 +135,7 @@ impl Reader {
                     let choices = [("stop", Some(false)), ("inject", Some(true))];
                     cell.forgiving = self.choice(name, value, &choices).unwrap_or_default();
                 }
+                "watchdog" => cell.watchdog_ms = self.duration(name, value).unwrap_or_default(),
                 "start" => {
                     let choices = [("boot", Some(false)), ("manual", Some(true))];
                     cell.manual = self.choice(name, value, &choices).unwrap_or_default();
@@ -150,6 +152,7 @@ impl Reader {
                 self.problems.push(problem.help(format!("add {key} = {example}")));
             }
         }
+        self.malformed.push(self.problems.len() > before);
         Some(cell)
     }
 
@@ -282,7 +285,14 @@ impl Reader {
             None => {
                 let ready = of.iter().filter(|(_, meaning)| meaning.is_some());
                 let words: Vec<String> = ready.map(|(known, _)| format!("\"{known}\"")).collect();
-                self.wrong(name, value, &words.join(" or "))
+                let near = suggest::nearest(word, of.iter().map(|(known, _)| *known));
+                let problem = Problem::new(format!("{name} must be {}", words.join(" or ")));
+                let problem = problem.at(value.span()).code("E0003");
+                self.problems.push(match near {
+                    Some(near) => problem.help(format!("did you mean \"{near}\"?")),
+                    None => problem,
+                });
+                None
             }
         }
     }

@@ -5,7 +5,7 @@
 use super::vcpu::Seat;
 use crate::el2::cache::Hardware;
 use crate::el2::sysreg as reg;
-use crate::el2::{self, barrier, fp, timer};
+use crate::el2::{self, barrier, fp, smc, timer};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
@@ -27,6 +27,8 @@ pub fn prepare(seat: Seat) {
     reg::VTTBR_EL2::set(seat.cell.vttbr(seat.vcpu));
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
+    // The guest before may have allowed speculative store bypass (SMCCC_ARCH_WORKAROUND_2).
+    smc::architecture(vpsci::id::WORKAROUNDS[1], 1);
     reset_el1();
 }
 
@@ -35,8 +37,6 @@ pub fn prepare(seat: Seat) {
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     let Seat { cell, vcpu } = seat;
     timer::set_virtual_counter(&cell.counter_offset);
-    barrier::synchronize();
-    stage2::publish(&mut Hardware, Regime::Cell { vmid: cell.vmid });
     let kicks = cell.with_vgic(vcpu, |vgic, lines| {
         if cell.sealed.passthrough {
             lines.gic.give_interface(vcpu.cpu);
@@ -45,16 +45,19 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
         vgic.sync(vcpu.index, &vcpu.inbox, lines)
     });
     cell.kick(kicks.unwrap_or_default());
-    go(entry)
+    go(seat, entry)
 }
 
 /// Goes on at `entry` as after power down, interrupts as they were.
-pub fn resume_at(entry: Entry) -> ! {
+pub fn resume_at(seat: Seat, entry: Entry) -> ! {
     reset_el1();
-    go(entry)
+    go(seat, entry)
 }
 
-fn go(entry: Entry) -> ! {
+fn go(seat: Seat, entry: Entry) -> ! {
+    barrier::synchronize();
+    // After stage 2 and EL1 were set: what a CPU translated speculatively while they changed is gone (errata 1319367 and others).
+    stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set before.

@@ -12,7 +12,7 @@ use manifest::{Cell, Console};
 use crate::device::Devices;
 use crate::line::{self, Piece};
 use crate::memory::{BLOCK_BYTES, Ram};
-use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt};
+use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt, watchdog};
 
 /// The room for a cell's tree.
 const TREE_BYTES: u64 = 64 << 10;
@@ -69,6 +69,7 @@ fn lay<'a>(
         line::add(&mut things, thing);
     }
     apart(proof, index, &things);
+    let watchdog = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, &things) } else { None };
     if cell.memory.is_empty() {
         proof.say(0xC0201, index, NONE, 0);
     }
@@ -88,6 +89,7 @@ fn lay<'a>(
         initrd,
         tree,
         uart,
+        watchdog,
         gic,
         passthrough: cell.passthrough,
     })
