@@ -244,7 +244,9 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
     if let Some(gic) = gic::get() {
         gic.init_cpu(cpu.index, direct.is_some());
-        if let Some(Seat { cell, vcpu }) = cpu.seat {
+        if let Some(seat) = cpu.seat {
+            let Seat { cell, vcpu } = seat;
+            cell::prepare(seat);
             if !cell.sealed.passthrough {
                 gic.reset_virtual_interface();
             }

@@ -20,15 +20,24 @@ unsafe extern "C" {
     fn enter_guest(x0: u64, stack_top: u64) -> !;
 }
 
-/// Runs the guest on this CPU from `entry`; exits come back through the vectors. The caller counted it into
-/// `Cell::active`.
-pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
-    set_traps(&seat);
+/// Puts what this CPU's guest will meet into reset state: when the CPU comes up, and whenever the guest was left. So one that
+/// is switched on runs at once.
+pub fn prepare(seat: Seat) {
+    reg::VTCR_EL2::set(controls::vtcr_el2(reg::ID_AA64MMFR0_EL1::get() & 0xf));
+    reg::VTTBR_EL2::set(seat.cell.vttbr(seat.vcpu));
+    reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
+    reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     // The guest before may have allowed speculative store bypass (SMCCC_ARCH_WORKAROUND_2).
     smc::architecture(vpsci::id::WORKAROUNDS[1], 1);
+    reset_el1();
+}
+
+/// Runs the guest on this CPU, which was prepared, from `entry`; exits come back through the vectors. The caller counted it
+/// into `Cell::active`.
+pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     let Seat { cell, vcpu } = seat;
+    timer::set_virtual_counter(&cell.counter_offset);
     let kicks = cell.with_vgic(vcpu, |vgic, lines| {
-        // Otherwise done when it was left.
         if cell.sealed.passthrough {
             lines.gic.give_interface(vcpu.cpu);
             vgic.vcpu_reset(vcpu.index, lines);
@@ -36,28 +45,23 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
         vgic.sync(vcpu.index, &vcpu.inbox, lines)
     });
     cell.kick(kicks.unwrap_or_default());
-    resume_at(seat, entry)
+    go(seat, entry)
 }
 
 /// Goes on at `entry` as after power down, interrupts as they were.
 pub fn resume_at(seat: Seat, entry: Entry) -> ! {
     reset_el1();
+    go(seat, entry)
+}
+
+fn go(seat: Seat, entry: Entry) -> ! {
     barrier::synchronize();
-    // After both: what a CPU translated speculatively while they changed is gone (errata 1319367 and others).
+    // After stage 2 and EL1 were set: what a CPU translated speculatively while they changed is gone (errata 1319367 and others).
     stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
-    // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set above.
+    // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set before.
     unsafe { enter_guest(entry.context, smp::this().stack_top()) }
-}
-
-/// Stage 2 and identity of this vCPU; what traps was set when its CPU came up.
-fn set_traps(seat: &Seat) {
-    reg::VTCR_EL2::set(controls::vtcr_el2(reg::ID_AA64MMFR0_EL1::get() & 0xf));
-    reg::VTTBR_EL2::set(seat.cell.vttbr(seat.vcpu));
-    reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
-    reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
-    timer::set_virtual_counter(&seat.cell.counter_offset);
 }
 
 /// Zeroes registers by their names.

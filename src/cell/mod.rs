@@ -12,7 +12,7 @@ mod vcpu;
 mod zap;
 
 pub use build::build_all;
-pub use enter::{resume_at, run_vcpu};
+pub use enter::{prepare, resume_at, run_vcpu};
 pub use start::{NEWS_BYTES, refuse, work};
 pub use stop::{end, leave, lose, retire, stop, watch};
 pub use vcpu::{Seat, Vcpu};
@@ -143,7 +143,7 @@ impl Cell {
         if self.attention.load(Ordering::Relaxed) != 0 {
             self.attend_uart();
         }
-        if !self.sealed.passthrough && self.power.is_on(vcpu.index) {
+        if !self.sealed.passthrough {
             let kicks = self.with_vgic(vcpu, |vgic, lines| vgic.sync(vcpu.index, &vcpu.inbox, lines));
             self.kick(kicks.unwrap_or_default());
         }

@@ -5,7 +5,7 @@ use super::load::load;
 use super::vcpu::Seat;
 use super::{Cell, retire, run_vcpu};
 use crate::console::{self, announce};
-use crate::el2::timer;
+use crate::el2::{fp, timer};
 use crate::gic;
 use crate::smp;
 use core::sync::atomic::Ordering;
@@ -66,6 +66,7 @@ fn begin(seat: Seat) {
     }
     match load(cell) {
         Ok(entry) => {
+            fp::clear(); // used to fill the memory
             reset(seat);
             announce!(cell, "event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
             if cell.life.begin() {

@@ -1,7 +1,7 @@
 //! A cell comes to its end: one sentence says why, its vCPUs leave one by one, its lines fall silent.
 
-use super::Cell;
 use super::vcpu::Seat;
+use super::{Cell, prepare};
 use crate::console::announce;
 use crate::el2::{barrier, fp, timer};
 use crate::gic;
@@ -81,6 +81,7 @@ pub fn leave(seat: Seat) -> ! {
     timer::stop_guest_timers();
     cell.left.store(timer::now(), Ordering::Relaxed);
     fp::leave_streaming_mode();
+    prepare(seat);
     retire(cell);
     smp::idle_again()
 }

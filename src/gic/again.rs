@@ -53,7 +53,8 @@ impl Again {
             sgi.slot = 0;
         }
         let mut own = u64::from(sgi.intid) << 24 | bit;
-        if let Driver::V2(_) = gic.driver {
+        if ppi.slot | sgi.slot == 0 {
+        } else if let Driver::V2(_) = gic.driver {
             let sender = sgi.lr.sender();
             own = if sender == vcpu.index { bit << 16 | u64::from(sgi.intid) } else { u64::MAX };
             sgi.intid |= cell.doorbells.of(sender).load(Ordering::Relaxed).trailing_zeros() << 10;

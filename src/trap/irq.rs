@@ -4,6 +4,7 @@ use crate::cell::{self, Seat};
 use crate::console;
 use crate::gic::{self, Acknowledged, Gic, KICK, SERVICE, SPECIAL};
 use crate::smp;
+use core::sync::atomic::Ordering;
 
 /// Interrupts served in one go at most; what is left comes back as the next exit.
 const BATCH: usize = 32;
@@ -18,7 +19,8 @@ pub fn service() {
         return cell.attend(vcpu);
     }
     for _ in 0..BATCH {
-        if !serve(gic, gic.acknowledge()) {
+        let interrupt = gic.acknowledge();
+        if interrupt.intid() >= SPECIAL || !serve(gic, interrupt) {
             return;
         }
     }
@@ -46,7 +48,13 @@ pub fn serve(gic: &'static Gic, interrupt: Acknowledged) -> bool {
             return true;
         }
         // The maintenance interrupt stays active until its cause is gone.
-        Some(Seat { cell, vcpu }) if intid == KICK || intid == gic.maintenance => cell.attend(vcpu),
+        Some(Seat { cell, vcpu }) if intid == KICK || intid == gic.maintenance => {
+            // One that is off looks at its interrupts when it is switched on.
+            let awake = cell.power.is_on(vcpu.index) || cell.attention.load(Ordering::Relaxed) != 0;
+            if awake {
+                cell.attend(vcpu);
+            }
+        }
         Some(Seat { cell, vcpu }) => {
             // A line of the cell: it stays active until the guest ends it.
             let kicks = cell.with_vgic(vcpu, |vgic, lines| vgic.physical(vcpu.index, intid, lines));

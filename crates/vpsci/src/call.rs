@@ -123,9 +123,6 @@ impl Power {
     #[inline]
     pub fn call(&self, vcpu: usize, registers: [u64; 4], entry_ok: impl Fn(Ipa) -> bool) -> Action {
         let [function, ..] = registers.map(low);
-        if let Some([_, value]) = CONSTANTS.iter().find(|constant| constant[0] == function && function != 0) {
-            return Action::Return((*value).into());
-        }
         self.dispatch(vcpu, function, registers, entry_ok).unwrap_or_else(|error| Action::Return(error.code()))
     }
 
@@ -175,7 +172,10 @@ impl Power {
                 _ => return Err(Error::NotSupported),
             },
             id if id::WORKAROUNDS.contains(&id) => Action::Firmware(id, low(first)),
-            _ => return Err(Error::NotSupported),
+            _ => {
+                let known = CONSTANTS.iter().find(|constant| constant[0] == function && function != 0);
+                Action::Return(known.ok_or(Error::NotSupported)?[1].into())
+            }
         })
     }
 }

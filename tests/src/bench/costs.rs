@@ -40,11 +40,13 @@ impl Event {
     /// What it may cost in that run.
     #[must_use]
     pub fn limit(&self, mode: Mode, gic: u32) -> Option<u64> {
-        match mode {
+        // 0: there is no such event on that version.
+        let limit = match mode {
             Mode::Bare => None,
             Mode::Virtual => self.limit.map(|pair| of(pair, gic)).or(self.goal),
             Mode::Passthrough => self.passthrough.map(|pair| of(pair, gic)),
-        }
+        };
+        limit.filter(|limit| *limit != 0)
     }
 }
 
@@ -88,7 +90,7 @@ impl Costs {
         let mut lines = Vec::new();
         for event in &self.event {
             let Some(limit) = event.limit(run.mode, run.gic) else { continue };
-            let pairs = event.name.starts_with("ipi") || event.name == "cpu-on";
+            let pairs = event.name.starts_with("ipi") || matches!(event.name.as_str(), "cpu-on" | "line");
             match run.min(&event.name) {
                 Some(cost) if cost > limit => lines.push(format!(
                     "{} ({}) on GICv{}, {} GIC: {cost} instructions, the limit is {limit}",
