@@ -50,7 +50,7 @@ pub struct Artifact {
 /// # Errors
 /// A [`Report`] of every file that cannot be used.
 pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
-    pack(plan, Some(hash), &|_| ())
+    whole(plan, pack(plan, Some(hash), &|_| ())?)
 }
 
 /// Does the same and says what it is about: `packing vmlinuz`.
@@ -58,7 +58,7 @@ pub fn build(plan: &PlanFile, hash: Hash) -> Result<Vec<u8>, Report> {
 /// # Errors
 /// A [`Report`] of every file that cannot be used.
 pub fn build_telling(plan: &PlanFile, hash: Hash, tell: &dyn Fn(String)) -> Result<Vec<u8>, Report> {
-    pack(plan, Some(hash), tell)
+    whole(plan, pack(plan, Some(hash), tell)?)
 }
 
 /// Makes a bundle to be judged and not booted: the same, but its images' hashes are not worked out.
@@ -66,10 +66,22 @@ pub fn build_telling(plan: &PlanFile, hash: Hash, tell: &dyn Fn(String)) -> Resu
 /// # Errors
 /// A [`Report`] of every file that cannot be used.
 pub fn sketch(plan: &PlanFile) -> Result<Vec<u8>, Report> {
+    whole(plan, pack(plan, None, &|_| ())?)
+}
+
+/// Makes such a bundle with nearly nothing in place of what cannot be used, and says what that is.
+///
+/// # Errors
+/// A FIT cannot hold the plan.
+pub fn draft(plan: &PlanFile) -> Result<(Vec<u8>, Vec<Problem>), Report> {
     pack(plan, None, &|_| ())
 }
 
-fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Vec<u8>, Report> {
+fn whole(plan: &PlanFile, (bundle, problems): (Vec<u8>, Vec<Problem>)) -> Result<Vec<u8>, Report> {
+    if problems.is_empty() { Ok(bundle) } else { Err(plan.report(problems)) }
+}
+
+fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<(Vec<u8>, Vec<Problem>), Report> {
     let mut files = Files::default();
     let mut chosen = Vec::new();
     let mut problems = Vec::new();
@@ -89,14 +101,12 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
             problems.push(problem.at(plan.span(Some(index), key)).code("E0006"));
         };
-        match (kernel, initrd, dtb) {
-            (Ok(kernel), Ok(initrd), Ok(dtb)) => chosen.push((kernel, initrd, dtb)),
-            (kernel, initrd, dtb) => {
-                kernel.as_ref().err().into_iter().for_each(|error| refuse("kernel", error));
-                initrd.as_ref().err().into_iter().for_each(|error| refuse("initrd", error));
-                dtb.as_ref().err().into_iter().for_each(|error| refuse("dtb", error));
-            }
-        }
+        // A plan without a kernel was told so.
+        kernel.as_ref().err().filter(|_| !cell.kernel.is_empty()).into_iter().for_each(|error| refuse("kernel", error));
+        initrd.as_ref().err().into_iter().for_each(|error| refuse("initrd", error));
+        dtb.as_ref().err().into_iter().for_each(|error| refuse("dtb", error));
+        let kernel = kernel.unwrap_or_else(|_| files.stand_in());
+        chosen.push((kernel, initrd.unwrap_or_default(), dtb.unwrap_or_default()));
         let unfinished = [("devices", cell.rest), ("memory", cell.all_memory), ("overlay", cell.overlay.is_some())];
         for (key, _) in unfinished.iter().filter(|(_, unfinished)| *unfinished && plan.facts.is_empty()) {
             let problem =
@@ -104,9 +114,6 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
             let problem = problem.at(plan.span(Some(index), key)).code("E0007");
             problems.push(problem.help("say by --board F.dtb which board it is"));
         }
-    }
-    if !problems.is_empty() {
-        return Err(plan.report(problems));
     }
     let image = |index: usize| {
         let file = files.artifacts.get(index);
@@ -151,8 +158,10 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<Ve
         None => vec![0; 32],
     });
     let digests: Vec<Vec<u8>> = digests.collect();
-    lay_out(&manifest, &files.artifacts, hash.unwrap_or_default(), &digests)
-        .map_err(|error| plan.report(vec![Problem::new(format!("{error:#}"))]))
+    match lay_out(&manifest, &files.artifacts, hash.unwrap_or_default(), &digests) {
+        Ok(bundle) => Ok((bundle, problems)),
+        Err(error) => Err(plan.report([problems, vec![Problem::new(format!("{error:#}"))]].concat())),
+    }
 }
 
 /// Joins bundles into one file: each begins a page, and EL2 takes the first whose plan holds.
@@ -369,6 +378,12 @@ impl Files {
         let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         let bytes = if kind == TREE.0 { platform::read_tree(&source.0)? } else { read(&source.0)? };
         Ok(self.add(source, words, kind, bytes))
+    }
+
+    /// Adds what the smallest kernel would be.
+    fn stand_in(&mut self) -> (usize, Place) {
+        let source = (PathBuf::from("missing"), "kernel".to_owned());
+        (self.add(source, "missing", "kernel", vec![0; PAGE]), Place { size: PAGE as u64, ..Place::default() })
     }
 
     fn add(&mut self, source: (PathBuf, String), words: &str, kind: &'static str, bytes: Vec<u8>) -> usize {

@@ -61,7 +61,8 @@ struct Judge<'t> {
 
 impl<'t> Judge<'t> {
     fn new(plan: &PlanFile, target: &'t Target) -> Result<Self, Report> {
-        Ok(Self { bytes: bundle::sketch(plan)?, target })
+        // Files that cannot be used are told by whoever makes the bundle.
+        Ok(Self { bytes: bundle::draft(plan)?.0, target })
     }
 
     /// Nothing where the bundle does not fit the board: that is told later.

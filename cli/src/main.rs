@@ -246,13 +246,7 @@ fn main() -> ExitCode {
 }
 
 fn check(path: &Path, board: Option<&Path>, format: Format) -> Result<ExitCode> {
-    let judged = (|| {
-        let plan = plan_file::load(path)?;
-        let target = platform::target(&plan, board, &qemu::Options::default())?;
-        let plan = complete::complete(plan, &target)?;
-        let bytes = bundle::sketch(&plan)?;
-        verdict::judge(&plan, &bytes, &target)
-    })();
+    let judged = verdict::check(path, board, &qemu::Options::default());
     if format == Format::Text {
         let verdict = judged?;
         warn(&verdict.report);

@@ -71,3 +71,27 @@ fn counted_by(name: &str) -> Option<&'static str> {
     };
     whole.or_else(family)
 }
+
+/// Returns what node `id` needs without saying so: the controller its interrupts go to by the bus it is on, where that
+/// is not `gic`; clocks, power and resets of the buses between it and the root.
+#[must_use]
+pub fn inherited(tree: &Tree<'_>, id: NodeId, gic: NodeId) -> Vec<Need> {
+    let mut needs = Vec::new();
+    let buses = std::iter::successors(tree.parent(id), |bus| tree.parent(*bus));
+    let mut parent = tree.u32(id, "interrupt-parent");
+    for bus in buses {
+        let inherits = parent.is_none() && tree.property(id, "interrupts").is_some();
+        parent = parent.or(tree.u32(bus, "interrupt-parent"));
+        if let Some(target) = parent.filter(|_| inherits).and_then(|phandle| tree.by_phandle(phandle))
+            && target != gic
+        {
+            needs.push(Need { property: "interrupt-parent".to_owned(), path: tree.path(target) });
+        }
+        for need in of(tree, bus, gic) {
+            if ["clocks", "power-domains", "resets"].contains(&need.property.as_str()) {
+                needs.push(Need { property: format!("{} of {}", need.property, tree.path(bus)), path: need.path });
+            }
+        }
+    }
+    needs
+}

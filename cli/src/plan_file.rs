@@ -2,7 +2,8 @@
 //!
 //! Owns the file's text and where each key stands in it, so that whatever is found later, here or by the plan's judge,
 //! is shown at its line. [`load`] gives a plan whose every key was understood, or a [`Report`] of all that were not;
-//! whether the plan is good is judged by the `plan` crate, on the bundle made from it.
+//! [`draft`] gives both, so that the rest can be judged too. Whether the plan is good is judged by the `plan` crate, on
+//! the bundle made from it.
 
 use crate::report::{Problem, Report, Span};
 use crate::{kernel, schema};
@@ -78,6 +79,8 @@ pub struct CellFile {
     pub forgiving: bool,
     /// `start = "manual"`.
     pub manual: bool,
+    /// Its form is wrong, so that what it says besides is not to be judged.
+    pub malformed: bool,
     /// Where its keys stand.
     pub spans: Spans,
 }
@@ -87,11 +90,20 @@ pub struct CellFile {
 /// # Errors
 /// A [`Report`] of every key that is wrong, or why the file cannot be read.
 pub fn load(path: &Path) -> Result<PlanFile, Report> {
+    let (plan, problems) = draft(path)?;
+    if problems.is_empty() { Ok(plan) } else { Err(plan.report(problems)) }
+}
+
+/// Reads the plan at `path` as far as it can be read, and says what is wrong with its form.
+///
+/// # Errors
+/// The file cannot be read, or is no TOML.
+pub fn draft(path: &Path) -> Result<(PlanFile, Vec<Problem>), Report> {
     let unreadable = |error| {
         let problem = Problem::new(format!("cannot read the plan {}: {error}", path.display()));
         Report::new(path, "", vec![problem])
     };
-    parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
+    read(path, &std::fs::read_to_string(path).map_err(unreadable)?)
 }
 
 /// Reads the plan `text`, as if from `path`.
@@ -99,10 +111,15 @@ pub fn load(path: &Path) -> Result<PlanFile, Report> {
 /// # Errors
 /// A [`Report`] of every key that is wrong.
 pub fn parse(path: &Path, text: &str) -> Result<PlanFile, Report> {
-    let mut plan = schema::read(text).map_err(|problems| Report::new(path, text, problems))?;
+    let (plan, problems) = read(path, text)?;
+    if problems.is_empty() { Ok(plan) } else { Err(plan.report(problems)) }
+}
+
+fn read(path: &Path, text: &str) -> Result<(PlanFile, Vec<Problem>), Report> {
+    let (mut plan, problems) = schema::read(text).map_err(|problems| Report::new(path, text, problems))?;
     path.clone_into(&mut plan.path);
     text.clone_into(&mut plan.text);
-    Ok(plan)
+    Ok((plan, problems))
 }
 
 impl PlanFile {

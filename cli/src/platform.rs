@@ -185,7 +185,8 @@ impl Platform {
         let Some(text) = plain.then(|| std::fs::read_to_string(&path).ok()).flatten() else {
             let mut names: Vec<String> = std::fs::read_dir(&folder)
                 .with_context(|| format!("cannot read {}", folder.display()))?
-                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .filter_map(|entry| entry.ok().filter(|entry| entry.path().join("platform.toml").is_file()))
+                .filter_map(|entry| entry.file_name().into_string().ok())
                 .collect();
             names.sort();
             let near = suggest::nearest(name, names.iter().map(String::as_str));

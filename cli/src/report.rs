@@ -70,21 +70,23 @@ pub struct Report {
     text: String,
     /// In the order found.
     pub problems: Vec<Problem>,
+    /// What a person is told behind them.
+    pub closing: Option<String>,
 }
 
 impl Report {
     /// Makes a report on the plan `text` read from `path`.
     #[must_use]
     pub fn new(path: &Path, text: &str, problems: Vec<Problem>) -> Self {
-        Self { path: path.display().to_string(), text: text.to_owned(), problems }
+        Self { path: path.display().to_string(), text: text.to_owned(), problems, closing: None }
     }
 
     /// Writes the report for people, in colour or plain.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let problems: Vec<String> =
-            self.problems.iter().map(|problem| renderer.render(&self.groups(problem))).collect();
+        let problems = self.problems.iter().map(|problem| renderer.render(&self.groups(problem)));
+        let problems: Vec<String> = problems.chain(self.closing.clone()).collect();
         problems.join("\n\n")
     }
 

@@ -37,17 +37,17 @@ const CELL_KEYS: [&str; 19] = [
 ];
 const MEMORY_KEYS: [&str; 4] = ["size", "at", "identity", "rights"];
 
-/// Reads the plan `text`.
+/// Reads the plan `text`: what could be made of it, and everything that is wrong with its form.
 ///
 /// # Errors
-/// Everything that is wrong with it.
-pub fn read(text: &str) -> Result<PlanFile, Vec<Problem>> {
+/// It is no TOML.
+pub fn read(text: &str) -> Result<(PlanFile, Vec<Problem>), Vec<Problem>> {
     let table =
         DeTable::parse(text).map_err(|error| vec![Problem::new(error.message()).at(error.span()).code("E0001")])?;
     let mut reader = Reader::default();
     let plan = reader.plan(&table);
     reader.problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
-    if reader.problems.is_empty() { Ok(plan) } else { Err(reader.problems) }
+    Ok((plan, reader.problems))
 }
 
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl Reader {
 
     fn cell(&mut self, _: &str, value: &Value<'_>) -> Option<CellFile> {
         let table = self.table("[[cell]]", value)?;
-        let mut cell = CellFile::default();
+        let (mut cell, before) = (CellFile::default(), self.problems.len());
         cell.spans.insert(String::new(), value.span());
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -150,6 +150,7 @@ impl Reader {
                 self.problems.push(problem.help(format!("add {key} = {example}")));
             }
         }
+        cell.malformed = self.problems.len() > before;
         Some(cell)
     }
 
@@ -282,7 +283,14 @@ impl Reader {
             None => {
                 let ready = of.iter().filter(|(_, meaning)| meaning.is_some());
                 let words: Vec<String> = ready.map(|(known, _)| format!("\"{known}\"")).collect();
-                self.wrong(name, value, &words.join(" or "))
+                let near = suggest::nearest(word, of.iter().map(|(known, _)| *known));
+                let problem = Problem::new(format!("{name} must be {}", words.join(" or ")));
+                let problem = problem.at(value.span()).code("E0003");
+                self.problems.push(match near {
+                    Some(near) => problem.help(format!("did you mean \"{near}\"?")),
+                    None => problem,
+                });
+                None
             }
         }
     }

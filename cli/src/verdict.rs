@@ -3,18 +3,22 @@
 //! Owns nothing but the translation: the bundle is read by `manifest`, the tree by `board`, the plan sealed by `plan`,
 //! as EL2 does at boot, with what the loader will take ([`Target`]). Findings become problems at the plan's lines.
 
+use crate::bundle;
 use crate::depend;
-use crate::plan_file::PlanFile;
-use crate::platform::Target;
+use crate::plan_file::{self, PlanFile};
+use crate::platform::{self, Target};
+use crate::qemu;
 use crate::report::{Problem, Report};
 use crate::sentence::{self, Sentence};
 use crate::{size, suggest};
-use address::{PAGE_BYTES, PhysAddr, Region};
+use address::{Address as _, PAGE_BYTES, PhysAddr, Region};
 use anyhow::{Context as _, Result};
 use board::{Board, Device, Gic};
 use manifest::{Bundle, Manifest, Memory};
 use plan::{Class, Finding, Footprint, SealedPlan};
 use std::fmt::Write as _;
+use std::path::Path;
+use tree::NodeId;
 
 /// A plan that holds.
 #[derive(Clone, Debug)]
@@ -23,6 +27,60 @@ pub struct Verdict {
     pub report: Report,
     /// Who gets what, for people.
     pub summary: String,
+}
+
+/// Judges the plan at `path` against its board, whose tree is `tree` if given: form, files and proof in one go.
+///
+/// What a cell says whose form is wrong is not judged further, nor what others would have to do with it.
+///
+/// # Errors
+/// A [`Report`] of all findings where the plan does not hold; else why it cannot be judged.
+pub fn check(path: &Path, tree: Option<&Path>, options: &qemu::Options) -> Result<Verdict> {
+    let (mut plan, mut problems) = plan_file::draft(path)?;
+    for cell in plan.cells.iter_mut().filter(|cell| cell.malformed) {
+        // A bundle holds no cell without these.
+        let page = Memory { size: PAGE_BYTES, at: None, identity: false };
+        (cell.cpus, cell.memory) = (vec![u32::MAX], vec![page]);
+    }
+    let (bundle, missing) = bundle::draft(&plan)?;
+    problems.extend(missing);
+    let whole = !plan.board.is_empty() && !plan.cells.is_empty();
+    let judged = platform::target(&plan, tree, options).and_then(|target| judge(&plan, &bundle, &target));
+    let (found, summary) = match judged {
+        Ok(verdict) => (verdict.report.problems, verdict.summary),
+        Err(error) => match error.downcast::<Report>() {
+            Ok(mut report) => {
+                let board = plan.span(None, "board").filter(|_| tree.is_none());
+                let nowhere = |found: &&mut Problem| found.code == Some("E0007") && found.span.is_none();
+                report.problems.iter_mut().filter(nowhere).for_each(|found| found.span.clone_from(&board));
+                (report.problems, String::new())
+            }
+            Err(error) if problems.is_empty() => return Err(error),
+            Err(_) => (Vec::new(), String::new()),
+        },
+    };
+    let malformed = |name: &String| plan.cells.iter().any(|cell| cell.malformed && cell.name == *name);
+    problems.extend(found.into_iter().filter(|found| whole && !found.cells.iter().any(malformed)));
+    problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
+    let mut report = plan.report(problems);
+    report.closing = closing(&plan, &report);
+    if report.holds() { Ok(Verdict { report, summary }) } else { Err(report.into()) }
+}
+
+/// Counts what refuses a plan and says where more is said.
+fn closing(plan: &PlanFile, report: &Report) -> Option<String> {
+    let code = report.problems.iter().find(|problem| !problem.warning)?.code.unwrap_or("E0103");
+    let warnings = report.problems.iter().filter(|problem| problem.warning).count();
+    let counted = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
+    let mut text = format!(
+        "{} does not hold: {}",
+        plan.path.display(),
+        counted(report.problems.len().saturating_sub(warnings), "error")
+    );
+    if warnings > 0 {
+        let _ = write!(text, ", {}", counted(warnings, "warning"));
+    }
+    Some(text + &format!("; `cargo cellwall check --explain {code}` says more of a code"))
 }
 
 /// Judges the bundle made of `plan` against the board `target`.
@@ -142,7 +200,10 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Senten
     match said.code {
         "E0301" => {
             let paths = board.devices.iter().map(|device| device.path.as_str());
-            let near = suggest::nearest(finding.names[2], paths).map(|path| format!("did you mean {path}?"));
+            let lists = ["aliases", "__symbols__"].into_iter().filter_map(|list| board.tree.child(NodeId::ROOT, list));
+            let names = lists.flat_map(|list| board.tree.properties(list).map(|(name, _)| name));
+            let near =
+                suggest::nearest(finding.names[2], paths.chain(names)).map(|path| format!("did you mean {path}?"));
             near.unwrap_or_else(|| said.help.clone())
         }
         "E0307" => {
@@ -150,6 +211,14 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Senten
             let named: Vec<&str> = cell.into_iter().flat_map(|cell| &cell.devices).map(String::as_str).collect();
             let missing = together(board, finding, &named);
             format!("name these too: {}", missing.join(", "))
+        }
+        "E0702" | "E0704" => {
+            // A cell's tree, 64 KiB, lies behind the kernel.
+            let [bytes, at, base, end] = finding.numbers;
+            let (tree, base, end) = if said.code == "E0702" { (64 << 10, base, end) } else { (0, 0, base) };
+            let wanted = at.saturating_add(bytes).saturating_add(tree);
+            let odd = if base.is_multiple_of(2 << 20) { "" } else { ", or let at be a multiple of 2 MiB" };
+            format!("make that run {} larger{odd}", size::show(wanted.saturating_sub(end).next_multiple_of(PAGE_BYTES)))
         }
         "E0206" => {
             let banks: Vec<String> = board.ram.iter().map(ToString::to_string).collect();
@@ -163,7 +232,8 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Senten
 #[must_use]
 pub fn together<'b>(board: &'b Board<'_>, finding: &Finding<'_>, named: &[&str]) -> Vec<&'b str> {
     let [base, end, ..] = finding.numbers.map(PhysAddr::at);
-    let named: Vec<_> = named.iter().map(|path| board.device(path)).collect();
+    // The console passed through has no name in the list.
+    let named: Vec<_> = named.iter().chain(&finding.names[2..3]).map(|path| board.device(path)).collect();
     let there = |device: &Device<'_>| {
         let mut pages = device.regions.iter().filter_map(|region| region.widen(PAGE_BYTES));
         !device.disabled && pages.any(|pages| Region::from_ends(base, end).is_some_and(|all| all.overlaps(pages)))
@@ -185,7 +255,7 @@ fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Optio
         write!(text, "  cell {}: {of} {}", cell.name, cpus.join(", ")).ok()?;
         for run in &cell.ram {
             let bytes = size::show(run.pa.size());
-            if cell.identity {
+            if run.ipa.get() == run.pa.base().get() {
                 write!(text, "; {bytes} at {}", run.ipa).ok()?;
             } else {
                 write!(text, "; {bytes} at {} (board {})", run.ipa, run.pa.base()).ok()?;
@@ -195,6 +265,9 @@ fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Optio
             write!(text, "; {}", device.path).ok()?;
         }
         text.push('\n');
+    }
+    for line in depend::told(plan, board) {
+        writeln!(text, "  {line}").ok()?;
     }
     let service = sealed.service_cpu();
     let owner = sealed.cells().iter().find(|cell| cell.cpus.contains(&service));

@@ -24,6 +24,7 @@ fn a_plan_that_holds_says_who_gets_what() {
 cells.toml holds on qemu-virt: 4 CPUs, 2 GiB of RAM, GICv3
   cell hello: CPU 0; 64 MiB at 0x4000_0000 (board 0x4040_0000)
   cell linux: CPUs 1, 2; 256 MiB at 0x4000_0000 (board 0x4840_0000); /pl031@9010000
+  /pl031@9010000 needs /apb-pclk (clocks, fixed)
   CPU 3 (no cell's) serves UART and monitor
 ";
     prints(&output, 0, expected, "");
@@ -51,6 +52,8 @@ error[E0103]: cell b names CPU 0, which cell a owns
   |         ^
   |
   = help: give each CPU to one cell
+
+cells.toml does not hold: 2 errors; `cargo cellwall check --explain E0101` says more of a code
 ";
     prints(&output, 1, "", expected);
 }

@@ -32,7 +32,7 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>) {
             proof.say(0xE0105, index, NONE, 0);
         }
         if let Some(over @ 1..) = count.checked_sub(MAX_VCPUS) {
-            proof.say(0xE0106, index, NONE, 0).numbers = [count as u64, MAX_VCPUS as u64, over as u64, 0];
+            proof.say(0xE0106, index, NONE, NONE).numbers = [count as u64, MAX_VCPUS as u64, over as u64, 0];
         }
         for (place, &cpu) in cell.cpus.iter().enumerate() {
             let (code, other) = match (unusable(board, cpu, [0xE0101, 0xE0102, 0xE0107]), owner(cells, cpu)) {

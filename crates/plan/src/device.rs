@@ -93,12 +93,13 @@ fn passed_console(proof: &mut Proof<'_, '_>) -> Option<usize> {
             Some(first) => _ = proof.say(0xE0506, index, first, 0),
         }
     }
+    let first = first.filter(|_| proof.board.stdout.is_some());
     if let Some(cell) = first
         && own_uart(proof, first).is_none()
     {
         proof.say(0xA0508, cell, NONE, 0);
     }
-    first.filter(|_| proof.board.stdout.is_some())
+    first
 }
 
 /// Chooses EL2's UART: the board's console, or where that is a cell's the next that no cell names.
@@ -107,9 +108,12 @@ fn own_uart(proof: &Proof<'_, '_>, console: Option<usize>) -> Option<usize> {
     if console.is_none() {
         return board.stdout;
     }
-    let named = |path: &str| proof.cells.iter().any(|cell| cell.devices.contains(&path));
+    let names = |index| move |wanted: &&str| resolve(board, wanted) == Ok(index);
     board.devices.iter().enumerate().position(|(index, device)| {
-        board.stdout != Some(index) && !device.disabled && UARTS.contains(&device.compatible) && !named(&device.path)
+        board.stdout != Some(index)
+            && !device.disabled
+            && UARTS.contains(&device.compatible)
+            && !proof.cells.iter().any(|cell| cell.devices.iter().any(names(index)))
     })
 }
 

@@ -9,9 +9,7 @@
     reason = "tests"
 )]
 
-mod common;
-
-use common::{blames, footprint, gicv3, name, only, two};
+use crate::common::{blames, footprint, gicv3, name, only, two};
 use manifest::Console;
 use plan::seal;
 

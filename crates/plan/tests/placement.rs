@@ -9,10 +9,8 @@
     reason = "tests"
 )]
 
-mod common;
-
+use crate::common::{MIB, RAM, cell, footprint, gicv2, gicv3, identity, region, run, run_at, two};
 use address::{Address, Ipa, PhysAddr, Region};
-use common::{MIB, RAM, cell, footprint, gicv2, gicv3, identity, region, run, run_at, two};
 use manifest::{Console, Dma, Image, Memory};
 use plan::{Mapping, SealedPlan, VirtualGic, VirtualUart, seal};
 

@@ -11,11 +11,9 @@
     reason = "tests"
 )]
 
-mod common;
-
+use crate::common::{MIB, RAM, cell, gicv2, gicv3, region};
 use address::{Address, Ipa, PhysAddr, Region};
 use board::{Board, Gic, Interrupt, Reserved, Start};
-use common::{MIB, RAM, cell, gicv2, gicv3, region};
 use manifest::{Cell, Console, Dma, Image, Manifest, Memory};
 use plan::{Footprint, Outside, Owner, SealedCell, SealedPlan, VirtualGic, seal, seal_sound_cells};
 use proptest::prelude::*;

@@ -9,14 +9,12 @@
     reason = "tests"
 )]
 
-mod common;
-
-use address::Address;
-use board::{Interrupt, Reserved, Start};
-use common::{
+use crate::common::{
     MIB, RAM, blames, cell, codes, footprint, gicv2, gicv3, identity, name, only, refusals, region, run, run_at, smmu,
     two,
 };
+use address::Address;
+use board::{Interrupt, Reserved, Start};
 use manifest::{Dma, Image, Manifest};
 use plan::{Class, seal, seal_sound_cells};
 

@@ -9,10 +9,8 @@
     reason = "tests"
 )]
 
-mod common;
-
+use crate::common::{MIB, RAM, footprint, gicv2, gicv3, identity, region, two};
 use address::Ipa;
-use common::{MIB, RAM, footprint, gicv2, gicv3, identity, region, two};
 use plan::{Outside, Owner, seal};
 
 fn wall(owner: Owner, what: &str) -> Outside<'_> {
