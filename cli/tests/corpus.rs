@@ -145,7 +145,9 @@ fn check_says_of_every_plan_what_it_said_before() {
             let mut codes: Vec<String> = codes.collect();
             codes.sort();
             codes.dedup();
-            codes.into_iter().for_each(|code| *met.entry(code).or_default() += 1);
+            for code in codes {
+                *met.entry(code).or_default() += 1;
+            }
         }
         for stray in files(Path::new(kind), "out") {
             if !stray.with_extension("toml").exists() {
