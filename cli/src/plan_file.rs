@@ -29,6 +29,8 @@ pub struct PlanFile {
     pub service_cpu: Option<u32>,
     /// The cells in the order written.
     pub cells: Vec<CellFile>,
+    /// Of each cell: its form is wrong, so that what it says besides is not to be judged.
+    pub malformed: Vec<bool>,
     /// Where the keys outside the cells stand.
     pub spans: Spans,
     /// What the board is like, once [`crate::complete`] has looked.
@@ -79,8 +81,6 @@ pub struct CellFile {
     pub forgiving: bool,
     /// `start = "manual"`.
     pub manual: bool,
-    /// Its form is wrong, so that what it says besides is not to be judged.
-    pub malformed: bool,
     /// Where its keys stand.
     pub spans: Spans,
 }

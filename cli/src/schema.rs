@@ -47,12 +47,14 @@ pub fn read(text: &str) -> Result<(PlanFile, Vec<Problem>), Vec<Problem>> {
     let mut reader = Reader::default();
     let plan = reader.plan(&table);
     reader.problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
-    Ok((plan, reader.problems))
+    Ok((PlanFile { malformed: reader.malformed, ..plan }, reader.problems))
 }
 
 #[derive(Default)]
 struct Reader {
     problems: Vec<Problem>,
+    /// Of each cell.
+    malformed: Vec<bool>,
 }
 
 impl Reader {
@@ -150,7 +152,7 @@ impl Reader {
                 self.problems.push(problem.help(format!("add {key} = {example}")));
             }
         }
-        cell.malformed = self.problems.len() > before;
+        self.malformed.push(self.problems.len() > before);
         Some(cell)
     }
 

@@ -37,7 +37,9 @@ pub struct Verdict {
 /// A [`Report`] of all findings where the plan does not hold; else why it cannot be judged.
 pub fn check(path: &Path, tree: Option<&Path>, options: &qemu::Options) -> Result<Verdict> {
     let (mut plan, mut problems) = plan_file::draft(path)?;
-    for cell in plan.cells.iter_mut().filter(|cell| cell.malformed) {
+    let mut malformed = Vec::new();
+    for (cell, _) in plan.cells.iter_mut().zip(&plan.malformed).filter(|(_, malformed)| **malformed) {
+        malformed.push(cell.name.clone());
         // A bundle holds no cell without these.
         let page = Memory { size: PAGE_BYTES, at: None, identity: false };
         (cell.cpus, cell.memory) = (vec![u32::MAX], vec![page]);
@@ -59,8 +61,8 @@ pub fn check(path: &Path, tree: Option<&Path>, options: &qemu::Options) -> Resul
             Err(_) => (Vec::new(), String::new()),
         },
     };
-    let malformed = |name: &String| plan.cells.iter().any(|cell| cell.malformed && cell.name == *name);
-    problems.extend(found.into_iter().filter(|found| whole && !found.cells.iter().any(malformed)));
+    let sound = |found: &Problem| whole && !found.cells.iter().any(|name| malformed.contains(name));
+    problems.extend(found.into_iter().filter(sound));
     problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
     let mut report = plan.report(problems);
     report.closing = closing(&plan, &report);
@@ -144,6 +146,7 @@ fn problem(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>) -> Problem
     let place = |entry: Option<usize>| entry.map_or(said.key.to_owned(), |entry| format!("{}[{entry}]", said.key));
     let other = match finding.other {
         Some(other) => plan.span(Some(other), &place(entry_of(plan, board, finding, &said, other, None))),
+        None if said.code == "E0108" => plan.spans.get("service_cpu").cloned(),
         // A cell that collides with itself.
         None => finding.cell.and_then(|cell| {
             let same = entry_of(plan, board, finding, &said, cell, finding.entry)?;

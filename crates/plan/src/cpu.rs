@@ -63,7 +63,7 @@ pub(crate) fn service(proof: &mut Proof<'_, '_>, named: Option<u32>) -> usize {
     if let Some(cell) = owner(cells, chosen)
         && cells.get(cell).is_some_and(|cell| cell.passthrough)
     {
-        proof.say(0x0108, cell, NONE, 0).numbers[0] = chosen.into();
+        proof.say(0xE0108, cell, NONE, NONE).numbers[0] = chosen.into();
     }
     chosen as usize
 }

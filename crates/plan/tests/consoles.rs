@@ -67,12 +67,12 @@ fn no_cpu_of_a_cell_with_interrupts_passed_through_serves() {
         plan.cells[1].passthrough = true;
         plan.service_cpu = Some(1);
     });
-    blames(&refused, "E0108", 0, Some(1), None);
+    blames(&refused, "E0108", None, Some(1), None);
     let none_left = only(|_, plan| {
         plan.cells.iter_mut().for_each(|cell| cell.passthrough = true);
         plan.cells[1].cpus = vec![1, 2, 3];
     });
-    blames(&none_left, "E0108", 0, Some(0), None);
+    blames(&none_left, "E0108", None, Some(0), None);
 }
 
 #[test]
