@@ -306,6 +306,18 @@ fn a_device_under_the_emulated_redistributors_is_refused() {
         plan.cells[0].devices = vec![RTC];
     });
     blames(&found, "E0314", 0, Some(0), None);
+    let (mut board, mut plan) = (gicv3(), two());
+    let place = |path| board.devices.iter().position(|device| device.path == path).unwrap();
+    let (rtc, gpio) = (place(RTC), place(GPIO));
+    board.devices[rtc].regions = vec![region(0x080c_0000, 0x1000)];
+    board.devices[gpio].regions = vec![region(0x0900_0800, 0x100)];
+    if let board::Gic::V3 { redistributors, .. } = &mut board.gic {
+        *redistributors = vec![region(0x080a_0000, 0x2_0000)];
+    }
+    plan.cells[0].cpus = vec![0, 2];
+    plan.cells[0].devices = vec![RTC, "/nothing"];
+    plan.cells[1].devices = vec![GPIO];
+    assert_eq!(codes(&board, &plan), ["E0301", "E0313", "E0314"], "whatever else is wrong with it or with another");
 }
 
 #[test]
@@ -330,6 +342,8 @@ fn an_interrupt_has_one_owner() {
     shared(&mut board, 34);
     plan.cells[0].devices = vec![RTC, GPIO];
     assert_eq!(codes(&board, &plan), Vec::<String>::new(), "one cell may own both");
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert_eq!(sealed.cells()[0].interrupts, [Interrupt { intid: 34, edge: false }], "and has the line once");
 }
 
 #[test]
