@@ -192,6 +192,7 @@ fn a_device_has_one_owner() {
         plan.cells[1].devices = vec![GPIO, RTC];
     });
     blames(&found, "E0305", 1, Some(1), Some(0));
+    assert_eq!(found.to_string(), "E0305 cell b cell a /pl031@9010000");
     blames(&only(|_, plan| plan.cells[0].devices = vec![RTC, RTC]), "E0306", 1, Some(0), None);
 }
 
@@ -387,6 +388,9 @@ fn images_fit_their_memory() {
     blames(&unaligned, "E0702", 0, Some(0), None);
     let initrd = only(|_, plan| plan.cells[0].initrd = Some(Image { name: "initrd", size: 14 * MIB }));
     blames(&initrd, "E0703", 0, Some(0), None);
+    let mut plan = two();
+    plan.cells[0].initrd = Some(Image { name: "initrd", size: 0 });
+    assert_eq!(seal(&gicv3(), &plan, &footprint()).unwrap().cells()[0].initrd, None, "an empty initrd is none");
     let tree = only(|_, plan| plan.cells[0].kernel.image_size = 16 * MIB - 4096);
     blames(&tree, "E0704", 0, Some(0), None);
 }
