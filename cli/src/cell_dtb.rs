@@ -8,7 +8,7 @@ use crate::dom::{Dom, Node};
 use crate::plan_file::{CellFile, PlanFile};
 use crate::{board_tree, platform};
 use address::{Address as _, Ipa, PhysAddr, Region};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use board::{Board, Gic};
 use manifest::Cell;
 use plan::{SealedCell, VirtualGic};
@@ -66,7 +66,9 @@ fn merge(base: &[u8], overlay: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) 
     let file = |name: &str| folder.path().join(name);
     std::fs::write(file("base.dtb"), dom.write())?;
     std::fs::write(file("overlay.dtbo"), overlay)?;
-    board_tree::merge(&file("base.dtb"), &[file("overlay.dtbo")], &file("merged.dtb"))?;
+    let merged = board_tree::merge(&file("base.dtb"), &[file("overlay.dtbo")], &file("merged.dtb"));
+    // Where that was done is nobody's business.
+    merged.map_err(|error| anyhow!(format!("{error:#}").replace(&format!("{}/", folder.path().display()), "")))?;
     let mut dom = Dom::parse(&std::fs::read(file("merged.dtb"))?)?;
     dom.root.children.retain(|child| child.name != "__symbols__");
     Ok(dom.write())
