@@ -63,8 +63,8 @@ fn el2_takes_the_next_uart_that_is_enabled_and_no_cells() {
         let place =
             |board: &board::Board<'_>, path| board.devices.iter().position(|device| device.path == path).unwrap();
         let (second, third) = (place(&board, "/pl031@9010000"), place(&board, "/pl061@9030000"));
-        board.devices[second].compatible = "arm,pl011";
-        board.devices[third].compatible = "arm,pl011";
+        board.devices[second].compatible = b"arm,pl011";
+        board.devices[third].compatible = b"arm,pl011";
         plan.cells[0].console = Console::Passthrough;
         change(&mut board, &mut plan);
         let uart = seal(&board, &plan, &footprint()).unwrap().uart();
@@ -79,7 +79,7 @@ fn el2_takes_the_next_uart_that_is_enabled_and_no_cells() {
     assert_eq!(disabled.as_deref(), Some(other));
     assert_eq!(uarts(&|_, plan| plan.cells[1].devices = vec![first]).as_deref(), Some(other));
     let strange = uarts(&|board, _| {
-        board.devices.iter_mut().find(|device| device.path == first).unwrap().compatible = "strange,uart";
+        board.devices.iter_mut().find(|device| device.path == first).unwrap().compatible = b"strange,uart";
     });
     assert_eq!(strange.as_deref(), Some(other));
     let neither = uarts(&|_, plan| {
