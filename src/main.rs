@@ -78,7 +78,9 @@ type Chosen = (&'static Bundle<'static>, &'static SealedPlan<'static>);
 fn choose(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<Chosen, Said> {
     let region = board.initrd.ok_or("no bundle: load the file that `cargo cellwall build` made as the initrd")?;
     let bytes = boot::bytes(region).map_err(|_| said(format_args!("the bundle at {region} cannot be mapped")))?;
-    let image = layout::image().ok_or("the image lies past the end of memory")?;
+    // All of its 2 MiB, as the desk reserves them.
+    let image =
+        layout::image().and_then(|image| image.widen(2 << 20)).ok_or("the image lies past the end of memory")?;
     let tree = tree.ok_or("the device tree lies past the end of memory")?;
     let (footprint, pages, mut at) = (Footprint { image, bundle: region, tree }, layout::bytes(PAGE_BYTES), 0);
     loop {

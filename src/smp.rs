@@ -156,6 +156,7 @@ pub fn run(board: &'static Board<'static>) -> ! {
     let entry = layout::physical(layout::secondary());
     let own = arch::MPIDR_EL1.get() & AFFINITY;
     let (mut mine, mut console_lost) = (None, false);
+    board.psci.into_iter().for_each(smc::discover);
     for cpu in all() {
         if cpu.mpidr == own {
             mine = Some(cpu);

@@ -140,6 +140,7 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<(V
         restarts: cell.on_fault.0,
         within_ms: cell.on_fault.1,
         forgiving: cell.forgiving,
+        watchdog_ms: cell.watchdog_ms,
         manual: cell.manual,
     });
     let manifest = Manifest {
@@ -333,6 +334,9 @@ fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
         fdt.property_string("gic", if cell.passthrough { "passthrough" } else { "virtual" })?;
         fdt.property_array_u32("on-fault", &[cell.restarts, cell.within_ms])?;
         fdt.property_string("on-violation", if cell.forgiving { "inject" } else { "stop" })?;
+        if cell.watchdog_ms > 0 {
+            fdt.property_u32("watchdog", cell.watchdog_ms)?;
+        }
         fdt.property_string("start", if cell.manual { "manual" } else { "boot" })?;
         fdt.end_node(node)?;
     }
@@ -382,8 +386,8 @@ impl Files {
 
     /// Adds what the smallest kernel would be.
     fn stand_in(&mut self) -> (usize, Place) {
-        let source = (PathBuf::from("missing"), "kernel".to_owned());
-        (self.add(source, "missing", "kernel", vec![0; PAGE]), Place { size: PAGE as u64, ..Place::default() })
+        let source = (PathBuf::new(), "kernel".to_owned());
+        (self.add(source, "missing", "kernel", vec![0; 4096]), Place { size: 4096, ..Place::default() })
     }
 
     fn add(&mut self, source: (PathBuf, String), words: &str, kind: &'static str, bytes: Vec<u8>) -> usize {

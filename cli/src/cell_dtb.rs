@@ -66,9 +66,12 @@ fn merge(base: &[u8], overlay: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) 
     let file = |name: &str| folder.path().join(name);
     std::fs::write(file("base.dtb"), dom.write())?;
     std::fs::write(file("overlay.dtbo"), overlay)?;
-    let merged = board_tree::merge(&file("base.dtb"), &[file("overlay.dtbo")], &file("merged.dtb"));
-    // Where that was done is nobody's business.
-    merged.map_err(|error| anyhow!(format!("{error:#}").replace(&format!("{}/", folder.path().display()), "")))?;
+    board_tree::merge(&file("base.dtb"), &[file("overlay.dtbo")], &file("merged.dtb")).map_err(|error| {
+        // Where it was done is nobody's business, and another place each time.
+        let said = format!("{error:#}").replace(&format!("{}/", folder.path().display()), "");
+        let hint = if said.contains("NOTFOUND") { ": the cell's tree has no such node" } else { "" };
+        anyhow!("{said}{hint}")
+    })?;
     let mut dom = Dom::parse(&std::fs::read(file("merged.dtb"))?)?;
     dom.root.children.retain(|child| child.name != "__symbols__");
     Ok(dom.write())

@@ -20,13 +20,23 @@ use std::collections::BTreeMap;
 /// Works out what `plan` leaves to the board `target`, and notes what that board is like.
 ///
 /// # Errors
-/// A [`Report`] of every file that cannot be used. Whether the plan holds is judged later.
+/// A [`Report`] of every tree that cannot be used. Whether the plan holds is judged later.
 pub fn complete(mut plan: PlanFile, target: &Target) -> Result<PlanFile, Report> {
+    let problems = fill(&mut plan, target)?;
+    if problems.is_empty() { Ok(plan) } else { Err(plan.report(problems)) }
+}
+
+/// Does so as far as it can, and says what is wrong with trees that are brought along.
+///
+/// # Errors
+/// A FIT cannot hold the plan.
+pub fn fill(plan: &mut PlanFile, target: &Target) -> Result<Vec<Problem>, Report> {
+    let mut problems = Vec::new();
     // A tree that is no board's is told by whoever judges the plan.
-    let Ok(board) = Board::parse(&target.tree) else { return Ok(plan) };
+    let Ok(board) = Board::parse(&target.tree) else { return Ok(problems) };
     plan.facts = board.facts().to_vec();
     if let Some(cell) = plan.cells.iter().position(|cell| cell.rest) {
-        let judge = Judge::new(&plan, target)?;
+        let judge = Judge::new(plan, target)?;
         let (paths, notes) =
             judge.on(&board, |manifest, footprint| rest(cell, &board, manifest, footprint)).unwrap_or_default();
         plan.cells.iter_mut().skip(cell).take(1).for_each(|cell| cell.devices.clone_from(&paths));
@@ -36,21 +46,22 @@ pub fn complete(mut plan: PlanFile, target: &Target) -> Result<PlanFile, Report>
     // A tree's size decides where the bundle ends; where memory begins decides what a tree says.
     for _ in 0..2 {
         if let Some(cell) = plan.cells.iter().position(|cell| cell.all_memory) {
-            let judge = Judge::new(&plan, target)?;
+            let judge = Judge::new(plan, target)?;
             let size = judge.on(&board, |manifest, footprint| largest(cell, &board, manifest, footprint)).unwrap_or(0);
             plan.cells.iter_mut().skip(cell).take(1).flat_map(|cell| &mut cell.memory).for_each(|run| run.size = size);
         }
         if plan.cells.iter().any(|cell| cell.dtb.is_some() || cell.overlay.is_some()) {
-            let judge = Judge::new(&plan, target)?;
-            let trees = judge.on(&board, |manifest, footprint| {
+            let judge = Judge::new(plan, target)?;
+            let made = judge.on(&board, |manifest, footprint| {
                 let sealed = plan::seal_sound_cells(&board, manifest, footprint).ok();
-                trees(&plan, &board, manifest, sealed.as_ref())
+                trees(plan, &board, manifest, sealed.as_ref())
             });
-            let trees = trees.transpose()?.unwrap_or_default();
-            plan.cells.iter_mut().zip(trees).for_each(|(cell, tree)| cell.tree = tree);
+            let (made, wrong) = made.unwrap_or_default();
+            plan.cells.iter_mut().zip(made).for_each(|(cell, tree)| cell.tree = tree);
+            problems = wrong;
         }
     }
-    Ok(plan)
+    Ok(problems)
 }
 
 /// The plan as EL2 would read it now.
@@ -61,7 +72,6 @@ struct Judge<'t> {
 
 impl<'t> Judge<'t> {
     fn new(plan: &PlanFile, target: &'t Target) -> Result<Self, Report> {
-        // Files that cannot be used are told by whoever makes the bundle.
         Ok(Self { bytes: bundle::draft(plan)?.0, target })
     }
 
@@ -161,7 +171,7 @@ fn trees(
     board: &Board<'_>,
     manifest: &Manifest<'_>,
     sealed: Option<&SealedPlan<'_>>,
-) -> Result<Vec<Option<Vec<u8>>>, Report> {
+) -> (Vec<Option<Vec<u8>>>, Vec<Problem>) {
     let (mut trees, mut problems) = (Vec::new(), Vec::new());
     for ((index, file), cell) in plan.cells.iter().enumerate().zip(&manifest.cells) {
         let sealed = sealed.and_then(|plan| plan.cell(index));
@@ -174,5 +184,5 @@ fn trees(
         };
         trees.push(made.map_or_else(refuse, Option::flatten));
     }
-    if problems.is_empty() { Ok(trees) } else { Err(plan.report(problems)) }
+    (trees, problems)
 }

@@ -79,6 +79,8 @@ pub struct CellFile {
     pub on_fault: (u32, u32),
     /// `on_violation = "inject"`.
     pub forgiving: bool,
+    /// Its watchdog's time in milliseconds; 0: it has none.
+    pub watchdog_ms: u32,
     /// `start = "manual"`.
     pub manual: bool,
     /// Where its keys stand.

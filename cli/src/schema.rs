@@ -128,7 +128,6 @@ impl Reader {
                 "entry" => cell.place.1 = self.number(name, value),
                 "overlay" => cell.overlay = self.text(name, value),
                 "dtb" => cell.dtb = self.text(name, value).filter(|file| file != "auto"),
-                "watchdog" => self.later(name, value, None),
                 "gic" => {
                     let choices = [("virtual", Some(false)), ("passthrough", Some(true))];
                     cell.passthrough = self.choice(name, value, &choices).unwrap_or_default();
@@ -138,6 +137,7 @@ impl Reader {
                     let choices = [("stop", Some(false)), ("inject", Some(true))];
                     cell.forgiving = self.choice(name, value, &choices).unwrap_or_default();
                 }
+                "watchdog" => cell.watchdog_ms = self.duration(name, value).unwrap_or_default(),
                 "start" => {
                     let choices = [("boot", Some(false)), ("manual", Some(true))];
                     cell.manual = self.choice(name, value, &choices).unwrap_or_default();

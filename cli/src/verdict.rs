@@ -45,20 +45,13 @@ pub fn check(path: &Path, tree: Option<&Path>, options: &qemu::Options) -> Resul
         let page = Memory { size: PAGE_BYTES, at: None, identity: false };
         (cell.cpus, cell.memory) = (vec![u32::MAX], vec![page]);
     }
-    let whole = !plan.board.is_empty() && !plan.cells.is_empty();
     let target = platform::target(&plan, tree, options);
     if let Ok(target) = &target {
-        match complete::complete(plan.clone(), target) {
-            Ok(completed) => plan = completed,
-            Err(found) => {
-                let mut report = plan.report([problems, found.problems].concat());
-                report.closing = closing(&plan, &report);
-                return Err(report.into());
-            }
-        }
+        problems.extend(complete::fill(&mut plan, target)?);
     }
     let (bundle, missing) = bundle::draft(&plan)?;
     problems.extend(missing);
+    let whole = !plan.board.is_empty() && !plan.cells.is_empty();
     let judged = target.and_then(|target| judge(&plan, &bundle, &target));
     let (found, summary) = match judged {
         Ok(verdict) => (verdict.report.problems, verdict.summary),
@@ -230,10 +223,6 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Senten
         "E0702" | "E0704" => {
             // A cell's tree, 64 KiB, lies behind the kernel.
             let [bytes, at, base, end] = finding.numbers;
-            let placed = finding.cell.and_then(|cell| plan.cells.get(cell)?.place.0).is_some();
-            if placed && said.code == "E0702" && !(base..end).contains(&at) {
-                return "let load be in that run".to_owned();
-            }
             let (tree, base, end) = if said.code == "E0702" { (64 << 10, base, end) } else { (0, 0, base) };
             let wanted = at.saturating_add(bytes).saturating_add(tree);
             let odd = if base.is_multiple_of(2 << 20) { "" } else { ", or let at be a multiple of 2 MiB" };

@@ -68,3 +68,31 @@ fn a_variant_adds_files_and_overlays_and_an_unknown_one_is_refused_by_name() {
     let said = format!("{:#}", Deploy::of(&rpi4(), Some("p1011")).unwrap_err());
     assert_eq!(said, "there is no variant \"p1011\"; the board has pl011");
 }
+
+#[test]
+fn the_firmware_is_told_of_64_bits_the_headers_pins_image_and_bundle() {
+    for (variant, more) in
+        [(None, "gpio=14-15=a5"), (Some("pl011"), "gpio=14-15=a0"), (Some("pl011"), "armstub=bl31.bin")]
+    {
+        let deploy = Deploy::of(&rpi4(), variant).unwrap();
+        let config = std::fs::read_to_string(platform::root().unwrap().join(&deploy.files["config.txt"])).unwrap();
+        let kernel = format!("kernel={}", deploy.image);
+        // No `=` in this one.
+        let initramfs = format!("initramfs {} followkernel", deploy.bundle);
+        for line in ["arm_64bit=1", "enable_uart=1", "upstream_kernel=1", &kernel, &initramfs, more] {
+            assert!(config.lines().any(|found| found == line), "{variant:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn every_line_of_a_config_is_explained() {
+    let told = std::fs::read_to_string(platform::root().unwrap().join("docs/deploy.md")).unwrap();
+    for variant in [None, Some("pl011")] {
+        let deploy = Deploy::of(&rpi4(), variant).unwrap();
+        let config = std::fs::read_to_string(platform::root().unwrap().join(&deploy.files["config.txt"])).unwrap();
+        for line in config.lines().filter(|line| !line.starts_with('#')) {
+            assert!(told.contains(&format!("`{}", line.split('=').next().unwrap())), "{line}");
+        }
+    }
+}

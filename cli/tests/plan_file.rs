@@ -74,7 +74,7 @@ fn a_key_of_a_later_version_may_say_what_holds_anyway() {
 
 #[test]
 fn each_key_of_a_later_version_is_refused_by_name() {
-    for line in ["watchdog = \"2s\"", "manager = true", "dma = \"smmu\""] {
+    for line in ["manager = true", "dma = \"smmu\""] {
         let (message, help) = refusal(cell(line));
         let key = line.split(' ').next().unwrap();
         assert!(message.starts_with(key) && message.ends_with("is not in this version"), "{line}: {message}");
@@ -199,18 +199,18 @@ fn broken_toml_is_shown_where_it_breaks() {
 
 #[test]
 fn errors_show_the_line() {
-    let report = parse(&format!("board = \"qemu-virt\"\n[[cell]]\n{CELL}watchdog = \"2s\"\n")).unwrap_err();
+    let report = parse(&format!("board = \"qemu-virt\"\n[[cell]]\n{CELL}manager = true\n")).unwrap_err();
     let expected = "\
-error[E0005]: watchdog = \"2s\" is not in this version
- --> here/cells.toml:7:12
+error[E0005]: manager = true is not in this version
+ --> here/cells.toml:7:11
   |
-7 | watchdog = \"2s\"
-  |            ^^^^
+7 | manager = true
+  |           ^^^^
   |
-  = help: leave it out";
+  = help: leave it out, or write manager = false";
     assert_eq!(report.to_string(), expected);
     let place = &report.json()["findings"][0]["place"];
-    assert_eq!((&place["line"], &place["column"]), (&7.into(), &12.into()));
+    assert_eq!((&place["line"], &place["column"]), (&7.into(), &11.into()));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use board::Board;
 use console::Ring;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use lifecycle::{Budget, Life, State, Zap};
+use lifecycle::{Budget, Life, State, Watchdog, Zap};
 use manifest::Bundle;
 use plan::{SealedCell, SealedPlan, VirtualGic};
 use stage2::{Kind, Rights, Stage2};
@@ -89,7 +89,8 @@ fn build(
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
     }
-    let within = (timer::frequency() / 1000).saturating_mul(spec.within_ms.into());
+    let per_ms = timer::frequency() / 1000;
+    let within = per_ms.saturating_mul(spec.within_ms.into());
     let budget = Budget { restarts: spec.restarts, within };
     cells.push(Cell {
         name: sealed.name,
@@ -114,6 +115,7 @@ fn build(
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
         ended: AtomicU64::new(0),
         left: AtomicU64::new(0),
+        watchdog: Watchdog::new(per_ms.saturating_mul(spec.watchdog_ms.into())),
         forgiving: spec.forgiving,
         images,
     });

@@ -5,7 +5,7 @@
 use super::vcpu::Seat;
 use crate::el2::cache::Hardware;
 use crate::el2::sysreg as reg;
-use crate::el2::{self, barrier, fp, timer};
+use crate::el2::{self, barrier, fp, smc, timer};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
@@ -24,6 +24,8 @@ unsafe extern "C" {
 /// `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     set_traps(&seat);
+    // The guest before may have allowed speculative store bypass (SMCCC_ARCH_WORKAROUND_2).
+    smc::architecture(vpsci::id::WORKAROUNDS[1], 1);
     let Seat { cell, vcpu } = seat;
     let kicks = cell.with_vgic(vcpu, |vgic, lines| {
         // Otherwise done when it was left.
@@ -38,8 +40,11 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
 }
 
 /// Goes on at `entry` as after power down, interrupts as they were.
-pub fn resume_at(_seat: Seat, entry: Entry) -> ! {
+pub fn resume_at(seat: Seat, entry: Entry) -> ! {
     reset_el1();
+    barrier::synchronize();
+    // After both: what a CPU translated speculatively while they changed is gone (errata 1319367 and others).
+    stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set above.
@@ -53,8 +58,6 @@ fn set_traps(seat: &Seat) {
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     timer::set_virtual_counter(&seat.cell.counter_offset);
-    barrier::synchronize();
-    stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
 }
 
 /// Zeroes registers by their names.

@@ -14,7 +14,7 @@ mod zap;
 pub use build::build_all;
 pub use enter::{resume_at, run_vcpu};
 pub use start::{NEWS_BYTES, refuse, work};
-pub use stop::{end, leave, lose, retire, stop};
+pub use stop::{end, leave, lose, retire, stop, watch};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
@@ -25,7 +25,7 @@ use address::{Address, Ipa, PhysAddr};
 use alloc::vec::Vec;
 use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use lifecycle::Life;
+use lifecycle::{Life, Watchdog};
 use plan::{SealedCell, SealedPlan};
 use spin::Once;
 use vcpu::Doorbells;
@@ -90,6 +90,8 @@ pub struct Cell {
     pub ended: AtomicU64,
     /// When a CPU left it last.
     pub left: AtomicU64,
+    /// Ends it where its guest no longer refreshes it.
+    pub watchdog: Watchdog,
     /// Touching another's property gives its guest an abort and does not stop it.
     pub forgiving: bool,
     /// What must be put into RAM before it starts.

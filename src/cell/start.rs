@@ -35,6 +35,7 @@ pub fn work(seat: Seat) {
 /// Silences a cell that all have left.
 fn finish(cell: &'static Cell) {
     let Some(next) = cell.life.close() else { return };
+    cell.watchdog.set(false, 0);
     if let Some(mut lines) = cell.lines() {
         cell.vgic.lock().reset(&mut lines);
         for interrupt in &cell.sealed.interrupts {
@@ -97,7 +98,9 @@ fn reset(seat: Seat) {
     cell.input.clear();
     cell.attention.store(0, Ordering::Relaxed);
     cell.wants_room.store(false, Ordering::Relaxed);
-    cell.counter_offset.store(timer::now(), Ordering::Relaxed);
+    let now = timer::now();
+    cell.counter_offset.store(now, Ordering::Relaxed);
+    cell.watchdog.start(now);
 }
 
 /// Keeps a cell from ever starting.

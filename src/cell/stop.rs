@@ -34,6 +34,19 @@ fn regain(cell: &Cell) {
     barrier::yield_turn();
 }
 
+/// Looks after a cell's watchdog; tells when to look again.
+pub fn watch(cell: &'static Cell) -> u64 {
+    let next = cell.watchdog.look(timer::now());
+    if next > 0 {
+        return next;
+    }
+    if cell.life.gate.enter() {
+        end(cell, Cause::Fault, format_args!("\"its watchdog was not refreshed\""));
+        retire(cell);
+    }
+    u64::MAX
+}
+
 /// Ends a cell for good: one of its CPUs is lost in EL2, perhaps with the cell's locks.
 pub fn lose(cell: &'static Cell) {
     let counted = cell.life.lose();

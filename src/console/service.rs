@@ -127,13 +127,19 @@ pub fn finish(over: bool) {
     output_waits(true);
 }
 
-/// Serves the console once; `tick`: by the alarm.
+/// Serves the console and the cells' watchdogs once; `tick`: by the alarm.
 pub fn serve(tick: bool) {
     TOLD.store(false, Ordering::Release);
-    let Some(uart) = uart() else { return };
+    let held = uart().is_some_and(|uart| talk(uart, tick));
+    let tick = timer::now().saturating_add((timer::frequency() / 1000).saturating_mul(HOLD_MS));
+    let next = cell::all().iter().map(cell::watch).min().unwrap_or(u64::MAX);
+    timer::alarm(if held { next.min(tick) } else { next });
+}
+
+/// Carries bytes between UART and rings; tells whether a line is held back.
+fn talk(uart: Uart, tick: bool) -> bool {
     let mut desk = DESK.lock();
     if tick {
-        timer::silence();
         desk.mux.tick();
     }
     for _ in 0..RECEIVE {
@@ -143,9 +149,6 @@ pub fn serve(tick: bool) {
     let progress = desk.send(uart);
     uart.listen(progress == Progress::More);
     HELD.store(progress == Progress::Held, Ordering::Relaxed);
-    if progress == Progress::Held {
-        timer::alarm(HOLD_MS);
-    }
     drop(desk);
     for cell in cell::all() {
         let room = cell.output.room() >= OUTPUT_BYTES / 2 && cell.news.room() >= NEWS_BYTES;
@@ -160,6 +163,7 @@ pub fn serve(tick: bool) {
     {
         smc::call(conduit, Function::SystemOff, [0; 3]);
     }
+    progress == Progress::Held
 }
 
 impl Desk {

@@ -67,13 +67,14 @@ impl Maintenance for Hardware {
         unsafe { asm!("ic ialluis", options(nostack)) }
     }
 
+    /// Twice: after the first, a Cortex-A76 may still use a translation once more (errata 1286807, 4193800).
     fn tlbi(&mut self, regime: Regime) {
         match regime {
-            // SAFETY: invalidation can only make walkers read the tables again. `VTTBR_EL2` holds the cell's VMID: it is
-            // set on the cell's own CPUs and never changed.
-            Regime::Cell { .. } => unsafe { asm!("tlbi vmalls12e1is", options(nostack)) },
+            // SAFETY: invalidation can only make walkers read the tables again. `VTTBR_EL2` holds the cell's VMID: on
+            // the cell's own CPUs always, on the one that zaps it over an empty table.
+            Regime::Cell { .. } => unsafe { asm!("tlbi vmalls12e1is; dsb ish; tlbi vmalls12e1is", options(nostack)) },
             // SAFETY: as above.
-            Regime::El2 => unsafe { asm!("tlbi alle2is", options(nostack)) },
+            Regime::El2 => unsafe { asm!("tlbi alle2is; dsb ish; tlbi alle2is", options(nostack)) },
         }
     }
 

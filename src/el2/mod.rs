@@ -12,9 +12,9 @@ use crate::memory::layout;
 use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::{Features, IdRegisters};
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 use core::mem::offset_of;
-use tock_registers::interfaces::Writeable;
+use tock_registers::interfaces::{Readable, Writeable};
 
 global_asm!(
     include_str!("vectors.S"),
@@ -68,6 +68,18 @@ pub fn init_cpu(guest: Features) {
     sysreg::OSDLR_EL1::set(0);
     timer::stop_guest_timers();
     barrier::synchronize();
+}
+
+/// Tells whether the guest's own stage 1 refuses a load at `address`, as far as its tables say.
+#[inline(never)]
+pub fn stage1_refuses(address: u64) -> bool {
+    let kept = arch::PAR_EL1.get();
+    // SAFETY: translates by the guest's tables, as its own load does; all it writes is PAR_EL1.
+    unsafe { asm!("at s1e1r, {}", in(reg) address, options(nostack)) };
+    barrier::synchronize();
+    let refused = arch::PAR_EL1.get() & 1 != 0;
+    arch::PAR_EL1.set(kept);
+    refused
 }
 
 /// What this CPU has.

@@ -1,7 +1,12 @@
-//! Calls to firmware: PSCI only, and only where the tree has a psci node (SMCCC, DEN 0028).
+//! Calls to firmware, and only where the tree has a psci node: PSCI for EL2 itself, and for guests what `vpsci` lets
+//! through about the CPU they own (SMCCC, DEN 0028).
 
 use board::Conduit;
 use core::arch::asm;
+use spin::Once;
+
+/// How firmware is called that answers `SMCCC_ARCH_FEATURES`.
+static ARCHITECTURE: Once<Conduit> = Once::new();
 
 /// PSCI functions EL2 itself uses (DEN 0022 5.1).
 #[derive(Clone, Copy, Debug)]
@@ -11,15 +16,33 @@ pub enum Function {
     CpuOn = 0xc400_0003,
     /// Powers the board off.
     SystemOff = 0x8400_0008,
+    /// Tells whether firmware has a function.
+    PsciFeatures = 0x8400_000a,
 }
 
 /// Calls firmware and returns x0.
 pub fn call(conduit: Conduit, function: Function, arguments: [u64; 3]) -> i64 {
-    let [a, b, c] = arguments;
-    let mut result = u64::from(function as u32);
+    issue(conduit, function as u32, arguments)
+}
+
+/// Asks firmware whether it is one of SMCCC 1.1: older ones may not bear its functions (DEN 0028, appendix on discovery).
+pub fn discover(conduit: Conduit) {
+    const SMCCC_VERSION: u64 = 0x8000_0000;
+    if call(conduit, Function::PsciFeatures, [SMCCC_VERSION, 0, 0]) >= 0 {
+        ARCHITECTURE.call_once(|| conduit);
+    }
+}
+
+/// Asks firmware about this CPU, one of `vpsci`'s reviewed functions; -1 is "not supported".
+pub fn architecture(function: u32, argument: u32) -> i64 {
+    ARCHITECTURE.get().map_or(-1, |&conduit| issue(conduit, function, [argument.into(), 0, 0]))
+}
+
+fn issue(conduit: Conduit, function: u32, [a, b, c]: [u64; 3]) -> i64 {
+    let mut result = u64::from(function);
     macro_rules! issue {
         ($instruction:literal) => {
-            // SAFETY: PSCI functions change no memory of ours; SMCCC clobbers x4 to x17 at most.
+            // SAFETY: these functions change no memory of ours; SMCCC clobbers x4 to x17 at most.
             unsafe {
                 asm!($instruction, inout("x0") result, inout("x1") a => _, inout("x2") b => _, inout("x3") c => _,
                     out("x4") _, out("x5") _, out("x6") _, out("x7") _, out("x8") _, out("x9") _, out("x10") _,

@@ -62,8 +62,8 @@ system_registers! {
     CNTHCTL_EL2 = "cnthctl_el2": write;
     /// Hypervisor physical timer control.
     CNTHP_CTL_EL2 = "cnthp_ctl_el2": write;
-    /// Counter-timer hypervisor physical timer: ticks from now.
-    CNTHP_TVAL_EL2 = "cnthp_tval_el2": write;
+    /// Counter-timer hypervisor physical timer: when.
+    CNTHP_CVAL_EL2 = "cnthp_cval_el2": write;
     /// Interrupt controller system register enable.
     ICC_SRE_EL2 = "S3_4_C12_C9_5": write;
     /// Interrupt acknowledge, group 1.

@@ -1,6 +1,7 @@
 //! Counters and timers: the guests' virtual counter, EL2's own timer.
 
-use super::sysreg::{CNTHP_CTL_EL2, CNTHP_TVAL_EL2};
+use super::barrier;
+use super::sysreg::{CNTHP_CTL_EL2, CNTHP_CVAL_EL2};
 use aarch64_cpu::registers as arch;
 use core::sync::atomic::{AtomicU64, Ordering};
 use tock_registers::interfaces::{Readable, Writeable};
@@ -27,13 +28,9 @@ pub fn stop_guest_timers() {
     arch::CNTP_CTL_EL0.set(0);
 }
 
-/// Interrupts this CPU at EL2 in `milliseconds`.
-pub fn alarm(milliseconds: u64) {
-    CNTHP_TVAL_EL2::set((frequency() / 1000).saturating_mul(milliseconds));
+/// Interrupts this CPU at EL2 once the counter is at `time`, and not before.
+pub fn alarm(time: u64) {
+    CNTHP_CVAL_EL2::set(time);
     CNTHP_CTL_EL2::set(1);
-}
-
-/// Silences the alarm.
-pub fn silence() {
-    CNTHP_CTL_EL2::set(0);
+    barrier::synchronize();
 }

@@ -3,6 +3,7 @@
 use super::{Frame, Outcome, apply, device, irq, stop};
 use crate::cell::Seat;
 use crate::console::event;
+use crate::el2;
 use aarch64_cpu::registers as arch;
 use address::Ipa;
 use core::fmt;
@@ -26,7 +27,9 @@ pub fn data(seat: Seat, frame: &mut Frame, abort: &DataAbort, esr: u64) {
         return external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
     }
     let verb = if abort.write { "write to" } else { "read of" };
-    if judge(seat, ipa, verb) {
+    // Where stage 1 refuses too, the guest tries again and meets that.
+    let own = controls::STAGE1_HIDDEN.concerns(arch::MIDR_EL1.get()) && !abort.stage1_walk;
+    if !(own && abort.far.is_some_and(el2::stage1_refuses)) && judge(seat, ipa, verb) {
         external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
     }
 }

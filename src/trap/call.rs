@@ -1,8 +1,8 @@
-//! HVC and SMC: PSCI and SMCCC, answered by `vpsci`; firmware never sees a guest's call.
+//! HVC and SMC: PSCI and SMCCC, answered by `vpsci`; of a guest's calls firmware sees those about its CPU's predictors.
 
 use super::{Frame, Outcome, apply};
 use crate::cell::{self, Seat};
-use crate::el2::barrier;
+use crate::el2::{barrier, smc};
 use crate::gic;
 use lifecycle::Cause;
 use vpsci::Action;
@@ -21,6 +21,7 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
         Action::Off => cell::leave(seat),
         Action::SystemOff => cell::stop(seat, Cause::Off, format_args!("off")),
         Action::SystemReset => cell::stop(seat, Cause::Reset, format_args!("reset")),
+        Action::Firmware(function, argument) => smc::architecture(function, argument).cast_unsigned(),
         Action::Suspend => {
             stand_by(seat);
             0

@@ -4,6 +4,7 @@ use super::{Frame, NOT_DONE};
 use crate::cell::{Cell, Seat};
 use crate::console;
 use crate::el2::sysreg::HPFAR_EL2;
+use crate::el2::timer;
 use crate::gic::Gic;
 use crate::trap::{irq, register};
 use aarch64_cpu::registers as arch;
@@ -22,6 +23,7 @@ const REDISTRIBUTOR: u64 = 0x2_0000;
 enum Device {
     Gic(vgic::Frame, u64),
     Uart(u64),
+    Watchdog(u64),
 }
 
 fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
@@ -39,7 +41,8 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
         let frame = vgic::Frame::Redistributor((offset / REDISTRIBUTOR) as usize);
         return Some(Device::Gic(frame, offset % REDISTRIBUTOR));
     }
-    cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart)
+    let watchdog = || cell.sealed.watchdog.and_then(offset).map(Device::Watchdog);
+    cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart).or_else(watchdog)
 }
 
 /// Tells whether a device is emulated at `ipa`.
@@ -136,6 +139,7 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
     let cell = seat.cell;
     match *device {
         Device::Gic(frame, offset) => persist(seat, frame, offset, size, None),
+        Device::Watchdog(offset) => cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)).into(),
         Device::Uart(offset) => {
             let mut uart = cell.uart.lock();
             let room = cell.output.room() >= vuart::FIFO_BYTES;
@@ -163,6 +167,11 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
         }
         Device::Gic(frame, offset) => {
             persist(seat, frame, offset, size, Some(value));
+        }
+        Device::Watchdog(offset) => {
+            if cell.watchdog.write(offset, (value & 0xffff_ffff) as u32, timer::now()) {
+                console::output_waits(true);
+            }
         }
         Device::Uart(offset) => {
             let mut uart = cell.uart.lock();

@@ -1,4 +1,5 @@
-//! Boards: one image on each, by nothing but their trees. Linux on the boards that are not the Raspberry Pi is `--full`.
+//! Boards: one image on each, by nothing but their trees. Linux on the boards that are not the Raspberry Pi, restarts and
+//! attacks are `--full`.
 //!
 //! A Raspberry Pi cannot be powered off: these scenes end on what is said.
 
@@ -31,7 +32,8 @@ pub fn trials() -> Vec<Trial> {
         each(runs_cells).chain(each(stops_a_trespasser)).chain(each(hears_what_is_typed)).collect();
     scenes.extend([linux(&BOARDS[0]), linux_with_the_boards_uart()]);
     if is_full() {
-        scenes.extend(BOARDS[1..].iter().map(linux));
+        scenes.extend(BOARDS[1..].iter().map(linux).chain(each(restarts)));
+        scenes.extend(BOARDS.iter().flat_map(|board| ATTACKS.iter().map(|attempts| attacked(board, attempts))));
     }
     scenes.into_iter().map(trial).collect()
 }
@@ -114,4 +116,50 @@ fn linux_with_the_boards_uart() -> Scene {
     ];
     let control = cell_of("control", "control", "[2]", "stop=2000");
     BOARDS[0].scene("runs_linux_with_its_own_uart", &[cell, control], &said).forbid([r"\[linux\] "])
+}
+
+/// A cell that touches what nobody owns comes back twice and then no more, on the CPU it had.
+fn restarts(board: &Board) -> Scene {
+    let at = board.device.1;
+    let attack = format!("attempt=foreign-device address={} after_ms=50", at.replace('_', ""));
+    let crasher = cell_of("crasher", "attacker", "[1]", &attack);
+    let cells =
+        [cell("control", "[0]", "stop=4000"), format!("{crasher}on_fault = {{ restart = 2, within = \"60s\" }}\n")];
+    let told = |event: &str| format!(r#"event=cell-{event} cell=crasher reason="read of {at}"#);
+    let started = "event=cell-started cell=crasher";
+    board
+        .scene("restarts", &cells, &[])
+        .expect([&told("restarting"), started])
+        .expect([&told("restarting")])
+        .expect([started])
+        .expect([&told("failed")])
+        .expect(["control: done ticks=4000"])
+}
+
+/// What a cell may try without being stopped for it, by the attacker's names.
+const ATTACKS: [&[&str]; 4] = [
+    &["spi", "ppi", "sgi"],
+    &["cpu-on", "smc", "hvc", "immediates"],
+    &["set-way", "el2-registers", "el1-registers", "wait"],
+    &["registers", "cpu-ids", "function-ids", "sgi-targets"],
+];
+
+/// One cell tries these beside a victim that goes on checking what is its own.
+fn attacked(board: &Board, attempts: &[&str]) -> Scene {
+    let tries = format!("after_ms=200 attempt={}", attempts.join(","));
+    let attacker = format!("{}on_violation = \"inject\"\n", cell_of("attacker", "attacker", "[1]", &tries));
+    let verdicts = attempts
+        .iter()
+        .map(|attempt| format!("attacker: attempt={attempt} verdict=(?:no-effect|refused|aborted|undefined|tally) "));
+    // In no certain order: the attacker may be done before the victim has begun.
+    let others = ["victim: watching", r#"event=cell-stopped cell=attacker reason="off""#].map(str::to_owned);
+    let said: Vec<String> = verdicts.chain(others).collect();
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    let name = format!("holds_against_{}", attempts.join("_"));
+    let scene = board.scene(&name, &[cell("victim", "[0]", ""), attacker], &said);
+    scene
+        .expect(["victim: intact rounds="])
+        .expect(["victim: intact rounds="])
+        .forbid(["verdict=BREACH", "victim: BROKEN", "event=cell-stopped cell=victim", "PANIC", "event=panic"])
+        .limit(600)
 }

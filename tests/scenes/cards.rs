@@ -36,7 +36,11 @@ pub fn trials() -> Vec<Trial> {
     vec![
         play("card_rpi4_boots_from_its_own_parts", rpi4, &[PI]),
         play("card_rpi4_boots_with_the_bundle_right_behind_the_image", rpi4_behind, &[PI]),
-        play("card_rpi4_with_tf_a_boots_from_its_own_parts", rpi4_tf_a, &["BL31: v", "advertise PSCI", PI]),
+        play(
+            "card_rpi4_with_tf_a_boots_from_its_own_parts",
+            rpi4_tf_a,
+            &["BL31: v", "advertise PSCI", PI, r"hello: workarounds \[0, -2, 0\] called"],
+        ),
         play("card_u_boot_starts_virt", u_boot_virt, &["Found /extlinux/extlinux.conf", r"Cellwall .*, 4 CPUs"]),
         play("card_u_boot_starts_rpi4", u_boot_rpi4, &["Found /extlinux/extlinux.conf", r"Cellwall .*, 4 CPUs"]),
     ]
@@ -44,7 +48,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// The plan of all of these, proved for where the firmware puts things.
 fn plan(name: &str, board: &str) -> Result<(plan_file::PlanFile, Vec<u8>), Failure> {
-    let cells = [cell("hello", "[0, 1]", ""), cell("control", "[2]", "stop=1000")];
+    let cells = [cell("hello", "[0, 1]", "workarounds"), cell("control", "[2]", "stop=1000")];
     let path = log_file(name)?.with_extension("toml");
     fs::write(&path, fill(&format!("board = \"{board}\"\nwhen_idle = \"stay\"\n\n{}", cells.join("\n"))))?;
     let plan = plan_file::load(&path).map_err(Failure::early)?;

@@ -14,9 +14,10 @@ const PAGE: usize = 4096;
 
 pub fn trials() -> Vec<Trial> {
     let scenes = |build: fn(u32) -> Scene, file| on_each(build).into_iter().map(move |scene| trial(scene, file));
-    let made =
-        scenes(raw_kernel, |_| raw()).chain(scenes(elf_kernel, |_| elf())).chain(scenes(tree_brought_along, tree));
-    let made = made.chain(scenes(damaged_tree, tree)).chain(scenes(overlay, |_| Ok(OVERLAY.into())));
+    let made = scenes(raw_kernel, |_| raw())
+        .chain(scenes(elf_kernel, |_| elf()))
+        .chain(scenes(tree_brought_along, |gic| Ok(tree(gic))));
+    let made = made.chain(scenes(damaged_tree, |gic| Ok(tree(gic)))).chain(scenes(overlay, |_| Ok(OVERLAY.into())));
     made.chain(scenes(rest_of_devices, |_| Ok(Vec::new()))).chain(scenes(rest_of_memory, |_| Ok(Vec::new()))).collect()
 }
 
@@ -95,13 +96,13 @@ const TREE: &str = r#"/dts-v1/;
 };
 "#;
 
-fn tree(gic: u32) -> Result<Vec<u8>, Failure> {
+fn tree(gic: u32) -> Vec<u8> {
     let frames = if gic == 2 {
         r#""arm,cortex-a15-gic"; reg = <0 0x8000000 0 0x10000>, <0 0x8010000 0 0x10000>"#
     } else {
         r#""arm,gic-v3"; reg = <0 0x8000000 0 0x10000>, <0 0x80a0000 0 0x40000>"#
     };
-    Ok(TREE.replace("GIC", frames).into())
+    TREE.replace("GIC", frames).into()
 }
 
 fn with_tree(name: &str) -> (String, String) {

@@ -1,9 +1,12 @@
 //! A crash costs one cell: how cells end, start again, and what the monitor can do about them.
 
+use crate::linux::linux;
 use crate::small::{cell, cell_of, ending, staying};
 use crate::{DRIVEN, machine, on_each};
 use libtest_mimic::Trial;
-use scenes::stage::{Machine, Start, log_file};
+use scenes::audit::image::Image;
+use scenes::outside::gdb::Stub;
+use scenes::stage::{Machine, Start, log_file, planned, root};
 use scenes::{Failure, Scene};
 use std::collections::BTreeMap;
 
@@ -17,6 +20,8 @@ pub fn scenes() -> Vec<Scene> {
         on_each(broken_image),
         on_each(regained),
         on_each(regained_from_faults),
+        on_each(starved),
+        vec![starved_linux()],
     ]
     .into_iter()
     .flatten()
@@ -151,11 +156,124 @@ fn regained_from_faults(gic: u32) -> Scene {
     regained_from("a_cpu_is_regained_from_a_loop_of_faults", &["tables"], machine(gic, 2), "[0-9]+", SECOND)
 }
 
-/// Not routine scenes of one kind, and those that compare lines.
+/// A cell that does not refresh its watchdog, whatever it does instead.
+fn starved(gic: u32) -> Scene {
+    let mortal = cell("mortal", "[1]", "ask") + "watchdog = \"500ms\"\non_fault = { restart = 2, within = \"60s\" }\n";
+    let mut scene = Scene::new(
+        "a_starved_watchdog_ends_its_cell",
+        Start::plan(&staying(&[cell("control", "[0]", ""), mortal]), machine(gic, 2)),
+    );
+    for end in ["restarting", "restarting", "failed"] {
+        let end = format!(r#"event=cell-{end} cell=mortal reason="its watchdog was not refreshed""#);
+        scene = scene.expect([r"mortal: which state"]).expect([&end]);
+    }
+    scene.expect([SECOND]).forbid(["event=cell-(stopped|failed|restarting) cell=control"])
+}
+
+/// Linux's own driver finds the watchdog running, keeps it alive, and when nobody does any more the cell begins anew.
+fn starved_linux() -> Scene {
+    let keys = "watchdog = \"10s\"\non_fault = \"restart\"\n";
+    let cells = [linux("linux", "[0, 1]", "\"128M\"", "watchdog") + keys, cell("control", "[2]", "")];
+    Scene::new("linux_keeps_its_watchdog_alive", Start::plan(&staying(&cells), machine(3, 4).counted()))
+        .limit(240)
+        .expect([r"linux: sbsa-gwdt .*action=0.*\[enabled\]"])
+        .expect([r"linux: lived 8 s on a watchdog of 2 s"])
+        .expect([r#"event=cell-restarting cell=linux reason="its watchdog was not refreshed""#])
+        .expect([r"event=cell-started cell=linux"])
+        .expect([r"linux: userspace reached"])
+        .forbid(["event=cell-(stopped|failed|restarting) cell=control"])
+}
+
+/// Scenes that compare lines, or touch the machine from outside.
 pub fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = DRIVEN.iter().map(|&gic| alike("cortex-a72", gic, 4)).collect();
     trials.push(alike("max", 3, 2));
+    trials.extend(DRIVEN.iter().map(|&gic| broken_el2(gic)));
+    trials.extend(DRIVEN.iter().map(|&gic| spoilt_bundle(gic)));
+    let cycles = std::env::var("ENDURANCE").ok().and_then(|count| count.parse().ok());
+    trials.extend(cycles.map(endurance));
     trials
+}
+
+/// QEMU's board and the plan, with a gdb stub; at the first line that matches, `touch` reaches into the machine.
+fn touched(
+    scene: Scene,
+    gic: u32,
+    cells: &[String],
+    line: &'static str,
+    touch: fn(&mut Stub) -> Result<(), Failure>,
+) -> Trial {
+    let plan = staying(cells);
+    Trial::test(scene.name.clone(), move || {
+        let name = &scene.name;
+        let result = planned(name, &plan, &machine(gic, 4), None).and_then(|(mut command, outside)| {
+            command.arg("-gdb").arg(format!("unix:{},server=on,wait=off", outside.socket.display()));
+            let mut touched = None;
+            let listen = |heard: &str| {
+                if touched.is_none() && heard.contains(line) {
+                    touched = Some(Stub::connect(&outside.socket).and_then(|mut stub| touch(&mut stub)));
+                }
+            };
+            let played = scene.script.play(command, &log_file(name)?, listen);
+            touched.unwrap_or_else(|| Err(Failure::early("never touched"))).and(played)
+        });
+        result.map_err(|failure| failure.to_string().into())
+    })
+}
+
+/// Where QEMU's board has the image, and the bundle.
+const IMAGE: u64 = 0x4020_0000;
+const BUNDLE: u64 = 0x4800_0000;
+
+/// EL2 meets an instruction of its own that is none, on the CPU of the cell that it is stopping: that costs the cell, and
+/// nobody else.
+fn broken_el2(gic: u32) -> Trial {
+    let cells = [cell("control", "[0]", ""), cell("mortal", "[1, 2]", "ask")];
+    let scene =
+        Scene::new(format!("an_end_of_el2_on_a_cells_cpu_costs_that_cell_gicv{gic}"), Start::plan("", machine(gic, 4)))
+            .expect([r"mortal: which state"])
+            .send("\x1dfocus mortal\r")
+            .expect([r"input goes to mortal"])
+            .send("read\r")
+            .expect([r#"event=cpu-lost cpu=1 reason="EL2 fault: vector [0-9]+, ESR 0x[0-9a-f]+, .*""#])
+            .expect([r#"event=cell-failed cell=mortal reason="EL2 lost CPU 1""#])
+            .expect([SECOND])
+            .expect([SECOND])
+            .send("\x1dstart mortal\r")
+            .expect([r"mortal is failed"])
+            .forbid([r"event=(cell-(stopped|failed|restarting)|cpu-lost) .*cell=control", r"event=cpu-lost cpu=[023]"]);
+    touched(scene, gic, &cells, "which state", |stub| {
+        let image = std::fs::read(root().join("build/cellwall.bin"))?;
+        if stub.memory(IMAGE, 64)? != image.get(..64).unwrap_or_default() {
+            return Err(Failure::early("EL2 is not where it was expected"));
+        }
+        // `trap::stop`: whoever is to be stopped for what it did.
+        let elf = root().join("target/aarch64-unknown-none-softfloat/release/cellwall");
+        let linked = Image::read(&elf, &root()).map_err(|error| Failure::early(format!("{error:#}")))?;
+        let head = linked.sections.iter().map(|section| section.start).min().unwrap_or(0);
+        let stop = linked.functions.iter().find(|function| function.name == "cellwall::trap::stop");
+        let stop = stop.ok_or_else(|| Failure::early("no trap::stop"))?.start;
+        stub.write(stop.wrapping_sub(head).wrapping_add(IMAGE), &[0, 0, 0, 0])
+    })
+}
+
+/// The image is damaged behind the back of a running cell: it is not started from it again.
+fn spoilt_bundle(gic: u32) -> Trial {
+    let cells = [cell("control", "[0]", ""), crasher("on_fault = \"restart\"")];
+    let scene = Scene::new(
+        format!("an_image_that_was_damaged_meanwhile_is_not_started_again_gicv{gic}"),
+        Start::plan("", machine(gic, 4)),
+    )
+    .expect([r#"event=cell-failed cell=crasher reason="the kernel's hash does not match.*""#])
+    .expect([SECOND])
+    .forbid(["event=cell-(stopped|failed|restarting) cell=control"]);
+    touched(scene, gic, &cells, "cell-restarting cell=crasher", |stub| {
+        let memory = stub.memory(BUNDLE, 1 << 20)?;
+        let words = b"attempting ";
+        let place = memory.windows(words.len()).position(|window| window == words);
+        let place = place.ok_or_else(|| Failure::early("no bundle"))? as u64;
+        stub.write(BUNDLE.saturating_add(place), b"A")
+    })
 }
 
 /// A guest that spoils whatever it can write finds at each start what it found at the first.
@@ -189,5 +307,77 @@ fn alike(cpu: &'static str, gic: u32, starts: usize) -> Trial {
             Some(other) => Err(Failure::early(other).to_string().into()),
             None => Ok(()),
         }
+    })
+}
+
+/// One cell dies so many times, by each kind of fault, beside Linux and the control loop. That EL2 takes no frame for it
+/// needs no count: its pool closed at boot (`./x check` proves that nothing asks it).
+fn endurance(cycles: u32) -> Trial {
+    const KINDS: [(&str, &str); 6] = [
+        ("read", "read of 0x0901_0000"),
+        ("write", "write to 0x0901_0000"),
+        ("fetch", "fetch from 0x0901_0000"),
+        ("walk", "0x0901_0000"),
+        ("reset", "\"reset\""),
+        ("watchdog", "its watchdog was not refreshed"),
+    ];
+    // The control loop's bound once Linux is up, in virtual microseconds: those are the instructions of all five CPUs.
+    const LATE_US: u64 = 1000;
+    let mortal = cell("mortal", "[2, 3]", "die").replace("16M", "1M") + "watchdog = \"20ms\"\non_fault = \"restart\"\n";
+    let cells = [linux("linux", "[0]", "\"128M\"", ""), cell("control", "[1]", ""), mortal];
+    let name = "endurance";
+    let mut scene = Scene::new(name, Start::plan(&staying(&cells), machine(3, 5).counted())).limit(3000);
+    scene = scene.expect([r"^\[linux\] linux: a shell"]);
+    for _ in 0..cycles {
+        scene = scene.expect([r"event=cell-started cell=mortal"]);
+    }
+    scene = scene
+        .send("\x1dstop mortal\r")
+        .expect([r"event=cell-stopped cell=mortal"])
+        .send("stats mortal\r")
+        .expect([r"mortal is stopped, starts="])
+        .send("focus linux\r")
+        .send("echo alive $((6 * 7))\r")
+        .expect([r"^\[linux\] alive 42"])
+        .forbid([r"event=cell-(stopped|failed|restarting) cell=(linux|control)", "event=cell-failed", "dropped=[1-9]"]);
+    Trial::test(name, move || {
+        let mut deaths: BTreeMap<&str, u32> = BTreeMap::new();
+        let (mut dying, mut started, mut ended, mut late) = (None, 0_u32, 0_u32, 0);
+        let mut wrong = Vec::new();
+        let number = |line: &str, key: &str| {
+            let digits = line.split_once(key)?.1;
+            digits.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u64>().ok()
+        };
+        let listen = |line: &str| {
+            if let Some((_, kind)) = line.split_once("mortal: dies by ") {
+                dying = KINDS.iter().find(|(name, _)| *name == kind.trim());
+            } else if line.contains("event=cell-started cell=mortal") {
+                started += 1;
+            } else if line.contains("event=cell-restarting cell=mortal") {
+                ended += 1;
+                match dying.take() {
+                    Some((kind, reason)) if line.contains(reason) => *deaths.entry(*kind).or_default() += 1,
+                    other => wrong.push(format!("{line}: after {other:?}")),
+                }
+            } else if let Some(us) = number(line, "late_max_us=") {
+                late = late.max(us);
+            } else if line.contains("linux: a shell") {
+                late = 0;
+            }
+        };
+        let command = scene.start.command(name).map_err(|failure| failure.to_string())?;
+        let log = log_file(name).map_err(|failure| failure.to_string())?;
+        scene.script.play(command, &log, listen).map_err(|failure| failure.to_string())?;
+        println!("endurance: {started} starts, {ended} ends {deaths:?}, control late by {late} us at most");
+        if started != ended + 1 {
+            wrong.push(format!("{started} starts and {ended} ends"));
+        }
+        if deaths.len() < KINDS.len() {
+            wrong.push(format!("not every kind: {deaths:?}"));
+        }
+        if late > LATE_US {
+            wrong.push(format!("control was late by {late} us"));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
     })
 }

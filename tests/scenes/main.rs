@@ -20,6 +20,7 @@ mod linux;
 mod matrix;
 mod passthrough;
 mod small;
+mod trees;
 mod walls;
 
 fn main() -> ExitCode {
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             .chain(passthrough::trials())
             .chain(conform::trials())
             .chain(boards::trials())
+            .chain(trees::trials())
             .chain(boot::trials())
             .chain(cards::trials())
             .chain(lifecycle::trials())

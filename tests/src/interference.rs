@@ -115,9 +115,9 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
         neighbour.bootargs, neighbour.keys
     );
     let machine = Machine { gic, cpus: 3, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
-    let (plain, _) = stage::planned(&name, &plan, &machine, Hash::Crc32)?;
-    let mut command = Command::new(plain.get_program());
-    command.args(plain.get_args().map(|argument| match argument.to_str() {
+    let (usual, _) = stage::planned(&name, &plan, &machine, Hash::Crc32)?;
+    let mut command = Command::new(usual.get_program());
+    command.args(usual.get_args().map(|argument| match argument.to_str() {
         Some("tcg,thread=single") => "tcg,thread=single,one-insn-per-tb=on".into(),
         _ => argument.to_owned(),
     }));

@@ -41,7 +41,7 @@ pub trait Address: Copy + Ord + fmt::Display + fmt::Debug {
 macro_rules! address {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
         #[repr(transparent)]
         pub struct $name(u64);
 
@@ -67,14 +67,6 @@ macro_rules! address {
                 hex(f, self.0)
             }
         }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "("))?;
-                hex(f, self.0)?;
-                f.write_str(")")
-            }
-        }
     };
 }
 
@@ -98,7 +90,7 @@ fn hex(f: &mut fmt::Formatter<'_>, value: u64) -> fmt::Result {
 }
 
 /// A half-open run of addresses that is not empty and does not wrap.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region<A> {
     base: A,
     size: u64,
@@ -174,12 +166,6 @@ impl<A: Address> fmt::Display for Region<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = A::new(self.end().get().wrapping_sub(1));
         write!(f, "{}..={last}", self.base)
-    }
-}
-
-impl<A: Address> fmt::Debug for Region<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -6,11 +6,11 @@
 
 use crate::bus::{Bus, interrupt_parent};
 use crate::interrupt::Controller;
-use crate::node::{compatible, count, disabled, is_compatible, is_type};
+use crate::node::{count, disabled, is_type};
 use crate::{Conduit, Device, Fault, Gic, Timers, UARTS, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree};
+use tree::{Known, NodeId, Tree, first_string};
 
 /// How many buses may stand between the root and a device.
 const MAX_BUSES: usize = 16;
@@ -56,11 +56,17 @@ impl Found<'_, '_> {
                 self.gic = gic::gic(tree, controller, bus);
             } else if reg {
                 if top && is_type(tree, id, b"memory\0") {
-                    memory::banks(tree, id, bus, |bank| self.ram.push(bank))?;
+                    // What goes on where the last one ends is one with it: with sizes of 32 bits 4 GiB are two.
+                    memory::banks(tree, id, bus, |bank| {
+                        match self.ram.last_mut().filter(|last| last.end() == bank.base()) {
+                            Some(last) => *last = Region::from_ends(last.base(), bank.end()).unwrap_or(*last),
+                            None => self.ram.push(bank),
+                        }
+                    })?;
                     continue;
                 }
                 self.device(bus, id, pci)?;
-            } else if is_compatible(tree, id, &gic::TIMER) {
+            } else if tree.is_compatible(id, &gic::TIMER) {
                 self.timers = gic::timers(tree, controller, id, bus);
             } else if top && tree.name(id) == "psci" {
                 self.psci = Some(match tree.string(id, "method") {
@@ -97,7 +103,7 @@ impl Found<'_, '_> {
         self.devices.push(Device {
             node,
             path: [bus.path, "/", tree.name(node)].concat(),
-            compatible: compatible(tree, node),
+            compatible: tree.get(node, Known::Compatible).and_then(first_string).unwrap_or_default(),
             regions,
             windows,
             interrupts: self.controller.of(tree, node, parent)?,

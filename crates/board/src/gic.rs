@@ -2,7 +2,7 @@
 
 use crate::bus::Bus;
 use crate::interrupt::Controller;
-use crate::node::{count, disabled, is_compatible};
+use crate::node::{count, disabled};
 use crate::{Fault, Gic, Timers};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ const MAINTENANCE: u32 = 25;
 /// Finds the GIC's node; without one the root stands in, to which no interrupt goes.
 pub(crate) fn find(tree: &Tree<'_>) -> Result<Controller, Fault> {
     let is_gic = |id: &NodeId| {
-        let is = |these| is_compatible(tree, *id, these);
+        let is = |these| tree.is_compatible(*id, these);
         tree.has(*id, Known::InterruptController) && (is(&V3) || is(&V2))
     };
     let Some(node) = tree.nodes().find(is_gic) else {
@@ -40,7 +40,7 @@ pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Res
     let maintenance = lines.first().map_or(MAINTENANCE, |line| line.intid);
     let mut next = || frames.next().ok_or(Fault::Malformed(node, "reg"));
     let distributor = next()?;
-    if is_compatible(tree, node, &V3) {
+    if tree.is_compatible(node, &V3) {
         let count = tree.u32(node, "#redistributor-regions").unwrap_or(1).max(1);
         let mut redistributors = Vec::new();
         for _ in 0..count {
@@ -60,7 +60,7 @@ pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Res
 fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Result<Vec<Region<PhysAddr>>, Fault> {
     let mut found = Vec::new();
     let bus = Bus::new(tree, gic, "", Some(bus));
-    for id in tree.children(gic).filter(|id| is_compatible(tree, *id, &[compatible]) && !disabled(tree, *id)) {
+    for id in tree.children(gic).filter(|id| tree.is_compatible(*id, &[compatible]) && !disabled(tree, *id)) {
         if tree.has(gic, Known::Ranges) {
             found.append(&mut bus.regions(tree, id)?);
         }

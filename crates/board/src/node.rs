@@ -1,15 +1,6 @@
 //! What the properties many nodes have mean (Devicetree Specification v0.4, 2.3).
 
-use tree::{Known, NodeId, Tree, any_string, first_string, number};
-
-/// Returns the most specific `compatible`, "" where there is none.
-pub(crate) fn compatible<'a>(tree: &Tree<'a>, id: NodeId) -> &'a [u8] {
-    tree.get(id, Known::Compatible).and_then(first_string).unwrap_or_default()
-}
-
-pub(crate) fn is_compatible(tree: &Tree<'_>, id: NodeId, these: &[&str]) -> bool {
-    tree.get(id, Known::Compatible).is_some_and(|list| any_string(list, these))
-}
+use tree::{Known, NodeId, Tree, number};
 
 pub(crate) fn is_type(tree: &Tree<'_>, id: NodeId, name: &[u8]) -> bool {
     tree.has(id, Known::DeviceType) && tree.get(id, Known::DeviceType) == Some(name)

@@ -58,9 +58,9 @@ impl Clocks {
         for (phandle, hertz) in (self.first..).zip(&self.frequencies) {
             root.begin("clock", Some(u64::from(*hertz)));
             root.text("compatible", "fixed-clock");
-            root.cells("#clock-cells", &[0]);
-            root.cells("clock-frequency", &[*hertz]);
-            root.cells("phandle", &[phandle]);
+            root.cell("#clock-cells", 0);
+            root.cell("clock-frequency", *hertz);
+            root.cell("phandle", phandle);
             root.end();
         }
     }

@@ -62,8 +62,8 @@ pub(crate) fn write<'n>(root: &mut Writer<'n>, board: &Board<'n>, device: &Devic
 
 /// Writes a PCI host bridge's `ranges`: three cells of PCI address, two of CPU address, two of size.
 fn bridge(node: &mut Writer<'_>, board: &Board<'_>, device: &Device<'_>) {
-    node.cells("#address-cells", &[3]);
-    node.cells("#size-cells", &[2]);
+    node.cell("#address-cells", 3);
+    node.cell("#size-cells", 2);
     let ranges = board.tree.property(device.node, "ranges").unwrap_or_default();
     let stride = ranges.len().checked_div(device.windows.len()).filter(|stride| *stride >= 12);
     let mut translated = Vec::new();

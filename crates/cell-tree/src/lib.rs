@@ -43,9 +43,9 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
     for name in ["compatible", "model", "dma-coherent"] {
         to.copy(tree, NodeId::ROOT, name);
     }
-    to.cells("#address-cells", &[2]);
-    to.cells("#size-cells", &[2]);
-    to.cells("interrupt-parent", &[clocks.gic]);
+    to.cell("#address-cells", 2);
+    to.cell("#size-cells", 2);
+    to.cell("interrupt-parent", clocks.gic);
     chosen(&mut to, board, cell, spec);
     cpus(&mut to, board, cell);
     to.begin("psci", None);
@@ -69,6 +69,13 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
         to.cells("interrupts", &[0, uart.intid.saturating_sub(32), 4]);
         to.cells("clocks", &[clock, clock]);
         to.text("clock-names", "uartclk\0apb_pclk");
+        to.end();
+    }
+    if let Some(frames) = cell.watchdog {
+        let (control, size) = (frames.base().get(), frames.size() / 2);
+        to.begin("watchdog", Some(control));
+        to.text("compatible", "arm,sbsa-gwdt");
+        to.numbers("reg", &[control, size, control.saturating_add(size), size]);
         to.end();
     }
     for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {
@@ -103,8 +110,8 @@ fn chosen(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, spec: &
 
 fn cpus(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
     to.begin("cpus", None);
-    to.cells("#address-cells", &[1]);
-    to.cells("#size-cells", &[0]);
+    to.cell("#address-cells", 1);
+    to.cell("#size-cells", 0);
     for (vcpu, cpu) in (0_u32..).zip(&cell.cpus) {
         to.begin("cpu", Some(vcpu.into()));
         to.text("device_type", "cpu");
@@ -112,7 +119,7 @@ fn cpus(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
             to.copy(&board.tree, cpu.node, "compatible");
         }
         to.text("enable-method", "psci");
-        to.cells("reg", &[vcpu]);
+        to.cell("reg", vcpu);
         to.end();
     }
     to.end();
@@ -130,7 +137,7 @@ fn gic(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, phandle: u
     match cell.gic {
         VirtualGic::V3 { .. } => {
             to.text("compatible", "arm,gic-v3");
-            to.cells("#redistributor-regions", &[1]);
+            to.cell("#redistributor-regions", 1);
         }
         VirtualGic::V2 { .. } => {
             let wanted = "arm,cortex-a15-gic";
@@ -142,11 +149,11 @@ fn gic(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, phandle: u
     }
     to.numbers("reg", &[distributor.base().get(), distributor.size(), base, size]);
     to.bytes("interrupt-controller", &[]);
-    to.cells("#interrupt-cells", &[3]);
+    to.cell("#interrupt-cells", 3);
     // Entries of an `interrupt-map` hold this many cells before the interrupt: a bridge's map is copied as it is.
-    to.cells("#address-cells", &[board.tree.u32(id, "#address-cells").unwrap_or(0)]);
-    to.cells("#size-cells", &[0]);
-    to.cells("phandle", &[phandle]);
+    to.cell("#address-cells", board.tree.u32(id, "#address-cells").unwrap_or(0));
+    to.cell("#size-cells", 0);
+    to.cell("phandle", phandle);
     to.end();
 }
 

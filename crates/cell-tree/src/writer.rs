@@ -57,6 +57,11 @@ impl<'n> Writer<'n> {
         self.pad();
     }
 
+    pub(crate) fn cell(&mut self, name: &'n str, cell: u32) {
+        self.property(name, 4);
+        self.word(cell);
+    }
+
     pub(crate) fn cells(&mut self, name: &'n str, cells: &[u32]) {
         self.property(name, size_of_val(cells));
         for cell in cells {

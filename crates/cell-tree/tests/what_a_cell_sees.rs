@@ -48,6 +48,7 @@ fn cell(board: &Board<'_>, paths: &[&str]) -> SealedCell<'static> {
         initrd: Some(region(0x4100_0000, 0x1234)),
         tree: region(0x43ff_0000, 0x1_0000),
         uart: Some(VirtualUart { page: region(0x900_0000, 0x1000), intid: 33 }),
+        watchdog: None,
         gic,
         passthrough: false,
         identity: false,
@@ -210,6 +211,16 @@ fn a_cell_without_console_has_no_stdout() {
     let seen = Board::parse(&blob).unwrap();
     assert_eq!((seen.stdout, seen.devices.len(), seen.initrd), (None, 0, None));
     assert!(seen.tree.find("/aliases").is_none());
+}
+
+#[test]
+fn a_watchdog_has_its_control_frame_first() {
+    let board = Board::parse(GICV3).unwrap();
+    let blob = build(&board, &SealedCell { watchdog: Some(region(0x801_0000, 0x2000)), ..cell(&board, &[]) }, &spec());
+    let seen = Board::parse(&blob).unwrap();
+    let dog = seen.devices.iter().find(|device| device.path.as_str() == "/watchdog@8010000").unwrap();
+    let bases: Vec<u64> = dog.regions.iter().map(|region| region.base().get()).collect();
+    assert_eq!(bases, [0x801_0000, 0x801_1000]);
 }
 
 #[test]

@@ -11,11 +11,13 @@
 //! | how stage 2 and EL2's stage 1 translate | [`translation`] |
 //! | what state a guest's CPU starts in | [`guest`] |
 //! | which CPU features change a bit | [`features`] |
+//! | what the CPUs themselves do wrong | [`errata`] |
 //!
 //! DDI 0487 D24.2 (system registers, by name), IHI 0069 12.2 and 12.4 (`ICC_SRE_EL2`, `ICH_HCR_EL2`).
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod errata;
 pub mod features;
 pub mod guest;
 mod table;
@@ -24,6 +26,7 @@ mod tests;
 pub mod translation;
 pub mod traps;
 
+pub use errata::STAGE1_HIDDEN;
 pub use features::{Features, IdRegisters};
 pub use guest::{GUEST_PSTATE, SCTLR_EL1, vmpidr_el2};
 pub use table::{Bit, Register, When};

@@ -286,3 +286,39 @@ proptest! {
         prop_assert_eq!(CPTR_EL2.value(features) & !(1 << 8 | 1 << 12), 0x0010_22ff);
     }
 }
+
+#[test]
+fn stage1_is_asked_on_a_cortex_a57_to_r1p2_alone() {
+    let midr = |part: u64, variant: u64, revision: u64| 0x410f_0000 | variant << 20 | part << 4 | revision;
+    for (part, variant, revision, expected) in [
+        (0xd07, 0, 0, true),
+        (0xd07, 1, 0, true), // QEMU's
+        (0xd07, 1, 2, true),
+        (0xd07, 1, 3, false),
+        (0xd07, 2, 0, false),
+        (0xd03, 0, 4, false),
+        (0xd08, 0, 3, false),
+        (0xd0b, 0, 0, false),
+    ] {
+        assert_eq!(STAGE1_HIDDEN.concerns(midr(part, variant, revision)), expected, "{part:#x} r{variant}p{revision}");
+    }
+    assert!(!STAGE1_HIDDEN.concerns(0x420f_d070), "another maker's");
+}
+
+#[test]
+fn every_erratum_of_the_documentation_has_condition_deed_and_test() {
+    let text = include_str!("../../../docs/cpus.md");
+    let (_, table) = text.split_once("## Errata").unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().filter(|line| line.starts_with("| ")).skip(1).map(cells).collect();
+    assert!(rows.len() >= 15);
+    for row in &rows {
+        assert!(row.len() == 5 && row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        assert!(["A53", "A57", "A72", "A76"].iter().any(|cpu| row[1].contains(cpu)), "{row:?}");
+    }
+    let here: Vec<_> = rows.iter().filter(|row| row[3].contains("STAGE1_HIDDEN")).collect();
+    assert!(here.len() == 1 && here[0][0] == "834220" && here[0][1] == "A57 to r1p2", "{here:?}");
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split(" | ").map(str::trim).collect()
+}

@@ -77,6 +77,7 @@ fn cell<'a>(tree: &Tree<'a>, node: NodeId, images: &[ImageEntry<'a>]) -> Result<
                 _ => None,
             },
             "on-violation" => choice(value, ["stop", "inject", ""]).map(|choice| cell.forgiving = choice == 1),
+            "watchdog" => word(value).map(|time| cell.watchdog_ms = time),
             "start" => choice(value, ["boot", "manual", ""]).map(|choice| cell.manual = choice == 1),
             _ => return Err(Fault::Said(UNKNOWN, key, node)),
         };

@@ -72,6 +72,8 @@ pub struct Cell<'a> {
     pub within_ms: u32,
     /// Touching another's property gives the guest an abort and does not stop the cell.
     pub forgiving: bool,
+    /// It ends where its guest does not refresh its watchdog for so many milliseconds; 0: it has none.
+    pub watchdog_ms: u32,
     /// It waits for a person to start it.
     pub manual: bool,
 }

@@ -151,8 +151,8 @@ fn another_version_is_refused_before_anything_else() {
 fn a_key_this_version_does_not_know_is_refused() {
     let wrong = Wrong { plan: &[("colour", b"red\0")], ..Wrong::default() };
     assert_eq!(refusal(&wrong), "the bundle has colour in /cellwall, which this version does not know");
-    let wrong = Wrong { cell: &[("watchdog", b"2s\0")], ..Wrong::default() };
-    assert_eq!(refusal(&wrong), "the bundle has watchdog in /cellwall/cell-0, which this version does not know");
+    let wrong = Wrong { cell: &[("colour", b"red\0")], ..Wrong::default() };
+    assert_eq!(refusal(&wrong), "the bundle has colour in /cellwall/cell-0, which this version does not know");
     let wrong = Wrong { extra_node: "channel-0", ..Wrong::default() };
     assert_eq!(refusal(&wrong), "the bundle has channel-0 in /cellwall, which this version does not know");
 }

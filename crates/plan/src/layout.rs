@@ -13,7 +13,7 @@ use crate::device::Devices;
 use crate::interrupt::FIRST_SPI;
 use crate::line::{self, Piece};
 use crate::memory::{BLOCK_BYTES, Ram};
-use crate::{Class, Finding, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt};
+use crate::{Class, Finding, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt, watchdog};
 
 /// The room for a cell's tree.
 const TREE_BYTES: u64 = 64 << 10;
@@ -73,6 +73,7 @@ fn lay<'a>(proof: &mut Proof<'a, '_>, index: usize, devices: &Devices, ram: &mut
     stands(distributor.base(), distributor.size(), GIC);
     stands(base, size, GIC);
     apart(proof, index, &things);
+    let watchdog = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, &things) } else { None };
     if cell.memory.is_empty() {
         proof.say(0xC0201, index, NONE, 0);
     }
@@ -92,6 +93,7 @@ fn lay<'a>(proof: &mut Proof<'a, '_>, index: usize, devices: &Devices, ram: &mut
         initrd,
         tree,
         uart,
+        watchdog,
         gic,
         passthrough: cell.passthrough,
     })

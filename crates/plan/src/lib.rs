@@ -41,6 +41,7 @@ mod name;
 mod page;
 mod sealed;
 mod wall;
+mod watchdog;
 
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;

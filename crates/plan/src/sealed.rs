@@ -91,6 +91,8 @@ pub struct SealedCell<'a> {
     pub tree: Region<Ipa>,
     /// Emulated UART: page and interrupt.
     pub uart: Option<VirtualUart>,
+    /// Emulated watchdog: the pages of its control and refresh frames.
+    pub watchdog: Option<Region<Ipa>>,
     /// Where the emulated GIC stands.
     pub gic: VirtualGic,
     /// Its interrupts reach it without an exit.

@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 pub use error::TreeError;
 pub use known::Known;
 pub use parse::{MAX_DEPTH, size_of};
-pub use value::{any_string, cells, first_string, number, strings};
+pub use value::{cells, first_string, number, strings};
 
 /// A node of a [`Tree`]: its place in pre-order, the root first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,8 +134,8 @@ impl<'a> Tree<'a> {
     /// Walks the properties of `id` in tree order; a name that is no text is "".
     pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
         self.list(id).iter().map(|property| {
-            let name = self.strings.get(property.name as usize..).unwrap_or_default().split(|byte| *byte == 0).next();
-            (core::str::from_utf8(name.unwrap_or_default()).unwrap_or_default(), property.value)
+            let name = self.strings.get(property.name as usize..).and_then(first_string).unwrap_or_default();
+            (core::str::from_utf8(name).unwrap_or_default(), property.value)
         })
     }
 

@@ -5,7 +5,6 @@
 
 use crate::{NodeId, Tree};
 use alloc::string::String;
-use alloc::vec::Vec;
 
 impl Tree<'_> {
     /// Finds a node by `path`: `/soc/uart@1000`, `/soc/uart`, an alias, a label, or one of the last two and a path
@@ -43,13 +42,11 @@ impl Tree<'_> {
     /// Returns the full path of `id`, unit addresses included.
     #[must_use]
     pub fn path(&self, id: NodeId) -> String {
-        let parent = |id: &NodeId| self.parent(*id).filter(|parent| *parent != NodeId::ROOT);
-        let line: Vec<NodeId> = core::iter::successors(Some(id), parent).collect();
-        let mut path = String::new();
-        for id in line.iter().rev() {
-            path.push('/');
-            path.push_str(self.name(*id));
-        }
+        let above = self.parent(id).filter(|parent| *parent != NodeId::ROOT);
+        // At most `MAX_DEPTH` calls.
+        let mut path = above.map_or_else(String::new, |parent| self.path(parent));
+        path.push('/');
+        path.push_str(self.name(id));
         path
     }
 

@@ -3,7 +3,7 @@
 //! Owns nothing; a value of the wrong length or kind is no value, never a wrong one.
 //! Devicetree Specification v0.4, 2.2.4.
 
-use crate::{NodeId, Tree};
+use crate::{Known, NodeId, Tree};
 
 /// Walks `bytes` as 32-bit big-endian cells; bytes left over at the end are dropped.
 #[must_use]
@@ -26,20 +26,14 @@ pub fn strings(bytes: &[u8]) -> impl Iterator<Item = &str> + Clone {
     pieces(bytes).filter_map(|piece| core::str::from_utf8(piece).ok())
 }
 
-/// Tells whether the strings in `bytes` have any of `these`.
-#[must_use]
-pub fn any_string(bytes: &[u8], these: &[&str]) -> bool {
-    pieces(bytes).any(|piece| these.iter().any(|one| one.as_bytes() == piece))
-}
-
 /// Returns the first string in `bytes`, less the NUL that ends it.
 #[must_use]
 pub fn first_string(bytes: &[u8]) -> Option<&[u8]> {
-    bytes.get(..bytes.iter().position(|byte| *byte == 0)?).filter(|_| bytes.ends_with(&[0]))
+    pieces(bytes).next()
 }
 
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    bytes.strip_suffix(&[0]).into_iter().flat_map(|bytes| bytes.split(|byte| *byte == 0))
+    bytes.split_inclusive(|byte| *byte == 0).filter_map(|piece| piece.strip_suffix(&[0]))
 }
 
 impl<'a> Tree<'a> {
@@ -69,6 +63,7 @@ impl<'a> Tree<'a> {
     /// Tells whether `compatible` of `id` has any of `these`.
     #[must_use]
     pub fn is_compatible(&self, id: NodeId, these: &[&str]) -> bool {
-        any_string(self.property(id, "compatible").unwrap_or_default(), these)
+        let own = self.get(id, Known::Compatible).unwrap_or_default();
+        pieces(own).any(|piece| these.iter().any(|one| one.as_bytes() == piece))
     }
 }

@@ -85,6 +85,18 @@ fn a_tree_reads_the_same_wherever_its_bytes_lie() {
 }
 
 #[test]
+fn what_pads_a_name_may_be_anything() {
+    // As U-Boot leaves it: "framebuffer@3c100000", NUL, NUL, NUL, 0xaf.
+    let mut blob = small();
+    let at = blob.windows(6).position(|bytes| bytes == b"child\0").unwrap();
+    blob[at + 6..at + 8].copy_from_slice(&[0, 0xaf]);
+    let tree = Tree::parse(&blob).unwrap();
+    assert_eq!(tree.path(tree.find("/soc/uart@1000/child").unwrap()), "/soc/uart@1000/child");
+    blob[at + 1] = 0xaf;
+    assert_eq!(Tree::parse(&blob).unwrap_err(), TreeError::Text);
+}
+
+#[test]
 fn padding_behind_the_tree_is_neither_needed_nor_read() {
     let mut blob = small();
     let nodes = Tree::parse(&blob).unwrap().nodes().count();
@@ -94,6 +106,17 @@ fn padding_behind_the_tree_is_neither_needed_nor_read() {
     assert_eq!(Tree::parse(&blob).unwrap().nodes().count(), nodes);
     blob[4..8].copy_from_slice(&u32::try_from(used + 4096).unwrap().to_be_bytes());
     assert_eq!(Tree::parse(&blob).unwrap().nodes().count(), nodes);
+}
+
+#[test]
+fn what_pads_a_name_is_no_part_of_it() {
+    // U-Boot's libfdt leaves there what was before.
+    let mut blob = small();
+    let at = blob.windows(8).position(|bytes| bytes == b"child\0\0\0").unwrap();
+    blob[at + 6..at + 8].copy_from_slice(&[0x80, 0xaf]);
+    assert_eq!(Tree::parse(&blob).unwrap().nodes().count(), Tree::parse(&small()).unwrap().nodes().count());
+    blob[at + 4] = 0xe4;
+    assert_eq!(Tree::parse(&blob).unwrap_err(), TreeError::Text);
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub mod id {
     pub const SMCCC_VERSION: u32 = 0x8000_0000;
     /// `SMCCC_ARCH_FEATURES`.
     pub const SMCCC_ARCH_FEATURES: u32 = 0x8000_0001;
+    /// `SMCCC_ARCH_WORKAROUND_1` to `_3`: forgets what the branch predictor learned (CVE-2017-5715); speculative store
+    /// bypass, off or on (CVE-2018-3639); forgets the branch history too (CVE-2022-23960).
+    pub const WORKAROUNDS: [u32; 3] = [0x8000_8000, 0x8000_7fff, 0x8000_3fff];
     /// `PSCI_VERSION`.
     pub const PSCI_VERSION: u32 = 0x8400_0000;
     /// `CPU_SUSPEND`, 32 bits.
@@ -108,6 +111,9 @@ pub enum Action {
     SystemReset,
     /// Put 0 in x0, wait for an interrupt and resume.
     Suspend,
+    /// Ask firmware with this function and argument, and put its answer in x0: what a CPU's predictors need concerns
+    /// that CPU alone, which is the cell's.
+    Firmware(u32, u32),
     /// Wait for an interrupt, then start this vCPU at `Entry` as if it were switched on.
     SuspendPowerDown(Entry),
 }
@@ -165,8 +171,10 @@ impl Power {
             id::PSCI_FEATURES => features(low(first))?,
             id::SMCCC_ARCH_FEATURES => match low(first) {
                 id::SMCCC_VERSION | id::SMCCC_ARCH_FEATURES => Action::Return(SUCCESS),
+                id if id::WORKAROUNDS.contains(&id) => Action::Firmware(function, id),
                 _ => return Err(Error::NotSupported),
             },
+            id if id::WORKAROUNDS.contains(&id) => Action::Firmware(id, low(first)),
             _ => return Err(Error::NotSupported),
         })
     }

@@ -1,6 +1,6 @@
-//! Says hello from every CPU of its machine, then turns it off. With `reset` in the boot arguments it resets
-//! it instead, with `stay` it waits for
-//! ever instead; with `echo` it sends back what it receives, by interrupt.
+//! Says hello from every CPU of its machine, then turns it off. With `reset` in the boot arguments it resets it instead,
+//! with `stay` it waits for ever; with `echo` it sends back what it receives, by interrupt; with `workarounds` it first
+//! says what firmware does about its CPU's predictors.
 #![no_std]
 #![no_main]
 
@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use kit::{Machine, console, cpu, gic, print, println, psci};
 
 kit::guest!(main, secondary, irq);
+
+const WORKAROUNDS: [u64; 3] = [0x8000_8000, 0x8000_7fff, 0x8000_3fff];
 
 /// How many CPUs have said hello: the next one waits for its turn.
 static SAID: AtomicUsize = AtomicUsize::new(0);
@@ -31,6 +33,12 @@ fn main(machine: Machine) -> ! {
         while SAID.load(Relaxed) <= index {
             core::hint::spin_loop();
         }
+    }
+    if machine.has("workarounds") {
+        // SMCCC_ARCH_FEATURES of SMCCC_ARCH_WORKAROUND_1 to 3, then each of them (DEN 0028 7).
+        let known = WORKAROUNDS.map(|id| psci::call(0x8000_0001, id, 0, 0).cast_signed());
+        let called = WORKAROUNDS.map(|id| psci::call(id, 1, 0, 0).cast_signed());
+        println!("hello: workarounds {known:?} called {called:?}");
     }
     println!("hello: done");
     if machine.has("echo") {

@@ -1,7 +1,7 @@
 //! States that are hard to interrupt.
 
 use core::arch::asm;
-use kit::{cpu, gic, probe, write_sysreg};
+use kit::{cpu, gic, println, probe, psci, write_sysreg};
 
 /// An empty table, and one whose walk ends in a hole.
 #[repr(align(4096))]
@@ -9,6 +9,14 @@ struct Table {
     _entries: [u64; 512],
 }
 static EMPTY: Table = Table { _entries: [0; 512] };
+
+/// A device page of the board that is nobody's.
+const WALL: usize = 0x0901_0000;
+
+fn ended(answer: bool) -> ! {
+    println!("mortal: STILL RUNNING, {answer}");
+    cpu::park()
+}
 
 /// Never comes back.
 pub fn enter(state: &str) -> ! {
@@ -27,14 +35,25 @@ pub fn enter(state: &str) -> ! {
             // SAFETY: as above.
             unsafe { asm!("1: b 1b", options(noreturn)) }
         }
+        // Touches what is nobody's.
+        "read" => ended(probe::read(WALL).is_ok()),
+        "write" => ended(probe::write(WALL, 0).is_ok()),
+        "fetch" => ended(probe::fetch(WALL).is_ok()),
+        "reset" => ended(psci::call(psci::SYSTEM_RESET, 0, 0, 0) == 0),
         // Asleep, interrupts masked.
-        "wfi" => cpu::park(),
+        "wfi" | "watchdog" => cpu::park(),
         // Invalidating its TLB as fast as it can.
         // SAFETY: as above.
         "tlbi" => unsafe { asm!("1: tlbi vmalle1is", "dsb ish", "isb", "b 1b", options(noreturn)) },
         // Its own translation tables are empty: the vector's fetch faults, and so on for ever. Or they lie in a hole.
-        "tables" | "walks" => {
-            let table = if state == "walks" { 0x0a10_0000 } else { (&raw const EMPTY).expose_provenance() as u64 };
+        "tables" | "walks" | "walk" => {
+            let table = if state == "walks" {
+                0x0a10_0000
+            } else if state == "walk" {
+                WALL as u64
+            } else {
+                (&raw const EMPTY).expose_provenance() as u64
+            };
             write_sysreg!("tcr_el1", 25 | 25 << 16);
             write_sysreg!("ttbr0_el1", table);
             write_sysreg!("ttbr1_el1", table);

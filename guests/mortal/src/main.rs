@@ -1,5 +1,6 @@
 //! Dies as often as it is asked to, and tells each time what it found. `mortal: vcpu N registers=… gic=… memory=…` is
 //! the fingerprint of all it can read; then it spoils all of that, on both of its CPUs, and ends: `end=reset|wall|stay|off`.
+//! With `die` it dies at once, each time in another way.
 //! With `ask` it reads the name of a state that is hard to interrupt and only hangs there (see [`hang`]). `list` shows each register.
 #![no_std]
 #![no_main]
@@ -7,7 +8,7 @@
 mod hang;
 mod spoil;
 
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use kit::probe::{self, mrs};
 use kit::{Machine, console, cpu, gic, println, psci, timer};
 
@@ -15,8 +16,13 @@ kit::guest!(main, secondary, kit::no_irq);
 
 /// CPUs that are done.
 static DONE: AtomicUsize = AtomicUsize::new(0);
+/// It is to die, not to tell what it finds.
+static DYING: AtomicBool = AtomicBool::new(false);
 
 fn main(machine: Machine) -> ! {
+    if machine.has("die") {
+        die(&machine);
+    }
     if machine.has("ask") {
         let mut line = [0; 16];
         let state = ask(&mut line);
@@ -54,6 +60,23 @@ fn main(machine: Machine) -> ! {
     cpu::park()
 }
 
+/// Dies by what the time says: each time by another. Its other CPU is then where it is hard to find.
+fn die(machine: &Machine) -> ! {
+    DYING.store(true, Relaxed);
+    const KINDS: [&str; 6] = ["read", "write", "fetch", "walk", "reset", "watchdog"];
+    if machine.cpus().len() > 1 {
+        let _ = psci::cpu_on(machine.cpus()[1], 1);
+        while DONE.load(Relaxed) == 0 {
+            // SAFETY: a hint: QEMU lets the other CPU on.
+            unsafe { core::arch::asm!("yield", options(nomem, nostack)) };
+        }
+    }
+    let time = usize::try_from(kit::read_sysreg!("cntpct_el0") >> 4).unwrap_or(0);
+    let kind = KINDS[time % KINDS.len()];
+    println!("mortal: dies by {kind}");
+    hang::enter(kind)
+}
+
 /// Reads a line.
 fn ask(line: &mut [u8]) -> &str {
     println!("mortal: which state?");
@@ -71,6 +94,10 @@ fn ask(line: &mut [u8]) -> &str {
 }
 
 fn secondary(index: usize) -> ! {
+    if DYING.load(Relaxed) {
+        DONE.store(index, Relaxed);
+        hang::enter("masked");
+    }
     fingerprint(index, None);
     spoil::cpu();
     DONE.store(index, Relaxed);

@@ -1,10 +1,12 @@
-//! `audit panics|alloc ELF`: what the image can reach and must not. `audit size ELF`: what it may weigh.
+//! `audit panics|alloc ELF`: what the image can reach and must not. `audit errata ELF`: instructions that some CPUs get
+//! wrong. `audit size ELF`: what it may weigh.
 //!
 //! Exit 0 with a line of statistics, 1 with all findings, 2 if it cannot tell. `--root NAME` (any number) replaces the
 //! roots of `tests/audit.toml`, `--control NAME` the function known to reach what is looked for.
 
 use anyhow::{Result, bail};
 use scenes::audit::{
+    errata,
     graph::Graph,
     image::Image,
     reach::Reach,
@@ -30,12 +32,23 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<bool> {
     let [what, elf, rest @ ..] = arguments else {
-        bail!("usage: audit panics|alloc ELF [--root NAME]… [--control NAME], audit size ELF");
+        bail!("usage: audit panics|alloc ELF [--root NAME]… [--control NAME], audit errata|size ELF");
     };
     let root = root();
     let image = Image::read(Path::new(elf), &root)?;
     if what == "size" {
         return size::measure(&image, &root);
+    }
+    if what == "errata" {
+        let found = errata::find(&image);
+        found.wrong.iter().for_each(|wrong| println!("{wrong}"));
+        let [tlbi, translate, clean, page] = found.seen;
+        println!(
+            "errata: {} sites to mend; {tlbi} TLBI, {translate} AT, {clean} DC CIVAC, {page} ADRP; {} open of 835769",
+            found.wrong.len(),
+            found.multiplies
+        );
+        return Ok(found.wrong.is_empty());
     }
     let rules = Rules::read(&root.join("tests/audit.toml"))?;
     let mut question = match what.as_str() {

@@ -82,6 +82,21 @@ impl Stub {
         Ok(all)
     }
 
+    /// Writes physical memory.
+    ///
+    /// # Errors
+    /// Nothing there.
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+        let mut packet = format!("M{address:x},{:x}:", bytes.len());
+        for byte in bytes {
+            packet.push_str(&format!("{byte:02x}"));
+        }
+        match self.ask(&packet)?.as_str() {
+            "OK" => Ok(()),
+            answer => Err(failure(format_args!("no writing at {address:#x}: {answer}"))),
+        }
+    }
+
     /// Reads one 32-bit register of a device.
     ///
     /// # Errors
