@@ -84,7 +84,9 @@ impl Reader {
         }
         for (key, all) in [("devices", (|cell| cell.rest) as fn(&CellFile) -> bool), ("memory", |cell| cell.all_memory)]
         {
-            for cell in plan.cells.iter().filter(|cell| all(cell)).skip(1) {
+            let cells = plan.cells.iter().zip(&mut self.malformed).filter(|(cell, _)| all(cell));
+            for (cell, malformed) in cells.skip(1) {
+                *malformed = true;
                 let problem = Problem::new(format!("cell {} says {key} = \"rest\", as another cell", cell.name));
                 let problem = problem.at(cell.spans.get(key).cloned()).code("E0008");
                 self.problems.push(problem.help("the rest goes to one cell"));

@@ -28,11 +28,6 @@ impl Devices {
     pub(crate) fn owner(&self, device: usize) -> Owner {
         self.owners.get(device).copied().unwrap_or(Owner::El2)
     }
-
-    /// Returns the devices that cell `cell` owns, ascending.
-    pub(crate) fn of(&self, cell: usize) -> impl Iterator<Item = usize> {
-        self.owners.iter().enumerate().filter(move |(_, owner)| **owner == Owner::Cell(cell)).map(|(device, _)| device)
-    }
 }
 
 /// Programs where DMA goes, by the name: `arm,smmu-v3`, `arm,mmu-500`, `rockchip,iommu`.

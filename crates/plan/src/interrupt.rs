@@ -10,7 +10,7 @@ use crate::line::{self, Piece};
 use crate::{NONE, Owner, Proof, device::Devices};
 
 /// The first INTID that is no SGI and no PPI.
-const FIRST_SPI: u32 = 32;
+pub(crate) const FIRST_SPI: u32 = 32;
 /// Past the last one.
 const LAST_SPI: u32 = 1020;
 
@@ -20,8 +20,8 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>, devices: &Devices) {
     let mut lines = Vec::new();
     for (index, device) in board.devices.iter().enumerate() {
         if devices.owner(index) != Owner::Nobody {
-            for base in spis(&device.interrupts).map(|line| u64::from(line.intid)) {
-                line::add(&mut lines, Piece::at(base, 1, index));
+            for line in device.interrupts.iter().filter(|line| line.intid >= FIRST_SPI) {
+                line::add(&mut lines, Piece::at(line.intid.into(), 1, index));
             }
         }
     }
@@ -46,7 +46,10 @@ pub(crate) fn unused(board: &Board<'_>, cell: usize) -> Option<u32> {
     (FIRST_SPI..LAST_SPI).filter(|intid| !wired(intid)).nth(cell)
 }
 
-/// Returns the SPIs among `interrupts`.
-pub(crate) fn spis<'i>(interrupts: impl IntoIterator<Item = &'i Interrupt>) -> impl Iterator<Item = Interrupt> {
-    interrupts.into_iter().copied().filter(|line| line.intid >= FIRST_SPI)
+/// Adds an SPI to a cell's, which are ascending, each once.
+pub(crate) fn add(lines: &mut Vec<Interrupt>, line: Interrupt) {
+    let place = lines.partition_point(|earlier| earlier.intid < line.intid);
+    if line.intid >= FIRST_SPI && lines.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
+        lines.insert(place, line);
+    }
 }

@@ -10,9 +10,10 @@ use board::{Gic, Interrupt};
 use manifest::{Cell, Console};
 
 use crate::device::Devices;
+use crate::interrupt::FIRST_SPI;
 use crate::line::{self, Piece};
 use crate::memory::{BLOCK_BYTES, Ram};
-use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt, watchdog};
+use crate::{Class, Finding, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt, watchdog};
 
 /// The room for a cell's tree.
 const TREE_BYTES: u64 = 64 << 10;
@@ -25,49 +26,52 @@ const REDISTRIBUTOR_BYTES: u64 = 128 << 10;
 pub(crate) fn lay_out<'a>(proof: &mut Proof<'a, '_>, devices: &Devices, ram: &mut Ram<'a>) -> Vec<SealedCell<'a>> {
     let cells = proof.cells;
     let mut sound = Vec::with_capacity(cells.len());
-    for (index, cell) in cells.iter().enumerate() {
-        let laid = lay(proof, (index, cell), devices, ram);
-        let refuses = |code, class| code == Some(index) && class != Class::Warning;
-        if !proof.out.iter().any(|finding| refuses(finding.cell, finding.class())) {
-            sound.extend(laid);
+    for index in 0..cells.len() {
+        let laid = lay(proof, index, devices, ram);
+        let refuses = |found: &Finding<'_>| found.cell == Some(index) && found.class() != Class::Warning;
+        if let Some(laid) = laid
+            && !proof.out.iter().any(refuses)
+        {
+            sound.push(laid);
         }
     }
     sound
 }
 
 /// Lays out one cell; nothing where something does not fit.
-fn lay<'a>(
-    proof: &mut Proof<'a, '_>,
-    (index, cell): (usize, &Cell<'a>),
-    devices: &Devices,
-    ram: &mut Ram<'a>,
-) -> Option<SealedCell<'a>> {
-    let board = proof.board;
+fn lay<'a>(proof: &mut Proof<'a, '_>, index: usize, devices: &Devices, ram: &mut Ram<'a>) -> Option<SealedCell<'a>> {
+    let (board, cell) = (proof.board, proof.cells.get(index)?);
     let runs = ram.place(proof, index, &cell.memory);
     let uart = uart(proof, devices, (index, cell));
-    let owned: Vec<usize> = devices.of(index).collect();
-    let mmio = mmio(devices, index);
-    let mut interrupts: Vec<Interrupt> = Vec::new();
-    let lines = owned.iter().filter_map(|&device| board.devices.get(device)).flat_map(|device| &device.interrupts);
-    let virtual_line = uart.filter(|_| cell.passthrough).map(|uart| Interrupt { intid: uart.intid, edge: true });
-    for line in interrupt::spis(lines.chain(&virtual_line)) {
-        let place = interrupts.partition_point(|earlier| earlier.intid < line.intid);
-        if interrupts.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
-            interrupts.insert(place, line);
+    let (mut owned, mut interrupts) = (Vec::new(), Vec::new());
+    for (number, device) in board.devices.iter().enumerate() {
+        if devices.owner(number) == Owner::Cell(index) {
+            owned.push(number);
+            device.interrupts.iter().for_each(|line| interrupt::add(&mut interrupts, *line));
         }
+    }
+    if let Some(VirtualUart { intid, .. }) = uart.filter(|_| cell.passthrough) {
+        interrupt::add(&mut interrupts, Interrupt { intid, edge: true });
     }
     let gic = gic(&board.gic, cell)?;
     let mut things = Vec::new();
-    let at = |mapping: &Mapping, tag| Piece::at(mapping.ipa.get(), mapping.pa.size(), tag);
-    let (distributor, frames) = match &gic {
-        VirtualGic::V2 { distributor, cpu } => (distributor, at(cpu, GIC)),
-        VirtualGic::V3 { distributor, redistributors } => (distributor, Piece::of(*redistributors, GIC)),
-    };
-    let own = runs.iter().enumerate().map(|(run, mapping)| at(mapping, run));
-    let pages = mmio.iter().map(|mapping| at(mapping, DEVICE)).chain(uart.map(|uart| Piece::of(uart.page, UART)));
-    for thing in own.chain(pages).chain([Piece::of(*distributor, GIC), frames]) {
-        line::add(&mut things, thing);
+    let mut stands = |ipa: Ipa, size, tag| line::add(&mut things, Piece::at(ipa.get(), size, tag));
+    for (run, mapping) in runs.iter().enumerate() {
+        stands(mapping.ipa, mapping.pa.size(), run);
     }
+    let mmio = mmio(devices, index);
+    for pages in &mmio {
+        stands(pages.ipa, pages.pa.size(), DEVICE);
+    }
+    if let Some(uart) = uart {
+        stands(uart.page.base(), PAGE_BYTES, UART);
+    }
+    let (distributor, base, size) = match &gic {
+        VirtualGic::V2 { distributor, cpu } => (distributor, cpu.ipa, cpu.pa.size()),
+        VirtualGic::V3 { distributor, redistributors } => (distributor, redistributors.base(), redistributors.size()),
+    };
+    stands(distributor.base(), distributor.size(), GIC);
+    stands(base, size, GIC);
     apart(proof, index, &things);
     let watchdog = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, &things) } else { None };
     if cell.memory.is_empty() {
@@ -105,7 +109,7 @@ fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Ce
     let board = proof.board;
     let found = board.stdout.and_then(|device| board.devices.get(device)).and_then(|device| {
         let base = Ipa::at(device.regions.first()?.base().get()).align_down(PAGE_BYTES);
-        let intid = interrupt::spis(&device.interrupts).next()?.intid;
+        let intid = device.interrupts.iter().map(|line| line.intid).find(|intid| *intid >= FIRST_SPI)?;
         // The board's line is EL2's: passed through, the cell gets one in hardware that no device has.
         let intid = if cell.passthrough { interrupt::unused(board, index)? } else { intid };
         Some(VirtualUart { page: Region::new(base, PAGE_BYTES)?, intid })
@@ -123,10 +127,15 @@ fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Ce
 
 /// Returns a cell's device pages, adjacent ones merged.
 fn mmio(devices: &Devices, index: usize) -> Vec<Mapping> {
-    let mut pages = devices.spans.clone();
-    pages.retain(|span| devices.owner(span.tag) == Owner::Cell(index));
-    line::join(&mut pages);
-    pages.iter().filter_map(Piece::frames).map(|pa| Mapping { ipa: Ipa::at(pa.base().get()), pa }).collect()
+    let mut mmio: Vec<Mapping> = Vec::new();
+    for span in devices.spans.iter().filter(|span| devices.owner(span.tag) == Owner::Cell(index)) {
+        let mut pages = *span;
+        if let Some(last) = mmio.pop_if(|last| last.pa.end().get() >= span.base) {
+            pages = Piece { base: last.ipa.get(), end: span.end.max(last.pa.end().get()), tag: 0 };
+        }
+        mmio.extend(pages.frames().map(|pa| Mapping { ipa: Ipa::at(pages.base), pa }));
+    }
+    mmio
 }
 
 /// Places a cell's GIC.
@@ -148,9 +157,9 @@ fn gic(gic: &Gic, cell: &Cell<'_>) -> Option<VirtualGic> {
 }
 
 /// Tags of what stands in a cell's IPA space beside its runs, in the order in which it is blamed.
-const DEVICE: usize = usize::MAX - 2;
-const UART: usize = usize::MAX - 1;
-const GIC: usize = usize::MAX;
+const DEVICE: usize = 0xffff_fffd;
+const UART: usize = 0xffff_fffe;
+const GIC: usize = 0xffff_ffff;
 
 /// Checks that nothing in the cell's IPA space stands on anything else.
 fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {

@@ -56,6 +56,40 @@ fn a_passed_uart_is_the_cells_and_el2_takes_the_next_or_warns() {
 }
 
 #[test]
+fn el2_takes_the_next_uart_that_is_enabled_and_no_cells() {
+    // The clock takes a second UART's name, and the one behind it a third's.
+    let uarts = |change: &dyn Fn(&mut board::Board<'static>, &mut manifest::Manifest<'static>)| {
+        let (mut board, mut plan) = (gicv3(), two());
+        let place =
+            |board: &board::Board<'_>, path| board.devices.iter().position(|device| device.path == path).unwrap();
+        let (second, third) = (place(&board, "/pl031@9010000"), place(&board, "/pl061@9030000"));
+        board.devices[second].compatible = b"arm,pl011";
+        board.devices[third].compatible = b"arm,pl011";
+        plan.cells[0].console = Console::Passthrough;
+        change(&mut board, &mut plan);
+        let uart = seal(&board, &plan, &footprint()).unwrap().uart();
+        uart.map(|uart| board.devices[uart].path.clone())
+    };
+    let (second, third) = ("/pl031@9010000", "/pl061@9030000");
+    let first = uarts(&|_, _| ()).unwrap();
+    let [first, other] = if first == second { [second, third] } else { [third, second] };
+    let disabled = uarts(&|board, _| {
+        board.devices.iter_mut().find(|device| device.path == first).unwrap().disabled = true;
+    });
+    assert_eq!(disabled.as_deref(), Some(other));
+    assert_eq!(uarts(&|_, plan| plan.cells[1].devices = vec![first]).as_deref(), Some(other));
+    let strange = uarts(&|board, _| {
+        board.devices.iter_mut().find(|device| device.path == first).unwrap().compatible = b"strange,uart";
+    });
+    assert_eq!(strange.as_deref(), Some(other));
+    let neither = uarts(&|_, plan| {
+        plan.cells[1].devices = vec![second, third];
+        plan.cells[1].console = Console::None;
+    });
+    assert_eq!(neither, None);
+}
+
+#[test]
 fn no_cpu_of_a_cell_with_interrupts_passed_through_serves() {
     let board = gicv3();
     let mut plan = two();

@@ -192,6 +192,7 @@ fn a_device_has_one_owner() {
         plan.cells[1].devices = vec![GPIO, RTC];
     });
     blames(&found, "E0305", 1, Some(1), Some(0));
+    assert_eq!(found.to_string(), "E0305 cell b cell a /pl031@9010000");
     blames(&only(|_, plan| plan.cells[0].devices = vec![RTC, RTC]), "E0306", 1, Some(0), None);
 }
 
@@ -306,6 +307,18 @@ fn a_device_under_the_emulated_redistributors_is_refused() {
         plan.cells[0].devices = vec![RTC];
     });
     blames(&found, "E0314", 0, Some(0), None);
+    let (mut board, mut plan) = (gicv3(), two());
+    let place = |path| board.devices.iter().position(|device| device.path == path).unwrap();
+    let (rtc, gpio) = (place(RTC), place(GPIO));
+    board.devices[rtc].regions = vec![region(0x080c_0000, 0x1000)];
+    board.devices[gpio].regions = vec![region(0x0900_0800, 0x100)];
+    if let board::Gic::V3 { redistributors, .. } = &mut board.gic {
+        *redistributors = vec![region(0x080a_0000, 0x2_0000)];
+    }
+    plan.cells[0].cpus = vec![0, 2];
+    plan.cells[0].devices = vec![RTC, "/nothing"];
+    plan.cells[1].devices = vec![GPIO];
+    assert_eq!(codes(&board, &plan), ["E0301", "E0313", "E0314"], "whatever else is wrong with it or with another");
 }
 
 #[test]
@@ -330,6 +343,8 @@ fn an_interrupt_has_one_owner() {
     shared(&mut board, 34);
     plan.cells[0].devices = vec![RTC, GPIO];
     assert_eq!(codes(&board, &plan), Vec::<String>::new(), "one cell may own both");
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert_eq!(sealed.cells()[0].interrupts, [Interrupt { intid: 34, edge: false }], "and has the line once");
 }
 
 #[test]
@@ -373,6 +388,9 @@ fn images_fit_their_memory() {
     blames(&unaligned, "E0702", 0, Some(0), None);
     let initrd = only(|_, plan| plan.cells[0].initrd = Some(Image { name: "initrd", size: 14 * MIB }));
     blames(&initrd, "E0703", 0, Some(0), None);
+    let mut plan = two();
+    plan.cells[0].initrd = Some(Image { name: "initrd", size: 0 });
+    assert_eq!(seal(&gicv3(), &plan, &footprint()).unwrap().cells()[0].initrd, None, "an empty initrd is none");
     let tree = only(|_, plan| plan.cells[0].kernel.image_size = 16 * MIB - 4096);
     blames(&tree, "E0704", 0, Some(0), None);
 }
