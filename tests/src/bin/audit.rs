@@ -38,7 +38,9 @@ fn run(arguments: &[String]) -> Result<bool> {
         return licences::judge(&root);
     }
     let [what, elf, rest @ ..] = arguments else {
-        bail!("usage: audit panics|alloc ELF [--root NAME]… [--control NAME], audit errata ELF, audit size ELF [BOOT…], audit licences");
+        bail!(
+            "usage: audit panics|alloc ELF [--root NAME]… [--control NAME], audit errata ELF, audit size ELF [BOOT…], audit licences"
+        );
     };
     let image = Image::read(Path::new(elf), &root)?;
     if what == "size" {
