@@ -55,11 +55,12 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     console::wire(board, plan.uart(), bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
     log::info!(
-        "{} cell{} sealed, CPU {} serves the console, {} KiB of EL2's pool in use",
+        "{} cell{} sealed, CPU {} serves the console, EL2 uses {} of {} KiB",
         cells.len(),
         plural(cells.len()),
         plan.service_cpu(),
-        pool::used() / 1024
+        layout::size().wrapping_sub(pool::free()) / 1024,
+        layout::size() / 1024
     );
     pool::close();
     cell::commit(cells);

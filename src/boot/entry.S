@@ -38,10 +38,10 @@ right_level:
     add     x1, x1, :lo12:__bss_end
     bl      invalidate
     mov     x2, x0
-1:  stp     xzr, xzr, [x2], #16
+1:
+    .rept 16
     stp     xzr, xzr, [x2], #16
-    stp     xzr, xzr, [x2], #16
-    stp     xzr, xzr, [x2], #16
+    .endr
     cmp     x2, x1
     b.lo    1b
 
@@ -216,12 +216,15 @@ chain:
     str     x2, [x13, x1, lsl #3]
     ret
 
-// In: x0 = start, x1 = end. Clobbers x2, x3. Invalidates to the point of coherency, 64 bytes (the smallest line
-// of the CPUs we run on) at a time.
+// In: x0 = start, x1 = end, both multiples of 256. Clobbers x2. Invalidates to the point of coherency, 64 bytes (the
+// smallest line of the CPUs we run on) at a time.
 invalidate:
-    bic     x2, x0, #63
-1:  dc      ivac, x2
+    mov     x2, x0
+1:
+    .rept 4
+    dc      ivac, x2
     add     x2, x2, #64
+    .endr
     cmp     x2, x1
     b.lo    1b
     dsb     sy

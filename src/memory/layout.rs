@@ -62,9 +62,14 @@ pub fn set_image(image: PhysAddr) {
     IMAGE.store(image.get(), Ordering::Relaxed);
 }
 
+/// Returns the bytes of the image with its stack and pool.
+pub fn size() -> u64 {
+    image_end().get().wrapping_sub(head().get())
+}
+
 /// Returns the image with its stack and pool.
 pub fn image() -> Option<Region<PhysAddr>> {
-    Region::new(PhysAddr::new(IMAGE.load(Ordering::Relaxed)), image_end().get().wrapping_sub(head().get()))
+    Region::new(PhysAddr::new(IMAGE.load(Ordering::Relaxed)), size())
 }
 
 /// Returns the physical address of something inside the image.

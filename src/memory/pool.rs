@@ -61,13 +61,9 @@ unsafe impl GlobalAlloc for Pool {
     }
 }
 
-fn ends() -> [usize; 2] {
-    [layout::pool_start(), layout::image_end()].map(|end| layout::bytes(end.get()))
-}
-
 /// Gives the pool its memory.
 pub fn open() {
-    let [low, high] = ends();
+    let [low, high] = [layout::pool_start(), layout::image_end()].map(|end| layout::bytes(end.get()));
     *POOL.0.lock() = Free { low, high };
 }
 
@@ -76,10 +72,10 @@ pub fn close() {
     POOL.0.lock().high = 0;
 }
 
-/// Tells how many bytes are taken.
-pub fn used() -> usize {
-    let (free, [low, high]) = (POOL.0.lock(), ends());
-    high.wrapping_sub(low).wrapping_sub(free.high.wrapping_sub(free.low))
+/// Tells how many bytes are free.
+pub fn free() -> u64 {
+    let free = POOL.0.lock();
+    free.high.wrapping_sub(free.low) as u64
 }
 
 /// Notes how far the heap is taken, for [`rewind`].

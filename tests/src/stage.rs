@@ -6,6 +6,7 @@
 
 use crate::Failure;
 use crate::outside::Outside;
+use anyhow::Context as _;
 use cellwall_cli::{bundle, complete, plan_file, platform, qemu, verdict};
 use std::env;
 use std::fs;
@@ -216,6 +217,25 @@ pub fn planned(scene: &str, text: &str, machine: &Machine, hash: bundle::Hash) -
     fs::write(&bundle_path, bytes)?;
     let image = env::var_os("CELLWALL_IMAGE").map_or_else(|| root().join("build/cellwall.bin"), PathBuf::from);
     Ok((qemu::command(&target.platform, &options, &image, &bundle_path).map_err(early)?, outside))
+}
+
+/// The device tree that EL2 makes for the plan's first cell: the desk makes the same.
+///
+/// # Errors
+/// The plan is at fault.
+pub fn cell_tree(scene: &str, text: &str, machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let path = scenes_folder()?.join(format!("{scene}.toml"));
+    fs::write(&path, fill(text))?;
+    let early = |error: anyhow::Error| Failure::early(format!("{error:#}"));
+    let plan = plan_file::load(&path).map_err(Failure::early)?;
+    let target = platform::target(&plan, None, &machine.options(&path)?).map_err(early)?;
+    let plan = complete::complete(plan, &target).map_err(Failure::early)?;
+    let bytes = bundle::build(&plan, bundle::Hash::Crc32).map_err(Failure::early)?;
+    let made = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
+        let (cell, spec) = sealed.cells().first().zip(manifest.cells.first()).context("the plan has no cell")?;
+        Ok(cell_tree::build(board, cell, spec))
+    });
+    made.map(|(_, tree)| tree).map_err(early)
 }
 
 fn guest_command(name: &str, bootargs: &str, machine: &Machine) -> Command {

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod errata;
 pub mod graph;
 pub mod image;
+pub mod licences;
 pub mod reach;
 pub mod report;
 pub mod rules;

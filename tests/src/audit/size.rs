@@ -12,6 +12,8 @@ use std::path::Path;
 #[serde(deny_unknown_fields)]
 struct Limits {
     text_and_rodata_bytes: u64,
+    boot_instructions: u64,
+    el2_kib: u64,
     sloc: u64,
     longest_file_lines: u64,
     median_file_lines: u64,
@@ -20,11 +22,11 @@ struct Limits {
     files_without_doc: u64,
 }
 
-/// Prints the measures; true if all are within their limits.
+/// Prints the measures; true if all are within their limits. `boots` are files with what `tests/boot-cost` printed.
 ///
 /// # Errors
 /// If sources or limits cannot be read.
-pub fn measure(image: &Image, root: &Path) -> Result<bool> {
+pub fn measure(image: &Image, root: &Path, boots: &[String]) -> Result<bool> {
     let limits = std::fs::read_to_string(root.join("tests/limits.toml")).context("cannot read tests/limits.toml")?;
     let limits: Limits = toml::from_str(&limits).context("in tests/limits.toml")?;
     let fixed = image.sections.iter().filter(|part| !part.writable).map(|part| part.bytes).sum();
@@ -34,6 +36,20 @@ pub fn measure(image: &Image, root: &Path) -> Result<bool> {
     println!("  memory beside it: {}", writable.join(", "));
     for (name, bytes) in by_crate(image) {
         println!("  {bytes:7}  {name}");
+    }
+
+    for file in boots {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+        let number = |behind: &str| {
+            let line =
+                text.lines().find(|line| line.contains(behind)).with_context(|| format!("{file}: no{behind}"))?;
+            let number = line.split(' ').next().unwrap_or_default();
+            number.parse().with_context(|| format!("{file}: {line}"))
+        };
+        let gic = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+        let (cost, kib) = (number(" instructions from reset")?, number(" KiB of EL2")?);
+        all_within &= within(&format!("instructions from reset to a guest, {gic}"), cost, limits.boot_instructions);
+        all_within &= within(&format!("KiB of EL2 besides cell and bundle, {gic}"), kib, limits.el2_kib);
     }
 
     let (src, crates) = (sources::below(&root.join("src"))?, sources::below(&root.join("crates"))?);

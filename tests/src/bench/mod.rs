@@ -4,6 +4,7 @@
 //! [`trace`] follows a run instruction by instruction through EL2; [`table`] and [`plot`] show it all.
 
 pub mod costs;
+pub mod linux;
 pub mod plot;
 pub mod run;
 pub mod table;

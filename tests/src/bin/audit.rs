@@ -1,5 +1,6 @@
 //! `audit panics|alloc ELF`: what the image can reach and must not. `audit errata ELF`: instructions that some CPUs get
 //! wrong. `audit size ELF`: what it may weigh.
+//! `audit licences`: what it may be made of.
 //!
 //! Exit 0 with a line of statistics, 1 with all findings, 2 if it cannot tell. `--root NAME` (any number) replaces the
 //! roots of `tests/audit.toml`, `--control NAME` the function known to reach what is looked for.
@@ -9,6 +10,7 @@ use scenes::audit::{
     errata,
     graph::Graph,
     image::Image,
+    licences,
     reach::Reach,
     report,
     rules::{Question, Rules},
@@ -31,13 +33,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<bool> {
-    let [what, elf, rest @ ..] = arguments else {
-        bail!("usage: audit panics|alloc ELF [--root NAME]… [--control NAME], audit errata|size ELF");
-    };
     let root = root();
+    if arguments == ["licences"] {
+        return licences::judge(&root);
+    }
+    let [what, elf, rest @ ..] = arguments else {
+        bail!(
+            "usage: audit panics|alloc ELF [--root NAME]… [--control NAME], audit errata ELF, audit size ELF [BOOT…], audit licences"
+        );
+    };
     let image = Image::read(Path::new(elf), &root)?;
     if what == "size" {
-        return size::measure(&image, &root);
+        return size::measure(&image, &root, rest);
     }
     if what == "errata" {
         let found = errata::find(&image);

@@ -1,11 +1,12 @@
 //! `./x bench`: counts what each kind of exit costs, prints it beside bare metal and the peers, and writes
 //! `build/bench/bench.json` and a plot for each GIC.
 //!
+//! `--linux` counts Linux from its first instruction to its first program, bare and as a cell with the same tree.
 //! `--check` runs the guest once for each GIC and fails above a limit of `tests/costs.toml`; `--trace EVENT [GIC]` shows
 //! which functions of EL2 one run of an event goes through. Exit 0, 1 above a limit or goal, 2 if it cannot tell.
 
 use scenes::bench::costs::Costs;
-use scenes::bench::{Mode, Run, plot, run, table, trace};
+use scenes::bench::{Mode, Run, linux, plot, run, table, trace};
 use scenes::script::Failure;
 use scenes::stage::root;
 use std::env;
@@ -33,7 +34,8 @@ fn bench(arguments: &[String]) -> Result<bool, Failure> {
         ["--check"] => check(&costs, cpu),
         ["--trace", event] => one(event, 3, cpu),
         ["--trace", event, gic @ ("2" | "3")] => one(event, if *gic == "2" { 2 } else { 3 }, cpu),
-        _ => Err(Failure::early("usage: bench [--check | --trace EVENT [2|3]]")),
+        ["--linux"] => linux::compare(),
+        _ => Err(Failure::early("usage: bench [--check | --linux | --trace EVENT [2|3]]")),
     }
 }
 
