@@ -1,16 +1,20 @@
 //! The pool: the heap of boot, and frames for tables and stacks. Closed at commit.
 //!
-//! The memory behind the image: the heap takes from its low end, frames from its high end, and boot keeps what it takes:
-//! only the heap's last block can grow. After [`close`] nothing allocates any more (invariant 4); `./x check` shows that
-//! no exit path tries.
+//! The memory behind the image. The heap is its first part, one pointer that goes up, since boot keeps what it takes: only
+//! the last block can grow. Frames come from a buddy allocator over the rest. After [`close`] nothing allocates any more
+//! (invariant 4); `./x check` shows that no exit path tries.
 
 use super::layout;
 use crate::el2::barrier::Lock;
 use address::{Address, PAGE_BYTES, PhysAddr, VirtAddr};
+use buddy_system_allocator::Heap;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 
-/// What is free: linked addresses.
+/// Bytes at the start of the pool for the heap; the rest are frames.
+const HEAP_BYTES: usize = 384 << 10;
+
+/// What is free of the heap: linked addresses.
 struct Free {
     low: usize,
     high: usize,
@@ -31,6 +35,8 @@ struct Pool(Lock<Free>);
 
 #[global_allocator]
 static POOL: Pool = Pool(Lock::new(Free { low: 0, high: 0 }));
+/// Pages, and runs of them that are powers of two.
+static FRAMES: Lock<Heap<21>> = Lock::new(Heap::empty());
 
 fn pointer(address: Option<usize>) -> *mut u8 {
     address.map_or(null_mut(), |address| layout::pointer(address as u64))
@@ -64,18 +70,23 @@ unsafe impl GlobalAlloc for Pool {
 /// Gives the pool its memory.
 pub fn open() {
     let [low, high] = [layout::pool_start(), layout::image_end()].map(|end| layout::bytes(end.get()));
-    *POOL.0.lock() = Free { low, high };
+    let middle = low.wrapping_add(HEAP_BYTES);
+    *POOL.0.lock() = Free { low, high: middle };
+    // SAFETY: the linker script keeps this range for the pool alone, and entry.S mapped it writable.
+    unsafe { FRAMES.lock().init(middle, high.wrapping_sub(middle)) }
 }
 
 /// Ends allocation for good, by leaving nothing free.
 pub fn close() {
     POOL.0.lock().high = 0;
+    *FRAMES.lock() = Heap::empty();
 }
 
 /// Tells how many bytes are free.
 pub fn free() -> u64 {
-    let free = POOL.0.lock();
-    free.high.wrapping_sub(free.low) as u64
+    let (heap, frames) = (POOL.0.lock(), FRAMES.lock());
+    let left = frames.stats_total_bytes().wrapping_sub(frames.stats_alloc_actual());
+    heap.high.wrapping_sub(heap.low).wrapping_add(left) as u64
 }
 
 /// Notes how far the heap is taken, for [`rewind`].
@@ -101,9 +112,8 @@ pub fn frame() -> Option<PhysAddr> {
 
 /// Takes `count` pages in a row, not zeroed.
 pub fn frames(count: usize) -> Option<PhysAddr> {
-    let mut free = POOL.0.lock();
     let page = layout::bytes(PAGE_BYTES);
-    let start = free.high.checked_sub(count.checked_mul(page)?).filter(|start| *start >= free.low)?;
-    free.high = start;
-    Some(layout::physical(VirtAddr::new(start as u64)))
+    let layout = Layout::from_size_align(count.checked_mul(page)?, page).ok()?;
+    let start = FRAMES.lock().alloc(layout).ok()?;
+    Some(layout::physical(VirtAddr::new(start.addr().get() as u64)))
 }
