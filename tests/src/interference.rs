@@ -125,7 +125,7 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
     let filter = format!("{:#x}+{:#x}", EL2.0, EL2.1);
     command.args(["-d", "int,exec,nochain", "-dfilter", &filter, "-D"]).arg(&log);
     let steps = vec![Step::expect(&[r"^\[canary\] canary: done", "event=cell-stopped cell=canary reason=\"off\""])];
-    let forbidden = patterns(&["PANIC", "event=panic", "verdict=BREACH"]);
+    let forbidden = patterns(&["PANIC", "event=cpu-lost", "verdict=BREACH"]);
     let script = Script { steps, forbidden, limit: Duration::from_mins(5) };
     let (mut console, mut restarts) = (Vec::new(), 0_u64);
     script.play(command, &stage::log_file(&name)?, |line| {
