@@ -106,8 +106,16 @@ pub struct Outcome {
 }
 
 /// What nobody may say.
-const NEVER: &[&str] =
-    &["verdict=BREACH", "victim: BROKEN", r"event=cell-stopped cell=victim", "PANIC", "panicked", "event=cpu-lost"];
+const NEVER: &[&str] = &[
+    "verdict=BREACH",
+    "victim: BROKEN",
+    r"event=cell-stopped cell=victim",
+    "PANIC",
+    "panicked",
+    "event=cpu-lost",
+    // It ends by itself, or EL2 took for a fault what is none.
+    r#"event=cell-stopped cell=attacker reason="(?:[^o]|o[^f])"#,
+];
 
 impl Class {
     /// The plan: the victim on CPU 0 with a device and identity memory, the attacker on CPU 1.
