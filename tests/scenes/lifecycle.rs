@@ -7,6 +7,7 @@ use cellwall_cli::bundle::Hash;
 use libtest_mimic::Trial;
 use scenes::audit::image::Image;
 use scenes::outside::gdb::Stub;
+use scenes::outside::listen;
 use scenes::stage::{Machine, Start, log_file, planned, root};
 use scenes::{Failure, Scene};
 use std::collections::BTreeMap;
@@ -221,14 +222,14 @@ fn touched(
     Trial::test(scene.name.clone(), move || {
         let name = &scene.name;
         let result = planned(name, &plan, &machine(gic, 4), Hash::Sha256).and_then(|(mut command, outside)| {
-            command.arg("-gdb").arg(format!("unix:{},server=on,wait=off", outside.socket.display()));
+            listen(&mut command, &outside.socket);
             let mut touched = None;
-            let listen = |heard: &str| {
+            let on_line = |heard: &str| {
                 if touched.is_none() && heard.contains(line) {
                     touched = Some(Stub::connect(&outside.socket).and_then(|mut stub| touch(&mut stub)));
                 }
             };
-            let played = scene.script.play(command, &log_file(name)?, listen);
+            let played = scene.script.play(command, &log_file(name)?, on_line);
             touched.unwrap_or_else(|| Err(Failure::early("never touched"))).and(played)
         });
         result.map_err(|failure| failure.to_string().into())

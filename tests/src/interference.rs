@@ -6,12 +6,11 @@
 //! time, and there are none on its CPU: any that came is a difference too.
 
 use crate::script::{Failure, Script, Step, patterns};
-use crate::stage::{self, Machine};
+use crate::stage::{self, EL2, Machine};
 use cellwall_cli::bundle::Hash;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// A neighbour: its name, what it does, its keys and boot arguments.
@@ -116,11 +115,7 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
     );
     let machine = Machine { gic, cpus: 3, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
     let (usual, _) = stage::planned(&name, &plan, &machine, Hash::Crc32)?;
-    let mut command = Command::new(usual.get_program());
-    command.args(usual.get_args().map(|argument| match argument.to_str() {
-        Some("tcg,thread=single") => "tcg,thread=single,one-insn-per-tb=on".into(),
-        _ => argument.to_owned(),
-    }));
+    let mut command = stage::stepped(&usual);
     let log = stage::log_file(&name)?.with_extension("trace");
     let filter = format!("{:#x}+{:#x}", EL2.0, EL2.1);
     command.args(["-d", "int,exec,nochain", "-dfilter", &filter, "-D"]).arg(&log);
@@ -136,9 +131,6 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
     std::fs::remove_file(&log)?;
     Ok(Record { exits, console, restarts })
 }
-
-/// Where EL2 is linked.
-const EL2: (u64, u64) = (0xff80_0000_0000, 0x20_0000);
 
 /// Reads what CPU 0 entered EL2 for from below, and what was executed there.
 fn follow(log: &Path) -> Result<Vec<Exit>, Failure> {

@@ -238,6 +238,20 @@ pub fn cell_tree(scene: &str, text: &str, machine: &Machine) -> Result<Vec<u8>, 
     made.map(|(_, tree)| tree).map_err(early)
 }
 
+/// Where EL2 is linked, and how far it may reach: what `-dfilter` lets through of a [`stepped`] run.
+pub const EL2: (u64, u64) = (0xff80_0000_0000, 0x20_0000);
+
+/// The same command with one instruction a block, so that `-d exec` logs each.
+#[must_use]
+pub fn stepped(plain: &Command) -> Command {
+    let mut command = Command::new(plain.get_program());
+    command.args(plain.get_args().map(|argument| match argument.to_str() {
+        Some("tcg,thread=single") => "tcg,thread=single,one-insn-per-tb=on".into(),
+        _ => argument.to_owned(),
+    }));
+    command
+}
+
 fn guest_command(name: &str, bootargs: &str, machine: &Machine) -> Command {
     let mut command = Command::new("qemu-system-aarch64");
     command.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-m", "128M"]);

@@ -7,14 +7,11 @@ use super::run::{self, watch};
 use super::{InEl2, Mode, Run};
 use crate::audit::image::Image;
 use crate::script::Failure;
-use crate::stage::{self, root};
+use crate::stage::{self, EL2, root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::process::Command;
 
-/// Where EL2 is linked, and how far it may reach.
-const EL2: (u64, u64) = (0xff80_0000_0000, 0x20_0000);
 /// Where the cell's memory begins, and the guest in it.
 const CELL: u64 = 0x4000_0000;
 
@@ -45,11 +42,7 @@ pub fn trace(mode: Mode, gic: u32, cpus: u32, cpu: &'static str, el2: &std::path
     let marks = [mark("bench_mark_event")?, mark("bench_mark_begin")?, mark("bench_mark_end")?];
     let filter = format!("{:#x}+{:#x},{:#x}+0x10", EL2.0, EL2.1, marks[0]);
     let plain = run::start(mode, gic, cpus, cpu, "rounds=4").command(&name)?;
-    let mut command = Command::new(plain.get_program());
-    command.args(plain.get_args().map(|argument| match argument.to_str() {
-        Some("tcg,thread=single") => "tcg,thread=single,one-insn-per-tb=on".into(),
-        _ => argument.to_owned(),
-    }));
+    let mut command = stage::stepped(&plain);
     command.args(["-d", "exec,nochain", "-dfilter", &filter, "-D"]).arg(&log);
     let mut run = watch(mode, gic, cpus, &name, command)?;
     let paths = follow(&log, marks, &run.order)?;
