@@ -125,7 +125,7 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
     let (mut console, mut restarts) = (Vec::new(), 0_u64);
     script.play(command, &stage::log_file(&name)?, |line| {
         console.extend(line.strip_prefix("[canary] ").map(str::to_owned));
-        restarts = restarts.saturating_add(u64::from(line.contains("event=cell-restarted cell=neighbour")));
+        restarts = restarts.saturating_add(u64::from(line.contains("event=cell-restarting cell=neighbour")));
     })?;
     let exits = follow(&log)?;
     std::fs::remove_file(&log)?;
