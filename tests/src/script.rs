@@ -150,7 +150,7 @@ impl Script {
             on_line,
             begin: Instant::now(),
             lines: Vec::new(),
-            partial: String::new(),
+            partial: Vec::new(),
             seen: 0,
             pending: Vec::new(),
         };
@@ -178,7 +178,8 @@ struct Watcher<'a, F> {
     begin: Instant,
     lines: Vec<String>,
     /// The line that has no end yet.
-    partial: String,
+    /// Of the line that is coming: bytes, for a character may come in two parts.
+    partial: Vec<u8>,
     /// How many whole lines earlier steps used up or this step looked at.
     seen: usize,
     /// What the present step still waits for.
@@ -225,7 +226,8 @@ impl<F: FnMut(&str)> Watcher<'_, F> {
             match self.listen(&missing)? {
                 Heard::Something => {}
                 Heard::Silence => {
-                    self.pending.retain(|pattern| self.partial.is_empty() || !pattern.is_match(&self.partial));
+                    let prompt = String::from_utf8_lossy(&self.partial);
+                    self.pending.retain(|pattern| prompt.is_empty() || !pattern.is_match(&prompt));
                     if self.pending.is_empty() {
                         return Ok(());
                     }
@@ -257,14 +259,14 @@ impl<F: FnMut(&str)> Watcher<'_, F> {
     fn hear(&mut self, chunk: &[u8]) -> Result<(), String> {
         // A log that cannot be written is no reason to judge the scene.
         let _ = self.file.write_all(chunk);
-        self.partial.push_str(&String::from_utf8_lossy(chunk));
-        while let Some((line, rest)) = self.partial.split_once('\n') {
-            let (line, rest) = (line.trim_end_matches('\r').to_owned(), rest.to_owned());
+        self.partial.extend_from_slice(chunk);
+        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.partial.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
             (self.on_line)(&line);
             let forbidden = self.script.forbidden.iter().find(|pattern| pattern.is_match(&line));
             let verdict = forbidden.map_or(Ok(()), |pattern| Err(format!("`{pattern}` must not be said: {line}")));
             self.lines.push(line);
-            self.partial = rest;
             verdict?;
         }
         Ok(())
@@ -272,7 +274,7 @@ impl<F: FnMut(&str)> Watcher<'_, F> {
 
     fn tail(&self) -> Vec<String> {
         let mut tail: Vec<_> = self.lines.iter().rev().take(TAIL).rev().cloned().collect();
-        tail.extend((!self.partial.is_empty()).then(|| self.partial.clone()));
+        tail.extend((!self.partial.is_empty()).then(|| String::from_utf8_lossy(&self.partial).into_owned()));
         tail
     }
 }
@@ -298,6 +300,11 @@ mod tests {
     #[test]
     fn lines_of_a_step_may_come_in_any_order() {
         play("echo b; echo a", vec![Step::expect(&["^a$", "^b$"])]).unwrap();
+    }
+
+    #[test]
+    fn a_character_may_come_in_two_parts() {
+        play("printf 'l\\303'; sleep 0.2; printf '\\244ufer\\n'", vec![Step::expect(&["^läufer$"])]).unwrap();
     }
 
     #[test]
