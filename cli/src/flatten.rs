@@ -5,6 +5,7 @@
 //!
 //! ELF-64 object file format, "Program header".
 
+use crate::mend::mend;
 use anyhow::{Context as _, Result, bail, ensure};
 use object::Endianness;
 use object::elf::{EM_AARCH64, FileHeader64, PT_LOAD};
@@ -46,11 +47,12 @@ pub fn placement(elf: &[u8]) -> Result<Placement> {
     Ok(Placement { load, size: ends.max().unwrap_or(load).saturating_sub(load), entry })
 }
 
-/// Returns the flat binary of `elf`.
+/// Returns the flat binary of `elf`, [mended](crate::mend).
 ///
 /// # Errors
 /// Says why there is none.
 pub fn flatten(elf: &[u8]) -> Result<Vec<u8>> {
+    let elf: &[u8] = &mend(elf)?.0;
     let header = FileHeader64::<Endianness>::parse(elf).context("this is no 64-bit ELF file")?;
     let endian = header.endian()?;
     ensure!(header.e_machine(endian) == EM_AARCH64, "the ELF file is not for AArch64");

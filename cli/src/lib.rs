@@ -33,6 +33,7 @@ pub mod image;
 pub mod inspect;
 pub mod kernel;
 pub mod map;
+pub mod mend;
 pub mod needs;
 pub mod offer;
 mod offer_text;

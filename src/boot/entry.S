@@ -257,6 +257,10 @@ park:
 
 .ltorg
 
+// Room for the instructions that `cellwall flatten` moves away from behind a load or store: erratum 835769.
+.section .mends, "ax"
+    .fill   48, 4, 0
+
 .section .tables, "aw", %nobits
 .balign 4096
 .global boot_table_l0

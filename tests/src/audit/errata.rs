@@ -1,9 +1,10 @@
 //! What docs/cpus.md says of errata that the machine code itself must keep to.
 //!
-//! In: the linked image. Out: a sentence for each instruction that does not. Encodings: DDI 0487 C4.1.
+//! In: the linked image as it will run, mended by `cellwall flatten`. Out: a sentence for each instruction that does not. Encodings: DDI 0487 C4.1.
 
 use crate::audit::decode::{Instruction, decode};
 use crate::audit::image::Image;
+use cellwall_cli::mend::is_wrong;
 
 /// The only function that may translate by a guest's tables.
 const TRANSLATES: &str = "stage1_refuses";
@@ -17,8 +18,6 @@ pub struct Findings {
     pub wrong: Vec<String>,
     /// `TLBI` of all CPUs, `AT`, `DC CIVAC`, `ADRP`.
     pub seen: [usize; 4],
-    /// A load or store, then a 64-bit multiply-accumulate: erratum 835769, which is open.
-    pub multiplies: usize,
 }
 
 /// Looks at every instruction.
@@ -60,15 +59,10 @@ impl Findings {
             if at % PAGE >= PAGE - 8 {
                 wrong("ADRP in the last two words of a page: 843419");
             }
-        } else if word & 0xff00_0000 == 0x9b00_0000 && word & 0x7c00 != 0x7c00 && near(-1).is_some_and(accesses) {
-            self.multiplies += 1;
+        } else if near(-1).is_some_and(|before| is_wrong(before, word)) {
+            wrong("a multiply-accumulate right behind a load or store: 835769");
         }
     }
-}
-
-/// A load, store or prefetch: `op0` = x1x0.
-fn accesses(word: u32) -> bool {
-    word & 0x0a00_0000 == 0x0800_0000
 }
 
 fn name(image: &Image, at: u64) -> &str {
@@ -110,6 +104,13 @@ mod tests {
         assert_eq!(wrong("f", &[at_s1e1r_x0]), 1);
         assert_eq!(wrong("cellwall::el2::stage1_refuses", &[at_s1e1r_x0]), 0);
         assert_eq!((wrong("f", &[cleans]), wrong("f", &[cleans_and_invalidates])), (1, 0));
+    }
+
+    #[test]
+    fn no_multiply_accumulate_stands_behind_a_store() {
+        let (str_x9_sp, madd_x8_x3_x8_x9) = (0xf900_03e9, 0x9b08_2468);
+        assert_eq!(wrong("f", &[str_x9_sp, madd_x8_x3_x8_x9]), 1);
+        assert_eq!(wrong("f", &[str_x9_sp, NOP, madd_x8_x3_x8_x9]), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use addr2line::Loader;
 use anyhow::{Context as _, Result, anyhow};
+use cellwall_cli::mend::mend;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SectionKind, SymbolKind, elf};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,7 +77,20 @@ impl Image {
     /// If the file cannot be read or is no ELF file with symbols.
     pub fn read(path: &Path, root: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let file = object::File::parse(bytes.as_slice()).context("this is no ELF file")?;
+        Self::parse(&bytes, path, root)
+    }
+
+    /// Reads `path` as [`read`](Self::read) does, mended as it is when it runs.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), or if there is no room to mend it.
+    pub fn read_mended(path: &Path, root: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&mend(&bytes)?.0, path, root)
+    }
+
+    fn parse(bytes: &[u8], path: &Path, root: &Path) -> Result<Self> {
+        let file = object::File::parse(bytes).context("this is no ELF file")?;
         let mut sections = Vec::new();
         for section in file.sections() {
             let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
