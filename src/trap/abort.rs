@@ -95,9 +95,9 @@ struct Named(Owner, Seat);
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Owner::El2 => f.write_str("the hypervisor"),
-            Owner::Nobody => f.write_str("nobody"),
-            Owner::Cell(index) => match self.1.cell.plan.cell(index) {
+            Owner::EL2 => f.write_str("the hypervisor"),
+            Owner::NOBODY => f.write_str("nobody"),
+            Owner(index) => match self.1.cell.plan.cell(index) {
                 Some(cell) => write!(f, "cell {}", cell.name),
                 None => write!(f, "cell number {index}, which was refused"),
             },

@@ -179,9 +179,9 @@ impl Source<'_, '_> {
 
 fn who(owner: Owner) -> Who {
     match owner {
-        Owner::Cell(index) => Who::Cell(index),
-        Owner::El2 => Who::El2,
-        Owner::Nobody => Who::Nobody,
+        Owner::EL2 => Who::El2,
+        Owner::NOBODY => Who::Nobody,
+        Owner(index) => Who::Cell(index),
     }
 }
 

@@ -10,7 +10,7 @@ use board::{Board, Gic, UARTS};
 use manifest::Console;
 
 use crate::line::{self, Piece};
-use crate::{IPA_END, NONE, Owner, Proof, dma, page, wall};
+use crate::{IPA_END, NONE, Owner, Proof, wall};
 
 /// Who owns which device.
 pub(crate) struct Devices {
@@ -26,7 +26,7 @@ pub(crate) struct Devices {
 impl Devices {
     /// Returns who owns `device`; the GIC is EL2's.
     pub(crate) fn owner(&self, device: usize) -> Owner {
-        self.owners.get(device).copied().unwrap_or(Owner::El2)
+        self.owners.get(device).copied().unwrap_or(Owner::EL2)
     }
 }
 
@@ -40,43 +40,35 @@ pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
     let (board, cells) = (proof.board, proof.cells);
     let console = passed_console(proof);
     let uart = own_uart(proof, console);
-    let mut owners = vec![Owner::Nobody; board.devices.len()];
+    let mut owners = vec![Owner::NOBODY; board.devices.len()];
     for (index, (owner, device)) in owners.iter_mut().zip(&board.devices).enumerate() {
-        match console {
-            _ if uart == Some(index) || is_iommu(device.compatible) => *owner = Owner::El2,
-            Some(cell) if board.stdout == Some(index) => *owner = Owner::Cell(cell),
-            _ => {}
+        if uart == Some(index) || is_iommu(device.compatible) {
+            *owner = Owner::EL2;
+        } else if board.stdout == Some(index) {
+            *owner = console.map_or(Owner::NOBODY, Owner);
         }
     }
-    let mut any = console.is_some();
     for (index, cell) in cells.iter().enumerate() {
         for (entry, &wanted) in cell.devices.iter().enumerate() {
-            any = true;
             let found = resolve(board, wanted).map(|found| (board.devices.get(found), owners.get_mut(found)));
             let (code, other) = match found {
                 Err(code) => (code, NONE),
-                Ok((Some(device), _)) if device.disabled => (0xC0303, NONE),
+                Ok((Some(device), _)) if device.disabled => (0xC303, NONE),
                 Ok((_, Some(owner))) => match *owner {
-                    Owner::El2 => (0xE0304, NONE),
-                    Owner::Cell(other) if other == index => (0xC0306, NONE),
-                    Owner::Cell(other) => (0xE0305, other),
-                    Owner::Nobody => {
-                        *owner = Owner::Cell(index);
+                    Owner::NOBODY => {
+                        *owner = Owner(index);
                         continue;
                     }
+                    Owner::EL2 => (0xE304, NONE),
+                    Owner(other) if other == index => (0xC306, NONE),
+                    Owner(other) => (0xE305, other),
                 },
                 Ok(_) => continue,
             };
             proof.say(code, index, other, entry).names[2] = wanted;
         }
     }
-    let devices = Devices { owners, uart, console, spans: spans(board) };
-    if any {
-        page::share(proof, &devices);
-        page::reach(proof, &devices);
-        dma::check(proof, &devices);
-    }
-    devices
+    Devices { owners, uart, console, spans: spans(board) }
 }
 
 /// Finds the cell that has the board's console UART.
@@ -85,51 +77,43 @@ fn passed_console(proof: &mut Proof<'_, '_>) -> Option<usize> {
     for (index, _) in proof.cells.iter().enumerate().filter(|(_, cell)| cell.console == Console::Passthrough) {
         match first {
             None => first = Some(index),
-            Some(first) => _ = proof.say(0xE0506, index, first, 0),
+            Some(first) => _ = proof.say(0xE506, index, first, 0),
         }
     }
-    let first = first.filter(|_| proof.board.stdout.is_some());
-    if let Some(cell) = first
-        && own_uart(proof, first).is_none()
-    {
-        proof.say(0xA0508, cell, NONE, 0);
-    }
-    first
+    first.filter(|_| proof.board.stdout.is_some())
 }
 
 /// Chooses EL2's UART: the board's console, or where that is a cell's the next that no cell names.
-fn own_uart(proof: &Proof<'_, '_>, console: Option<usize>) -> Option<usize> {
-    let board = proof.board;
-    if console.is_none() {
-        return board.stdout;
-    }
+fn own_uart(proof: &mut Proof<'_, '_>, console: Option<usize>) -> Option<usize> {
+    let (board, cells) = (proof.board, proof.cells);
+    let Some(cell) = console else { return board.stdout };
     let names = |index| move |wanted: &&str| resolve(board, wanted) == Ok(index);
-    board.devices.iter().enumerate().position(|(index, device)| {
+    let next = board.devices.iter().enumerate().position(|(index, device)| {
         board.stdout != Some(index)
             && !device.disabled
             && UARTS.contains(&device.compatible)
-            && !proof.cells.iter().any(|cell| cell.devices.iter().any(names(index)))
-    })
+            && !cells.iter().any(|cell| cell.devices.iter().any(names(index)))
+    });
+    if next.is_none() {
+        proof.say(0xA508, cell, NONE, 0);
+    }
+    next
 }
 
 /// Finds the device that a path, alias or label means.
-pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u32> {
-    let mut found = board.devices.iter().position(|device| device.path == wanted);
-    if found.is_none() {
-        let node = board.tree.find(wanted).ok_or(0xC0301_u32)?;
-        let (Gic::V2 { node: gic, .. } | Gic::V3 { node: gic, .. }) = board.gic;
-        if [gic, board.timers.node].contains(&node) {
-            return Err(0xE0304);
-        }
-        found = board.devices.iter().position(|device| device.node == node);
+pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u16> {
+    let node = board.tree.find(wanted).ok_or(0xC301_u16)?;
+    let (Gic::V2 { node: gic, .. } | Gic::V3 { node: gic, .. }) = board.gic;
+    if [gic, board.timers.node].contains(&node) {
+        return Err(0xE304);
     }
-    found.filter(|&found| board.devices.get(found).is_some_and(|device| !device.regions.is_empty())).ok_or(0xC0302)
+    board.devices.iter().position(|device| device.node == node && !device.regions.is_empty()).ok_or(0xC302)
 }
 
 /// Returns all device space inside the IPA space in whole pages, ascending.
 fn spans(board: &Board<'_>) -> Vec<Piece> {
     let mut spans = Vec::with_capacity(board.devices.len().saturating_add(8));
-    let mut add = |region: Region<PhysAddr>, device| {
+    let mut add = |region: &Region<PhysAddr>, device| {
         let pages = Region::from_ends(region.base(), region.end().min(PhysAddr::at(IPA_END)));
         if let Some(pages) = pages.and_then(|pages| pages.widen(PAGE_BYTES)) {
             line::add(&mut spans, Piece::of(pages, device));
@@ -137,7 +121,7 @@ fn spans(board: &Board<'_>) -> Vec<Piece> {
     };
     wall::frames(&board.gic, &mut |frame, _| add(frame, NONE));
     for (index, device) in board.devices.iter().enumerate() {
-        device.regions.iter().chain(&device.windows).for_each(|&region| add(region, index));
+        device.regions.iter().chain(&device.windows).for_each(|region| add(region, index));
     }
     spans
 }

@@ -4,7 +4,6 @@
 //! and service CPU, E06xx names, E07xx images. A finding holds what a sentence needs; the sentences are the desk's,
 //! since nobody reads a manual in EL2: its line says the code, who and the numbers.
 
-use crate::NONE;
 use core::fmt::{self, Write as _};
 
 /// What a finding refuses.
@@ -21,8 +20,8 @@ pub enum Class {
 /// One thing wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding<'a> {
-    /// The class as a letter (E: the plan, C: its cell, A: for advice), and the code: `0xE0101`.
-    number: u32,
+    /// The class as a letter (E: the plan, C: its cell, A: for advice), and the code: `0xE101`.
+    pub(crate) number: u16,
     /// Index into the manifest's cells of the cell at fault, where one is.
     pub cell: Option<usize>,
     /// The other cell that owns the thing, where one does.
@@ -35,22 +34,17 @@ pub struct Finding<'a> {
     pub names: [&'a str; 4],
 }
 
-impl<'a> Finding<'a> {
-    pub(crate) fn new(number: u32, cell: usize, other: usize, entry: usize, names: [&'a str; 4]) -> Self {
-        let [cell, other, entry] = [cell, other, entry].map(|index| Some(index).filter(|index| *index != NONE));
-        Self { number, cell, other, entry, numbers: [0; 4], names }
-    }
-
+impl Finding<'_> {
     /// Returns its code: 0x0101 for E0101, which is for good.
     #[must_use]
     pub fn code(&self) -> u32 {
-        self.number & 0xffff
+        u32::from(self.number & 0xfff)
     }
 
     /// Returns what it refuses.
     #[must_use]
     pub fn class(&self) -> Class {
-        match self.number >> 16 {
+        match self.number >> 12 {
             0xC => Class::Cell,
             0xA => Class::Warning,
             _ => Class::Plan,
@@ -64,7 +58,8 @@ impl fmt::Display for Finding<'_> {
         for (place, name) in self.names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             f.write_str(if place < 2 { " cell " } else { " " })?;
             // Names come from a file: they do not get to steer a terminal.
-            name.chars().try_for_each(|char| f.write_char(if char.is_control() { '?' } else { char }))?;
+            name.bytes()
+                .try_for_each(|byte| f.write_char(if matches!(byte, b' '..=b'~') { byte.into() } else { '?' }))?;
         }
         self.numbers.iter().filter(|number| **number > 0).try_for_each(|number| write!(f, " {number:#x}"))
     }

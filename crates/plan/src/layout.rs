@@ -10,10 +10,10 @@ use board::{Gic, Interrupt};
 use manifest::{Cell, Console};
 
 use crate::device::Devices;
-use crate::interrupt::FIRST_SPI;
-use crate::line::{self, Piece};
-use crate::memory::{BLOCK_BYTES, Ram};
-use crate::{Class, Finding, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, interrupt, watchdog};
+use crate::interrupt::{self, FIRST_SPI};
+use crate::line::{self, Piece, round_up};
+use crate::memory::{self, BLOCK_BYTES};
+use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, Wall, own, watchdog};
 
 /// The room for a cell's tree.
 const TREE_BYTES: u64 = 64 << 10;
@@ -22,34 +22,31 @@ const SMALL_TREE_BYTES: u64 = 16 << 10;
 /// The two 64 KiB frames of one redistributor (IHI 0069 12.10).
 const REDISTRIBUTOR_BYTES: u64 = 128 << 10;
 
-/// Lays out every cell and returns those that nothing refuses.
-pub(crate) fn lay_out<'a>(proof: &mut Proof<'a, '_>, devices: &Devices, ram: &mut Ram<'a>) -> Vec<SealedCell<'a>> {
-    let cells = proof.cells;
-    let mut sound = Vec::with_capacity(cells.len());
-    for index in 0..cells.len() {
-        let laid = lay(proof, index, devices, ram);
-        let refuses = |found: &Finding<'_>| found.cell == Some(index) && found.class() != Class::Warning;
-        if let Some(laid) = laid
-            && !proof.out.iter().any(refuses)
-        {
-            sound.push(laid);
-        }
+/// Lays out the cells; those that nothing refuses go to `cells`.
+pub(crate) fn lay_out<'a>(
+    proof: &mut Proof<'a, '_>,
+    devices: &Devices,
+    walls: &mut Vec<Wall<'a>>,
+    cells: &mut Vec<SealedCell<'a>>,
+) {
+    for index in 0..proof.cells.len() {
+        // What refuses a cell was said.
+        let _ = lay(proof, index, devices, walls, cells);
     }
-    sound
 }
 
-/// Lays out one cell; nothing where something does not fit.
-fn lay<'a>(proof: &mut Proof<'a, '_>, index: usize, devices: &Devices, ram: &mut Ram<'a>) -> Option<SealedCell<'a>> {
+/// Lays out one cell; nothing where a finding refuses it.
+fn lay<'a>(
+    proof: &mut Proof<'a, '_>,
+    index: usize,
+    devices: &Devices,
+    walls: &mut Vec<Wall<'a>>,
+    cells: &mut Vec<SealedCell<'a>>,
+) -> Option<()> {
     let (board, cell) = (proof.board, proof.cells.get(index)?);
-    let runs = ram.place(proof, index, &cell.memory);
+    let (owned, mut interrupts) = own::judge(proof, devices, index, cell);
+    let runs = memory::place(proof, walls, index, &cell.memory);
     let uart = uart(proof, devices, (index, cell));
-    let (mut owned, mut interrupts) = (Vec::new(), Vec::new());
-    for (number, device) in board.devices.iter().enumerate() {
-        if devices.owner(number) == Owner::Cell(index) {
-            owned.push(number);
-            device.interrupts.iter().for_each(|line| interrupt::add(&mut interrupts, *line));
-        }
-    }
     if let Some(VirtualUart { intid, .. }) = uart.filter(|_| cell.passthrough) {
         interrupt::add(&mut interrupts, Interrupt { intid, edge: true });
     }
@@ -73,13 +70,19 @@ fn lay<'a>(proof: &mut Proof<'a, '_>, index: usize, devices: &Devices, ram: &mut
     stands(distributor.base(), distributor.size(), GIC);
     stands(base, size, GIC);
     apart(proof, index, &things);
-    let watchdog = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, &things) } else { None };
+    let behind = distributor.end();
+    let watchdog = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, things, behind) } else { None };
     if cell.memory.is_empty() {
-        proof.say(0xC0201, index, NONE, 0);
+        proof.say(0xC201, index, NONE, 0);
     }
     let first = runs.first().filter(|_| runs.len() == cell.memory.len())?;
-    let (kernel, entry, initrd, tree) = images(proof, (index, cell), Region::new(first.ipa, first.pa.size())?)?;
-    Some(SealedCell {
+    let placed = images(cell, Region::new(first.ipa, first.pa.size())?);
+    let placed = placed.map_err(|(code, numbers)| proof.say(code, index, NONE, 0).numbers = numbers);
+    let (kernel, entry, initrd, tree) = placed.ok()?;
+    if proof.out.iter().any(|found| found.cell == Some(index) && found.class() != Class::Warning) {
+        return None;
+    }
+    cells.push(SealedCell {
         name: cell.name,
         index,
         cpus: cell.cpus.iter().map(|&cpu| cpu as usize).collect(),
@@ -96,7 +99,8 @@ fn lay<'a>(proof: &mut Proof<'a, '_>, index: usize, devices: &Devices, ram: &mut
         watchdog,
         gic,
         passthrough: cell.passthrough,
-    })
+    });
+    Some(())
 }
 
 /// Takes physical for guest-physical: devices stand where the board has them.
@@ -115,9 +119,9 @@ fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Ce
         Some(VirtualUart { page: Region::new(base, PAGE_BYTES)?, intid })
     });
     let code = match cell.console {
-        Console::Passthrough if devices.console.is_none() => 0xC0501,
-        Console::Virtual if devices.uart.is_none() && devices.console.is_some() => 0xC0507,
-        Console::Virtual if found.is_none() => 0xC0501,
+        Console::Passthrough if devices.console.is_none() => 0xC501,
+        Console::Virtual if devices.uart.is_none() && devices.console.is_some() => 0xC507,
+        Console::Virtual if found.is_none() => 0xC501,
         Console::Virtual => return found,
         Console::Passthrough | Console::None => return None,
     };
@@ -128,7 +132,7 @@ fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Ce
 /// Returns a cell's device pages, adjacent ones merged.
 fn mmio(devices: &Devices, index: usize) -> Vec<Mapping> {
     let mut mmio: Vec<Mapping> = Vec::new();
-    for span in devices.spans.iter().filter(|span| devices.owner(span.tag) == Owner::Cell(index)) {
+    for span in devices.spans.iter().filter(|span| devices.owner(span.tag) == Owner(index)) {
         let mut pages = *span;
         if let Some(last) = mmio.pop_if(|last| last.pa.end().get() >= span.base) {
             pages = Piece { base: last.ipa.get(), end: span.end.max(last.pa.end().get()), tag: 0 };
@@ -169,11 +173,11 @@ fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {
         let (mine, theirs) = if first.tag > second.tag { (second, first) } else { (first, second) };
         let (code, run) = match (mine.tag, theirs.tag) {
             (DEVICE.., _) if known => return,
-            (DEVICE.., _) => (0xC0314, 0),
-            (run, DEVICE) => (0xC0213, run),
-            (run, UART) => (0xC0212, run),
-            (run, GIC) => (0xC0211, run),
-            (run, _) => (0xC0205, run),
+            (DEVICE.., _) => (0xC314, 0),
+            (run, DEVICE) => (0xC213, run),
+            (run, UART) => (0xC212, run),
+            (run, GIC) => (0xC211, run),
+            (run, _) => (0xC205, run),
         };
         proof.say(code, index, NONE, run).numbers = [mine.base, mine.end, theirs.base, theirs.end];
     });
@@ -182,40 +186,36 @@ fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {
 /// Where the kernel's first byte and its entry are, the initrd, the tree.
 type Placed = (Ipa, Ipa, Option<Region<Ipa>>, Region<Ipa>);
 
-/// Places kernel, initrd and tree in the first run.
-fn images(proof: &mut Proof<'_, '_>, (index, cell): (usize, &Cell<'_>), run: Region<Ipa>) -> Option<Placed> {
-    let (mut say, kernel) = (|code, key, numbers| proof.say(code, index, NONE, key).numbers = numbers, &cell.kernel);
+/// Places kernel, initrd and tree in the first run, or says what is wrong with the numbers there are.
+fn images(cell: &Cell<'_>, run: Region<Ipa>) -> Result<Placed, (u16, [u64; 4])> {
+    let (kernel, bottom, top) = (&cell.kernel, run.base().get(), run.end().get());
     if kernel.image.size == 0 {
-        say(0xC0701, 0, [0; 4]);
-        return None;
+        return Err((0xC701, [0; 4]));
     }
     let bytes = kernel.image_size.max(kernel.image.size);
-    let header = || run.base().align_up(BLOCK_BYTES).and_then(|base| base.checked_add(kernel.text_offset));
-    let base = kernel.load.map(Ipa::at).or_else(header);
-    let Some(code) = base.and_then(|base| Region::new(base, bytes)).filter(|code| run.encloses(*code)) else {
-        let at = base.unwrap_or(run.base()).get();
-        say(0xC0702, 0, [bytes, at, run.base().get(), run.end().get()]);
-        return None;
-    };
-    let entry = kernel.entry.map_or(code.base(), Ipa::at);
-    if !code.contains(entry) || !entry.is_aligned(4) {
-        say(0xC0705, 0, [entry.get(), code.base().get(), code.end().get(), 0]);
-        return None;
+    let header = || round_up(bottom, BLOCK_BYTES).saturating_add(kernel.text_offset);
+    let base = kernel.load.unwrap_or_else(header);
+    let end = base.saturating_add(bytes);
+    if base < bottom || end > top {
+        return Err((0xC702, [bytes, base, bottom, top]));
     }
-    let room = if run.size() <= BLOCK_BYTES { SMALL_TREE_BYTES } else { TREE_BYTES };
-    let room = Ipa::at(cell.dtb.map_or(0, |dtb| dtb.size)).align_up(PAGE_BYTES)?.get().max(room);
-    let end = code.end().align_up(PAGE_BYTES)?;
-    let base = run.end().get().checked_sub(room).map(Ipa::at).filter(|base| *base >= end);
-    let Some(tree) = base.and_then(|base| Region::new(base, room)) else {
-        say(0xC0704, 0, [room, end.get(), run.end().get(), 0]);
-        return None;
-    };
-    let Some(image) = cell.initrd.filter(|image| image.size > 0) else { return Some((code.base(), entry, None, tree)) };
-    let space = |base: Ipa| Region::new(base, image.size).filter(|initrd| initrd.end() <= tree.base());
-    let Some(initrd) = end.align_up(BLOCK_BYTES).and_then(space).or_else(|| space(end)) else {
-        let left = tree.base().get().saturating_sub(end.get());
-        say(0xC0703, 0, [image.size, left, image.size.saturating_sub(left), 0]);
-        return None;
-    };
-    Some((code.base(), entry, Some(initrd), tree))
+    let entry = kernel.entry.unwrap_or(base);
+    if !(base..end).contains(&entry) || !entry.is_multiple_of(4) {
+        return Err((0xC705, [entry, base, end, 0]));
+    }
+    let least = if run.size() <= BLOCK_BYTES { SMALL_TREE_BYTES } else { TREE_BYTES };
+    let room = cell.dtb.map_or(0, |dtb| round_up(dtb.size, PAGE_BYTES)).max(least);
+    let free = round_up(end, PAGE_BYTES);
+    let no_tree = (0xC704, [room, free, top, 0]);
+    let tree = top.checked_sub(room).filter(|tree| *tree >= free).map(Ipa::at).ok_or(no_tree)?;
+    let tree = Region::new(tree, room).ok_or(no_tree)?;
+    let size = cell.initrd.map_or(0, |image| image.size);
+    let blocks = round_up(end, BLOCK_BYTES);
+    let fits = blocks.saturating_add(size) <= tree.base().get();
+    let initrd = if fits { blocks } else { free };
+    let left = tree.base().get().saturating_sub(initrd);
+    if size > left {
+        return Err((0xC703, [size, left, size.saturating_sub(left), 0]));
+    }
+    Ok((Ipa::at(base), Ipa::at(entry), Region::new(Ipa::at(initrd), size), tree))
 }

@@ -31,14 +31,13 @@ extern crate alloc;
 
 mod cpu;
 mod device;
-mod dma;
 mod finding;
 mod interrupt;
 mod layout;
 mod line;
 mod memory;
 mod name;
-mod page;
+mod own;
 mod sealed;
 mod wall;
 mod watchdog;
@@ -46,8 +45,8 @@ mod watchdog;
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
 use board::Board;
+use line::Piece;
 use manifest::{Cell, Manifest};
-use memory::Ram;
 
 pub use finding::{Class, Finding};
 pub use sealed::{Mapping, SealedCell, SealedPlan, VirtualGic, VirtualUart};
@@ -98,19 +97,18 @@ pub fn seal_sound_cells<'a>(
     manifest: &Manifest<'a>,
     footprint: &Footprint,
 ) -> Result<SealedPlan<'a>, Vec<Finding<'a>>> {
-    let mut proof = Proof { board, cells: &manifest.cells, out: Vec::new() };
+    let mut proof = Proof { board, cells: &manifest.cells, banks: memory::banks(board), out: Vec::new() };
     name::check(&mut proof);
-    cpu::check(&mut proof);
-    let service_cpu = cpu::service(&mut proof, manifest.service_cpu);
+    let service_cpu = cpu::assign(&mut proof, manifest.service_cpu);
     let devices = device::assign(&mut proof);
-    interrupt::check(&mut proof, &devices);
-    let mut ram = Ram::new(&mut proof, footprint);
-    let cells = layout::lay_out(&mut proof, &devices, &mut ram);
+    let mut walls = memory::taken(&mut proof, footprint);
+    let mut cells = Vec::with_capacity(manifest.cells.len());
+    layout::lay_out(&mut proof, &devices, &mut walls, &mut cells);
     let findings = proof.out;
     if cells.is_empty() || findings.iter().any(|finding| finding.class() == Class::Plan) {
         return Err(findings);
     }
-    let walls = wall::build(board, &devices, ram);
+    wall::complete(&mut walls, board, &proof.banks, &devices);
     Ok(SealedPlan { cells, service_cpu, uart: devices.uart, walls, findings })
 }
 
@@ -121,20 +119,24 @@ const NONE: usize = usize::MAX;
 struct Proof<'a, 'm> {
     board: &'a Board<'a>,
     cells: &'m [Cell<'a>],
+    /// The banks in whole pages, ascending, adjacent ones joined.
+    banks: Vec<Piece>,
     out: Vec<Finding<'a>>,
 }
 
 impl<'a> Proof<'a, '_> {
-    /// Notes what is wrong with a cell, or with the plan where it is [`NONE`].
+    /// Notes what is wrong with a cell, or with the plan where it is [`NONE`]; beside it another cell, if `other` is one.
     #[cold]
-    fn say(&mut self, code: u32, cell: usize, other: usize, entry: usize) -> &mut Finding<'a> {
+    fn say(&mut self, number: u16, cell: usize, other: usize, entry: usize) -> &mut Finding<'a> {
         let [name, other_name] = [cell, other].map(|cell| self.cells.get(cell).map_or("", |cell| cell.name));
-        self.out.push_mut(Finding::new(code, cell, other, entry, [name, other_name, "", ""]))
+        let [cell, other] = [cell, other].map(|cell| Some(cell).filter(|cell| *cell < self.cells.len()));
+        let entry = Some(entry).filter(|entry| *entry != NONE);
+        self.out.push_mut(Finding { number, cell, other, entry, numbers: [0; 4], names: [name, other_name, "", ""] })
     }
 
     /// Notes what is wrong with a device of a cell, at the entry of `devices` that names it; the console's at none.
     #[cold]
-    fn say_device(&mut self, code: u32, cell: usize, other: usize, device: usize) -> &mut Finding<'a> {
+    fn say_device(&mut self, code: u16, cell: usize, other: usize, device: usize) -> &mut Finding<'a> {
         let (board, named) = (self.board, self.cells.get(cell).map_or(&[][..], |cell| &cell.devices));
         let entry = named.iter().position(|wanted| device::resolve(board, wanted) == Ok(device));
         let finding = self.say(code, cell, other, entry.unwrap_or(NONE));

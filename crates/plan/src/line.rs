@@ -66,3 +66,9 @@ pub(crate) fn sweep(line: &[Piece], found: &mut dyn FnMut(&Piece, &Piece)) {
         }
     }
 }
+
+/// Rounds up to a multiple of `bytes`, a power of two; to the last one where there is none.
+pub(crate) fn round_up(number: u64, bytes: u64) -> u64 {
+    let odd = bytes.wrapping_sub(1);
+    number.saturating_add(odd) & !odd
+}

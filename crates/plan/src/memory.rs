@@ -15,27 +15,21 @@ use crate::{Footprint, IPA_END, Mapping, NONE, Owner, Proof, Wall, wall};
 /// What one entry of a level 2 table maps: the largest block worth aligning to.
 pub(crate) const BLOCK_BYTES: u64 = 2 << 20;
 
-/// The banks, and what of them is taken so far.
-pub(crate) struct Ram<'a> {
-    banks: Vec<Piece>,
-    pub(crate) walls: Vec<Wall<'a>>,
-}
-
 /// Judges a run by itself.
-fn shape(run: &Memory) -> Option<u32> {
+fn shape(run: &Memory) -> Option<u16> {
     let at = run.at.unwrap_or(0);
     if run.size == 0 || !run.size.is_multiple_of(PAGE_BYTES) {
-        Some(0xC0202)
+        Some(0xC202)
     } else if !at.is_multiple_of(PAGE_BYTES) {
-        Some(0xC0203)
+        Some(0xC203)
     } else {
-        inside(at, run.size).is_none().then_some(0xC0204)
+        (!inside(at, run.size)).then_some(0xC204)
     }
 }
 
-/// Returns the region from `at` on, where it is inside the IPA space.
-fn inside(at: u64, size: u64) -> Option<Region<PhysAddr>> {
-    Region::new(PhysAddr::at(at), size).filter(|region| region.end().get() <= IPA_END)
+/// Tells whether `size` bytes from `at` on are inside the IPA space.
+fn inside(at: u64, size: u64) -> bool {
+    at.checked_add(size).is_some_and(|end| end <= IPA_END)
 }
 
 /// Returns the banks in whole pages, ascending, adjacent ones joined.
@@ -51,116 +45,122 @@ pub(crate) fn banks(board: &Board<'_>) -> Vec<Piece> {
     banks
 }
 
-impl<'a> Ram<'a> {
-    /// Takes what no cell may have, then the identity runs with `at`.
-    pub(crate) fn new(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Self {
-        let (board, cells) = (proof.board, proof.cells);
-        let mut ram = Self { banks: banks(board), walls: Vec::with_capacity(board.devices.len().saturating_add(32)) };
-        ram.take(footprint.image, Owner::El2, "EL2's image");
-        ram.take(footprint.bundle, Owner::El2, "the bundle");
-        ram.take(footprint.tree, Owner::El2, "the board's tree");
-        board.reserved.iter().for_each(|reserved| ram.take(reserved.region, Owner::Nobody, reserved.name));
-        for cpu in &board.cpus {
-            if let Start::SpinTable(word) = cpu.start
-                && let Some(word) = Region::new(word, 8)
-            {
-                ram.take(word, Owner::Nobody, "spin-table");
+/// Takes a region of RAM.
+fn take<'a>(walls: &mut Vec<Wall<'a>>, region: Region<PhysAddr>, owner: Owner, what: &'a str) {
+    wall::insert(walls, region.base().get(), region.end().get(), owner, what, true);
+}
+
+/// Returns what no cell may have, then the identity runs with `at`.
+pub(crate) fn taken<'a>(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Vec<Wall<'a>> {
+    let (board, cells) = (proof.board, proof.cells);
+    let walls = &mut Vec::with_capacity(board.devices.len().saturating_add(32));
+    take(walls, footprint.image, Owner::EL2, "EL2's image");
+    take(walls, footprint.bundle, Owner::EL2, "the bundle");
+    take(walls, footprint.tree, Owner::EL2, "the board's tree");
+    for reserved in &board.reserved {
+        take(walls, reserved.region, Owner::NOBODY, reserved.name);
+    }
+    for cpu in &board.cpus {
+        if let Start::SpinTable(word) = cpu.start {
+            wall::insert(walls, word.get(), word.get().saturating_add(8), Owner::NOBODY, "spin-table", true);
+        }
+    }
+    for (index, cell) in cells.iter().enumerate() {
+        for (number, run) in cell.memory.iter().enumerate() {
+            let at = run.at.unwrap_or(0);
+            if let Some(code) = shape(run) {
+                proof.say(code, index, NONE, number).numbers = [at, run.size, IPA_END, 0];
+            } else if run.identity && run.at.is_some() {
+                let run = Piece::at(at, run.size, 0);
+                judge(proof, walls, (index, number), &run);
+                wall::insert(walls, run.base, run.end, Owner(index), "RAM", true);
             }
         }
-        for (index, cell) in cells.iter().enumerate() {
-            for (number, run) in cell.memory.iter().enumerate() {
-                if let Some(code) = shape(run) {
-                    proof.say(code, index, NONE, number).numbers = [run.at.unwrap_or(0), run.size, IPA_END, 0];
-                } else if let Some(region) = run.at.filter(|_| run.identity).and_then(|at| inside(at, run.size)) {
-                    ram.judge(proof, index, number, region);
-                    ram.take(region, Owner::Cell(index), "RAM");
-                }
+    }
+    core::mem::take(walls)
+}
+
+/// Judges an identity run with `at` against the board and the runs before it.
+fn judge<'a>(proof: &mut Proof<'a, '_>, walls: &[Wall<'a>], (cell, entry): (usize, usize), run: &Piece) {
+    if !proof.banks.iter().any(|bank| bank.base <= run.base && run.end <= bank.end) {
+        let (base, end) = proof.banks.first().map_or((0, 0), |bank| (bank.base, bank.end));
+        proof.say(0xE206, cell, NONE, entry).numbers = [run.base, run.end, base, end];
+    }
+    for wall in walls {
+        let taken = Piece::of(wall.region, 0);
+        let code = match wall.owner {
+            _ if !run.meets(&taken) => continue,
+            Owner::EL2 => 0xE208,
+            Owner::NOBODY => 0xE207,
+            Owner(other) if other == cell => continue,
+            Owner(_) => 0xE209,
+        };
+        let finding = proof.say(code, cell, wall.owner.0, entry);
+        finding.numbers = [run.base, run.end, taken.base, taken.end];
+        finding.names[2] = wall.what;
+    }
+}
+
+/// Returns a cell's RAM; a cell with a bad run has fewer mappings than runs, and a finding.
+pub(crate) fn place<'a>(
+    proof: &mut Proof<'a, '_>,
+    walls: &mut Vec<Wall<'a>>,
+    cell: usize,
+    runs: &[Memory],
+) -> Vec<Mapping> {
+    let mut next = proof.banks.first().map_or(0, |bank| bank.base);
+    let mut placed = Vec::with_capacity(runs.len());
+    for (number, run) in runs.iter().enumerate().filter(|(_, run)| shape(run).is_none()) {
+        let at = run.at.unwrap_or(if run.identity { 0 } else { next });
+        let limit = if run.identity { IPA_END } else { u64::MAX };
+        let fit = |step, phase| fit(&proof.banks, walls, run.size, step, phase, limit);
+        let found = match run.at {
+            Some(at) if run.identity => Some(at),
+            _ if run.size >= BLOCK_BYTES => fit(BLOCK_BYTES, at).or_else(|| fit(PAGE_BYTES, 0)),
+            _ => fit(PAGE_BYTES, 0),
+        };
+        let inside = inside(at, run.size);
+        let Some(pa) = found.filter(|_| inside).and_then(|base| Region::new(PhysAddr::at(base), run.size)) else {
+            let largest = largest(&proof.banks, walls, limit);
+            let code = if inside { 0xE210 } else { 0xC204 };
+            proof.say(code, cell, NONE, number).numbers = [at, run.size, largest, 0];
+            continue;
+        };
+        take(walls, pa, Owner(cell), "RAM");
+        let ipa = Ipa::at(if run.identity { pa.base().get() } else { at });
+        next = ipa.get().saturating_add(run.size);
+        placed.push(Mapping { ipa, pa });
+    }
+    placed
+}
+
+/// Returns the lowest free bytes, `size` of them from a base that is `phase` modulo `step`, ending by `limit`.
+fn fit(banks: &[Piece], walls: &[Wall<'_>], size: u64, step: u64, phase: u64, limit: u64) -> Option<u64> {
+    for bank in banks {
+        let mut base = bank.base;
+        loop {
+            base = base.saturating_add(phase.wrapping_sub(base) & step.wrapping_sub(1));
+            let end = base.saturating_add(size);
+            if end > bank.end.min(limit) {
+                break;
+            }
+            match wall::at(walls, PhysAddr::at(base)).filter(|wall| wall.region.base().get() < end) {
+                Some(wall) => base = wall.region.end().get(),
+                None => return Some(base),
             }
         }
-        ram
     }
+    None
+}
 
-    fn take(&mut self, region: Region<PhysAddr>, owner: Owner, what: &'a str) {
-        wall::insert(&mut self.walls, Wall { region, owner, what, ram: true });
-    }
-
-    /// Judges an identity run with `at` against the board and the runs before it.
-    fn judge(&self, proof: &mut Proof<'a, '_>, cell: usize, entry: usize, region: Region<PhysAddr>) {
-        let run = Piece::of(region, 0);
-        if !self.banks.iter().any(|bank| bank.base <= run.base && run.end <= bank.end) {
-            let (base, end) = self.banks.first().map_or((0, 0), |bank| (bank.base, bank.end));
-            proof.say(0xE0206, cell, NONE, entry).numbers = [run.base, run.end, base, end];
-        }
-        for wall in self.walls.iter().filter(|wall| wall.region.overlaps(region)) {
-            let (code, other) = match wall.owner {
-                Owner::El2 => (0xE0208, NONE),
-                Owner::Nobody => (0xE0207, NONE),
-                Owner::Cell(other) if other == cell => continue,
-                Owner::Cell(other) => (0xE0209, other),
-            };
-            let finding = proof.say(code, cell, other, entry);
-            finding.numbers = [run.base, run.end, wall.region.base().get(), wall.region.end().get()];
-            finding.names[2] = wall.what;
+/// Returns the most bytes that would fit, page by page.
+fn largest(banks: &[Piece], walls: &[Wall<'_>], limit: u64) -> u64 {
+    let mut most = 0;
+    for bit in (12..64).rev() {
+        let more = most | 1_u64 << bit;
+        if fit(banks, walls, more, PAGE_BYTES, 0, limit).is_some() {
+            most = more;
         }
     }
-
-    /// Returns a cell's RAM; a cell with a bad run has fewer mappings than runs, and a finding.
-    pub(crate) fn place(&mut self, proof: &mut Proof<'a, '_>, cell: usize, runs: &[Memory]) -> Vec<Mapping> {
-        let mut next = self.banks.first().map_or(0, |bank| bank.base);
-        let mut placed = Vec::with_capacity(runs.len());
-        for (number, run) in runs.iter().enumerate().filter(|(_, run)| shape(run).is_none()) {
-            let at = run.at.unwrap_or(if run.identity { 0 } else { next });
-            let fixed = inside(at, run.size);
-            let limit = if run.identity { IPA_END } else { u64::MAX };
-            let blocks = || self.fit(run.size, BLOCK_BYTES, at, limit).filter(|_| run.size >= BLOCK_BYTES);
-            let found = match run.at {
-                Some(_) if run.identity => fixed,
-                _ => blocks().or_else(|| self.fit(run.size, PAGE_BYTES, 0, limit)),
-            };
-            let (Some(_), Some(pa)) = (fixed, found) else {
-                let code = if fixed.is_none() { 0xC0204 } else { 0xE0210 };
-                proof.say(code, cell, NONE, number).numbers = [at, run.size, self.largest(limit), 0];
-                continue;
-            };
-            self.take(pa, Owner::Cell(cell), "RAM");
-            let ipa = Ipa::at(if run.identity { pa.base().get() } else { at });
-            next = ipa.get().saturating_add(run.size);
-            placed.push(Mapping { ipa, pa });
-        }
-        placed
-    }
-
-    /// Returns the lowest free `size` bytes whose base is `phase` modulo `step`, ending by `limit`.
-    fn fit(&self, size: u64, step: u64, phase: u64, limit: u64) -> Option<Region<PhysAddr>> {
-        for bank in &self.banks {
-            let mut base = bank.base;
-            while let Some(found) = base
-                .checked_add(phase.wrapping_sub(base) & step.wrapping_sub(1))
-                .and_then(|base| Region::new(PhysAddr::at(base), size))
-                .filter(|found| found.end().get() <= bank.end.min(limit))
-            {
-                match wall::at(&self.walls, found.base()).filter(|wall| wall.region.base() < found.end()) {
-                    Some(wall) => base = wall.region.end().get(),
-                    None => return Some(found),
-                }
-            }
-        }
-        None
-    }
-
-    /// Returns the most bytes that would fit, page by page.
-    fn largest(&self, limit: u64) -> u64 {
-        (12..64)
-            .rev()
-            .map(|bit| 1_u64 << bit)
-            .fold(0, |most, bit| if self.fit(most | bit, PAGE_BYTES, 0, limit).is_some() { most | bit } else { most })
-    }
-
-    /// Returns the walls with what nobody took.
-    pub(crate) fn into_walls(mut self) -> Vec<Wall<'a>> {
-        for bank in core::mem::take(&mut self.banks).iter().filter_map(Piece::frames) {
-            self.take(bank, Owner::Nobody, "free RAM");
-        }
-        self.walls
-    }
+    most
 }

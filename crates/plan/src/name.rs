@@ -8,15 +8,15 @@ use crate::{MAX_NAME, NONE, Proof};
 pub(crate) fn check(proof: &mut Proof<'_, '_>) {
     let cells = proof.cells;
     if cells.is_empty() {
-        proof.say(0xE0601, NONE, NONE, 0);
+        proof.say(0xE601, NONE, NONE, 0);
     }
     for (index, cell) in cells.iter().enumerate() {
         let good = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
         let earlier = cells.iter().take(index).position(|earlier| earlier.name == cell.name);
         let code = match cell.name {
-            "cellwall" | "monitor" => 0xE0603,
-            name if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(good) => 0xE0602,
-            _ if earlier.is_some() => 0xE0604,
+            "cellwall" | "monitor" => 0xE603,
+            name if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(good) => 0xE602,
+            _ if earlier.is_some() => 0xE604,
             _ => continue,
         };
         proof.say(code, index, earlier.unwrap_or(NONE), 0).numbers[0] = index as u64;

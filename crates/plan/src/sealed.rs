@@ -60,7 +60,7 @@ impl<'a> SealedPlan<'a> {
     /// Bounded and without allocation: one binary search.
     #[must_use]
     pub fn outside(&self, cell: usize, ipa: Ipa) -> Outside<'a> {
-        wall::judge(&self.walls, Owner::Cell(cell), self.cell(cell).is_some_and(|cell| cell.identity), ipa)
+        wall::judge(&self.walls, Owner(cell), self.cell(cell).is_some_and(|cell| cell.identity), ipa)
     }
 }
 

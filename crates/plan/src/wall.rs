@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use board::{Board, Gic};
 
 use crate::device::Devices;
-use crate::memory::Ram;
+use crate::line::{self, Piece};
 
 /// A piece of the board and who owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +26,20 @@ pub struct Wall<'a> {
     pub ram: bool,
 }
 
-/// Who owns a page.
+/// Who owns a page: the cell with this index in the manifest, EL2 or nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// The cell with this index in the manifest.
-    Cell(usize),
+pub struct Owner(pub usize);
+
+impl Owner {
     /// EL2.
-    El2,
+    pub const EL2: Self = Self(usize::MAX);
     /// Nobody.
-    Nobody,
+    pub const NOBODY: Self = Self(usize::MAX - 1);
+
+    /// Returns its place among all: EL2, cells in the order written, nobody.
+    pub(crate) fn rank(self) -> usize {
+        self.0.wrapping_add(1)
+    }
 }
 
 /// What an IPA outside a cell's map is.
@@ -52,55 +57,60 @@ pub enum Outside<'p> {
 }
 
 /// Calls `each` with the GIC's frames.
-pub(crate) fn frames(gic: &Gic, each: &mut dyn FnMut(Region<PhysAddr>, &'static str)) {
-    let (frames, what, its) = match gic {
+pub(crate) fn frames(gic: &Gic, each: &mut dyn FnMut(&Region<PhysAddr>, &'static str)) {
+    match gic {
         Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi, .. } => {
-            each(*distributor, "GICD");
-            each(*cpu, "GICC");
-            each(*hypervisor, "GICH");
-            each(*virtual_cpu, "GICV");
-            (msi, "GICv2m", &[][..])
+            each(distributor, "GICD");
+            each(cpu, "GICC");
+            each(hypervisor, "GICH");
+            each(virtual_cpu, "GICV");
+            for frame in msi {
+                each(frame, "GICv2m");
+            }
         }
         Gic::V3 { distributor, redistributors, its, .. } => {
-            each(*distributor, "GICD");
-            (redistributors, "GICR", its.as_slice())
+            each(distributor, "GICD");
+            for frame in redistributors {
+                each(frame, "GICR");
+            }
+            for frame in its {
+                each(frame, "ITS");
+            }
         }
-    };
-    for (frame, what) in frames.iter().map(|frame| (frame, what)).chain(its.iter().map(|frame| (frame, "ITS"))) {
-        each(*frame, what);
     }
 }
 
 /// Completes the map: what comes first keeps its pages where two pieces meet.
-pub(crate) fn build<'a>(board: &'a Board<'a>, devices: &Devices, ram: Ram<'a>) -> Vec<Wall<'a>> {
-    let mut walls = ram.into_walls();
-    frames(&board.gic, &mut |region, what| insert(&mut walls, Wall { region, owner: Owner::El2, what, ram: false }));
+pub(crate) fn complete<'a>(walls: &mut Vec<Wall<'a>>, board: &'a Board<'a>, banks: &[Piece], devices: &Devices) {
+    for bank in banks {
+        insert(walls, bank.base, bank.end, Owner::NOBODY, "free RAM", true);
+    }
+    frames(&board.gic, &mut |frame, what| {
+        insert(walls, frame.base().get(), frame.end().get(), Owner::EL2, what, false);
+    });
     for owned in [true, false] {
         for span in &devices.spans {
             let owner = devices.owner(span.tag);
-            if let (Some(device), Some(region)) = (board.devices.get(span.tag), span.frames())
-                && (owner != Owner::Nobody) == owned
+            if let Some(device) = board.devices.get(span.tag)
+                && (owner != Owner::NOBODY) == owned
             {
-                insert(&mut walls, Wall { region, owner, what: &device.path, ram: false });
+                insert(walls, span.base, span.end, owner, &device.path, false);
             }
         }
     }
-    walls
 }
 
-/// Inserts what of `wall`, in whole pages, no earlier one covers.
-pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, wall: Wall<'a>) {
-    let Some(pages) = wall.region.widen(PAGE_BYTES) else { return };
-    let (mut base, end) = (pages.base(), pages.end());
+/// Inserts what of the region from `base` to `end`, in whole pages, no earlier one covers.
+pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, base: u64, end: u64, owner: Owner, what: &'a str, ram: bool) {
+    let [mut base, end] = [base, line::round_up(end, PAGE_BYTES)].map(|end| PhysAddr::at(end).align_down(PAGE_BYTES));
     let mut at = walls.partition_point(|other| other.region.end() <= base);
-    loop {
+    while base < end {
         let next = walls.get(at).map(|other| other.region).filter(|other| other.base() < end);
         if let Some(region) = Region::from_ends(base, next.map_or(end, Region::base)) {
-            walls.insert(at, Wall { region, ..wall });
+            walls.insert(at, Wall { region, owner, what, ram });
             at = at.saturating_add(1);
         }
-        let Some(next) = next else { return };
-        base = next.end();
+        base = next.map_or(end, Region::end);
         at = at.saturating_add(1);
     }
 }

@@ -140,16 +140,16 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
     let uart = &board.devices[board.stdout.unwrap()];
     let el2s = [footprint().image, footprint().bundle, footprint().tree];
     let mut ram = BTreeMap::new();
-    el2s.into_iter().flat_map(pages).for_each(|page| give(&mut ram, page, Owner::El2));
-    board.reserved.iter().flat_map(|reserved| pages(reserved.region)).for_each(|page| give(&mut ram, page, Owner::El2));
+    el2s.into_iter().flat_map(pages).for_each(|page| give(&mut ram, page, Owner::EL2));
+    board.reserved.iter().flat_map(|reserved| pages(reserved.region)).for_each(|page| give(&mut ram, page, Owner::EL2));
     let mut io = BTreeMap::new();
-    gic_frames(&board.gic).into_iter().flat_map(pages).for_each(|page| give(&mut io, page, Owner::El2));
-    uart.regions.iter().flat_map(|&region| pages(region)).for_each(|page| give(&mut io, page, Owner::El2));
+    gic_frames(&board.gic).into_iter().flat_map(pages).for_each(|page| give(&mut io, page, Owner::EL2));
+    uart.regions.iter().flat_map(|&region| pages(region)).for_each(|page| give(&mut io, page, Owner::EL2));
     let (mut cpus, mut lines, mut devices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     lines.extend(uart.interrupts.iter().map(|line| line.intid));
     let small = |device: &board::Device<'_>| device.path != "/pcie@10000000";
     for cell in sealed.cells() {
-        let me = Owner::Cell(cell.index);
+        let me = Owner(cell.index);
         let said = &wanted.cells[cell.index];
         assert!((1..=8).contains(&cell.cpus.len()));
         for &cpu in &cell.cpus {
@@ -201,8 +201,12 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
         board.devices.iter().enumerate().filter(|(index, device)| !devices.contains(index) && !device.disabled)
     {
         for page in device.regions.iter().filter(|_| small(device)).flat_map(|&region| pages(region)) {
-            let owner = io.get(&page).copied().unwrap_or(Owner::Nobody);
-            assert!(!matches!(owner, Owner::Cell(_)), "cell {owner:?} reaches {}, device {index}", device.path);
+            let owner = io.get(&page).copied().unwrap_or(Owner::NOBODY);
+            assert!(
+                owner == Owner::EL2 || owner == Owner::NOBODY,
+                "cell {owner:?} reaches {}, device {index}",
+                device.path
+            );
         }
     }
     let service = sealed.service_cpu();
@@ -245,16 +249,16 @@ fn judge_holes_and_walls(
     for cell in sealed.cells() {
         let identity = cell.ram.iter().any(|run| run.ipa.get() == run.pa.base().get());
         assert_eq!(identity, cell.identity);
-        for (&page, &owner) in ram.iter().filter(|(_, owner)| **owner != Owner::Cell(cell.index)).step_by(97) {
+        for (&page, &owner) in ram.iter().filter(|(_, owner)| **owner != Owner(cell.index)).step_by(97) {
             match sealed.outside(cell.index, Ipa::at(page * 4096 + 8)) {
                 Outside::Hole => assert!(!identity, "RAM page {page:#x}"),
-                Outside::Wall { owner: Owner::Nobody, what } => {
-                    assert_eq!((identity, owner, what), (true, Owner::El2, "secmon"))
+                Outside::Wall { owner: Owner::NOBODY, what } => {
+                    assert_eq!((identity, owner, what), (true, Owner::EL2, "secmon"))
                 }
                 Outside::Wall { owner: found, .. } => assert_eq!((identity, found), (true, owner)),
             }
         }
-        for (&page, &owner) in io.iter().filter(|(_, owner)| **owner != Owner::Cell(cell.index)).step_by(13) {
+        for (&page, &owner) in io.iter().filter(|(_, owner)| **owner != Owner(cell.index)).step_by(13) {
             match sealed.outside(cell.index, Ipa::at(page * 4096 + 8)) {
                 Outside::Wall { owner: found, .. } => assert_eq!(found, owner, "page {page:#x}"),
                 Outside::Hole => panic!("{owner:?}'s page {page:#x} is a hole"),

@@ -318,7 +318,7 @@ fn a_device_under_the_emulated_redistributors_is_refused() {
     plan.cells[0].cpus = vec![0, 2];
     plan.cells[0].devices = vec![RTC, "/nothing"];
     plan.cells[1].devices = vec![GPIO];
-    assert_eq!(codes(&board, &plan), ["E0301", "E0313", "E0314"], "whatever else is wrong with it or with another");
+    assert_eq!(codes(&board, &plan), ["E0301", "E0314", "E0313"], "whatever else is wrong with it or with another");
 }
 
 #[test]

@@ -23,13 +23,13 @@ fn device_pages_of_others_el2_and_nobody_are_walls() {
     plan.cells[1].devices = vec!["/pl031@9010000"];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
     let touched = |ipa| sealed.outside(0, Ipa::at(ipa));
-    assert_eq!(touched(0x0901_0ffc), wall(Owner::Cell(1), "/pl031@9010000"));
-    assert_eq!(touched(0x0900_0000), wall(Owner::El2, "/pl011@9000000"));
-    assert_eq!(touched(0x0903_0000), wall(Owner::Nobody, "/pl061@9030000"));
-    assert_eq!(touched(0x0a00_0e00), wall(Owner::Nobody, "/virtio_mmio@a000000"), "the page's first");
-    assert_eq!(touched(0x0902_0018), wall(Owner::Nobody, "/fw-cfg@9020000"));
-    assert_eq!(touched(0x40_1000_0000), wall(Owner::Nobody, "/pcie@10000000"));
-    assert_eq!(touched(0x1000_0000), wall(Owner::Nobody, "/pcie@10000000"), "a window");
+    assert_eq!(touched(0x0901_0ffc), wall(Owner(1), "/pl031@9010000"));
+    assert_eq!(touched(0x0900_0000), wall(Owner::EL2, "/pl011@9000000"));
+    assert_eq!(touched(0x0903_0000), wall(Owner::NOBODY, "/pl061@9030000"));
+    assert_eq!(touched(0x0a00_0e00), wall(Owner::NOBODY, "/virtio_mmio@a000000"), "the page's first");
+    assert_eq!(touched(0x0902_0018), wall(Owner::NOBODY, "/fw-cfg@9020000"));
+    assert_eq!(touched(0x40_1000_0000), wall(Owner::NOBODY, "/pcie@10000000"));
+    assert_eq!(touched(0x1000_0000), wall(Owner::NOBODY, "/pcie@10000000"), "a window");
     assert_eq!(sealed.outside(1, Ipa::at(0x0901_0000)), Outside::Hole, "its own");
 }
 
@@ -38,11 +38,11 @@ fn frames_of_the_gic_are_walls() {
     let (v3, v2, plan) = (gicv3(), gicv2(), two());
     let sealed = seal(&v3, &plan, &footprint()).unwrap();
     for (ipa, what) in [(0x0800_0000, "GICD"), (0x0808_0000, "ITS"), (0x080c_0000, "GICR"), (0x08ff_ffff, "GICR")] {
-        assert_eq!(sealed.outside(0, Ipa::at(ipa)), wall(Owner::El2, what));
+        assert_eq!(sealed.outside(0, Ipa::at(ipa)), wall(Owner::EL2, what));
     }
     let sealed = seal(&v2, &plan, &footprint()).unwrap();
     for (ipa, what) in [(0x0800_0000, "GICD"), (0x0801_0000, "GICC"), (0x0803_0000, "GICH"), (0x0804_1000, "GICV")] {
-        assert_eq!(sealed.outside(0, Ipa::at(ipa)), wall(Owner::El2, what));
+        assert_eq!(sealed.outside(0, Ipa::at(ipa)), wall(Owner::EL2, what));
     }
 }
 
@@ -64,12 +64,12 @@ fn ram_is_a_wall_for_a_cell_with_identity_memory_only() {
     let others = sealed.cells()[0].ram[0].pa.base();
     assert_eq!(others, address::PhysAddr::at(RAM + 4 * MIB));
     let kinds = [
-        (RAM + 4 * MIB, Owner::Cell(0), "RAM"),
-        (RAM + 2 * MIB, Owner::El2, "EL2's image"),
-        (RAM + 128 * MIB, Owner::El2, "the bundle"),
-        (RAM + 132 * MIB, Owner::El2, "the board's tree"),
-        (RAM + 255 * MIB, Owner::Nobody, "secmon"),
-        (RAM + 200 * MIB, Owner::Nobody, "free RAM"),
+        (RAM + 4 * MIB, Owner(0), "RAM"),
+        (RAM + 2 * MIB, Owner::EL2, "EL2's image"),
+        (RAM + 128 * MIB, Owner::EL2, "the bundle"),
+        (RAM + 132 * MIB, Owner::EL2, "the board's tree"),
+        (RAM + 255 * MIB, Owner::NOBODY, "secmon"),
+        (RAM + 200 * MIB, Owner::NOBODY, "free RAM"),
     ];
     for (ipa, owner, what) in kinds {
         assert_eq!(sealed.outside(1, Ipa::at(ipa)), wall(owner, what));
@@ -103,7 +103,7 @@ fn an_owner_shows_through_a_larger_neighbour() {
     plan.cells[1].devices = vec!["/pl031@9010000"];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
     let touched = |ipa| sealed.outside(0, Ipa::at(ipa));
-    assert_eq!(touched(0x0900_f000), wall(Owner::Nobody, "/around@900f000"));
-    assert_eq!(touched(0x0901_0000), wall(Owner::Cell(1), "/pl031@9010000"));
-    assert_eq!(touched(0x0901_1000), wall(Owner::Nobody, "/around@900f000"));
+    assert_eq!(touched(0x0900_f000), wall(Owner::NOBODY, "/around@900f000"));
+    assert_eq!(touched(0x0901_0000), wall(Owner(1), "/pl031@9010000"));
+    assert_eq!(touched(0x0901_1000), wall(Owner::NOBODY, "/around@900f000"));
 }
