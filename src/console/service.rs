@@ -2,10 +2,10 @@
 
 use super::{LogRing, monitor, settle, uart};
 use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES, attention};
-use crate::el2::barrier::Lock;
+use crate::el2::barrier::{Lock, hold};
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
-use crate::gic;
+use crate::gic::{self, Gic};
 use crate::smp::{self, PerCpu};
 use crate::uart::Uart;
 use arrayvec::ArrayVec;
@@ -82,10 +82,10 @@ impl Source for Line {
 }
 
 /// Notes the board's side of the console; before commit.
-pub fn wire(board: &Board, own: Option<usize>, poweroff_when_idle: bool) {
+pub fn wire(board: &Board, gic: &Gic, own: Option<usize>, poweroff_when_idle: bool) {
     settle(board, own);
     let interrupt = own.and_then(|index| board.devices.get(index)).and_then(|uart| uart.interrupts.first()).copied();
-    if let (Some(interrupt), Some(gic)) = (interrupt, gic::get()) {
+    if let Some(interrupt) = interrupt {
         gic.set_trigger(interrupt);
     }
     WIRING.call_once(|| Wiring { interrupt, poweroff: board.psci.filter(|_| poweroff_when_idle) });
@@ -99,12 +99,10 @@ pub fn interrupt() -> Option<u32> {
 /// Makes this CPU the service CPU.
 pub fn open(cpu: &PerCpu) {
     SERVICE.store(cpu.index, Ordering::Release);
-    if let (Some(gic), Some(wiring)) = (gic::get(), WIRING.get()) {
-        gic.enable(cpu.index, cpu.alarm);
-        if let Some(interrupt) = wiring.interrupt {
-            gic.route(interrupt.intid, cpu.index);
-            gic.enable(cpu.index, interrupt.intid);
-        }
+    cpu.gic.enable(cpu.index, cpu.alarm);
+    if let Some(intid) = interrupt() {
+        cpu.gic.route(intid, cpu.index);
+        cpu.gic.enable(cpu.index, intid);
     }
     // Whoever had something before could not tell anybody.
     serve(false);
@@ -138,7 +136,7 @@ pub fn serve(tick: bool) {
 
 /// Carries bytes between UART and rings; tells whether a line is held back.
 fn talk(uart: Uart, tick: bool) -> bool {
-    let mut desk = DESK.lock();
+    let mut desk = hold(&DESK);
     if tick {
         desk.mux.tick();
     }
