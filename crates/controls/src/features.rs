@@ -65,24 +65,23 @@ impl Features {
 
     /// Reads the features from a CPU's ID registers.
     #[must_use]
-    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
-    pub const fn read(ids: &IdRegisters) -> Self {
+    pub fn read(ids: &IdRegisters) -> Self {
         let IdRegisters { pfr0, pfr1, isar1, isar2, mmfr0, mmfr1, mmfr3, dfr0 } = *ids;
         let registers = [pfr0, pfr1, isar1, isar2, mmfr0, mmfr1, mmfr3, dfr0];
-        let (mut rest, mut features): (&[_], _) = (&FIELDS, Self::NONE);
-        while let [(feature, [register, shift, least, most]), tail @ ..] = rest {
-            let field = registers[(*register & 7) as usize] >> *shift & 0xf;
-            if *least as u64 <= field && field <= *most as u64 {
-                features = features.and(*feature);
+        let mut features = Self::NONE;
+        for &(feature, [register, shift, least, most]) in &FIELDS {
+            let field =
+                registers.get(usize::from(register)).map_or(0, |register| register.wrapping_shr(shift.into()) & 0xf);
+            if (u64::from(least)..=u64::from(most)).contains(&field) {
+                features = features.and(feature);
             }
-            rest = tail;
         }
         features
     }
 }
 
 /// What shows a feature: the register by its place in [`IdRegisters`], the field's shift, its least and its highest value.
-const FIELDS: [(Features, [u8; 4]); 24] = [
+static FIELDS: [(Features, [u8; 4]); 24] = [
     (Features::RAS, [0, 28, 1, 15]),
     (Features::SVE, [0, 32, 1, 15]),
     (Features::SCXTNUM, [0, 56, 2, 15]),
