@@ -52,7 +52,7 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     plan.findings().iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
-    console::wire(board, plan.uart(), bundle.manifest.poweroff_when_idle);
+    console::wire(board, gic, plan.uart(), bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
     log::info!(
         "{} cell{} sealed, CPU {} serves the console, EL2 uses {} of {} KiB",

@@ -187,10 +187,8 @@ pub fn run(board: &'static Board<'static>) -> ! {
         release(Some(cpu));
     });
     RELEASED.store(true, Ordering::Release);
-    if let Some(gic) = gic::get() {
-        for cpu in all() {
-            gic.send(cpu.index, gic::KICK);
-        }
+    for cpu in all() {
+        cpu.gic.send(cpu.index, gic::KICK);
     }
     let Some(cpu) = mine else {
         panic::said(format_args!("the boot CPU is not in the device tree's /cpus: correct its reg property"));
@@ -242,16 +240,14 @@ fn adopt(cpu: &'static PerCpu, serve: bool) -> ! {
         Some(VirtualGic::V3 { .. }) => Features::PASSTHROUGH,
     });
     arch::TPIDR_EL2.set(core::ptr::from_ref(cpu).addr() as u64);
-    if let Some(gic) = gic::get() {
-        gic.init_cpu(cpu.index, direct.is_some());
-        if let Some(seat) = cpu.seat {
-            let Seat { cell, vcpu } = seat;
-            cell::prepare(seat);
-            if !cell.sealed.passthrough {
-                gic.reset_virtual_interface();
-            }
-            cell.doorbells.of(vcpu.index).store(gic.target(cpu.index), Ordering::Relaxed);
+    let gic = cpu.gic;
+    gic.init_cpu(cpu.index, direct.is_some());
+    if let Some(seat) = cpu.seat {
+        cell::prepare(seat);
+        if direct.is_none() {
+            gic.reset_virtual_interface();
         }
+        seat.cell.doorbells.of(seat.vcpu.index).store(gic.target(cpu.index), Ordering::Relaxed);
     }
     if serve {
         console::open(cpu);

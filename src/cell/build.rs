@@ -97,6 +97,7 @@ fn build(
         index: sealed.index,
         sealed,
         plan,
+        gic,
         power: Power::new(vcpus.len()),
         vgic: Lock::new(Vgic::new(&vgic_config(board, sealed, gic))),
         shown: Shown::new(sealed.gic),

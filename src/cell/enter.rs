@@ -37,14 +37,13 @@ pub fn prepare(seat: Seat) {
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     let Seat { cell, vcpu } = seat;
     timer::set_virtual_counter(&cell.counter_offset);
-    let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+    cell.with_vgic(vcpu, |vgic, lines| {
         if cell.sealed.passthrough {
             lines.gic.give_interface(vcpu.cpu);
             vgic.vcpu_reset(vcpu.index, lines);
         }
         vgic.sync(vcpu.index, &vcpu.inbox, lines)
     });
-    cell.kick(kicks.unwrap_or_default());
     go(seat, entry)
 }
 
@@ -72,13 +71,15 @@ macro_rules! zero {
     };
 }
 
-/// Zeroes those of the breakpoints, or watchpoints, that there are.
-macro_rules! zero_first {
+/// Zeroes the breakpoints, or watchpoints, from the last there is (0 to 15) down: jumps over those that there are not.
+macro_rules! zero_down {
     ($last:expr, $value:literal, $control:literal: $($n:literal)+) => {
-        $(if ($n..=15).contains(&$last) {
-            // SAFETY: as in `zero`: the CPU says that it has so many.
-            unsafe { asm!(concat!("msr ", $value, $n, "_el1, xzr"), concat!("msr ", $control, $n, "_el1, xzr"), options(nostack)) }
-        })+
+        // SAFETY: as in `zero`: the CPU says that it has so many, and each takes eight bytes of code.
+        unsafe {
+            asm!("adr {at}, 2f - 8", "sub {at}, {at}, {last}, lsl #3", "br {at}",
+                $(concat!("msr ", $value, $n, "_el1, xzr"), concat!("msr ", $control, $n, "_el1, xzr"),)+
+                "2:", at = out(reg) _, last = in(reg) $last, options(nostack))
+        }
     };
 }
 
@@ -91,8 +92,8 @@ fn reset_el1() {
         "contextidr_el1" "cntkctl_el1" "csselr_el1" "cntv_ctl_el0" "cntv_cval_el0" "cntp_ctl_el0" "cntp_cval_el0"
         "mdscr_el1" "mdccint_el1" "osdtrrx_el1" "osdtrtx_el1" "oseccr_el1");
     let debug = reg::ID_AA64DFR0_EL1::get();
-    zero_first!(debug >> 12 & 0xf, "dbgbvr", "dbgbcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    zero_first!(debug >> 20 & 0xf, "dbgwvr", "dbgwcr": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    zero_down!(debug >> 12 & 0xf, "dbgbvr", "dbgbcr": 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0);
+    zero_down!(debug >> 20 & 0xf, "dbgwvr", "dbgwcr": 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0);
     reg::DBGCLAIMCLR_EL1::set(0xff);
     if features.has(Features::PMU) {
         reg::PMCNTENCLR_EL0::set(0xffff_ffff);

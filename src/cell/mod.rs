@@ -18,7 +18,8 @@ pub use stop::{end, leave, lose, retire, stop, watch};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
-use crate::el2::barrier::Lock;
+use crate::el2::barrier::{Lock, hold};
+use crate::gic::Gic;
 use crate::gic::lines::Lines;
 use crate::trap;
 use address::{Address, Ipa, PhysAddr};
@@ -58,6 +59,8 @@ pub struct Cell {
     pub vcpus: Vec<Vcpu>,
     /// How SGIs name their CPUs.
     pub doorbells: Doorbells,
+    /// The board's GIC.
+    pub gic: &'static Gic,
     /// Virtual machine id.
     pub vmid: u16,
     /// Which vCPUs are on.
@@ -113,8 +116,8 @@ pub fn all() -> &'static [Cell] {
 impl Cell {
     /// The physical side of its interrupts.
     #[inline]
-    pub fn lines(&'static self) -> Option<Lines> {
-        Some(Lines { cell: self, gic: crate::gic::get()? })
+    pub fn lines(&'static self) -> Lines {
+        Lines { cell: self, gic: self.gic }
     }
 
     /// Sends a kick to each vCPU named.
@@ -144,25 +147,25 @@ impl Cell {
             self.attend_uart();
         }
         if !self.sealed.passthrough {
-            let kicks = self.with_vgic(vcpu, |vgic, lines| vgic.sync(vcpu.index, &vcpu.inbox, lines));
-            self.kick(kicks.unwrap_or_default());
+            self.with_vgic(vcpu, |vgic, lines| vgic.sync(vcpu.index, &vcpu.inbox, lines));
         }
     }
 
-    /// Works on the virtual GIC for `vcpu`, on its CPU.
+    /// Works on the virtual GIC for `vcpu`, on its CPU, and kicks whom that concerns.
     #[inline]
-    pub fn with_vgic<T>(&'static self, vcpu: &Vcpu, work: impl FnOnce(&mut Vgic, &mut Lines) -> T) -> Option<T> {
-        let mut lines = self.lines()?;
-        let mut vgic = self.vgic.lock();
-        let result = work(&mut vgic, &mut lines);
+    pub fn with_vgic(&'static self, vcpu: &Vcpu, work: impl FnOnce(&mut Vgic, &mut Lines) -> Kicks) {
+        let mut lines = self.lines();
+        let mut vgic = hold(&self.vgic);
+        let kicks = work(&mut vgic, &mut lines);
         vcpu.again.renew(lines.gic, self, vcpu, vgic.repeat(vcpu.index));
-        Some(result)
+        drop(vgic);
+        self.kick(kicks);
     }
 
     #[cold]
     fn attend_uart(&'static self) {
         if self.attention.swap(0, Ordering::Acquire) & attention::UART != 0 {
-            let mut uart = self.uart.lock();
+            let mut uart = hold(&self.uart);
             uart.receive(|| self.input.pop());
             if self.output.room() >= OUTPUT_BYTES / 2 {
                 uart.transmit_ready(true);
@@ -173,10 +176,15 @@ impl Cell {
 
     /// Drives the emulated UART's interrupt line, under its lock: levels come in the order in which they were.
     pub fn uart_line(&'static self, high: bool) {
-        if let (Some(uart), Some(mut lines)) = (self.sealed.uart, self.lines()) {
-            let kicks = self.vgic.lock().set_line(uart.intid, high, &mut lines);
+        if let Some(uart) = self.sealed.uart {
+            let kicks = hold(&self.vgic).set_line(uart.intid, high, &mut self.lines());
             self.kick(kicks);
         }
+    }
+
+    /// Silences its lines.
+    pub fn quiet(&self) {
+        self.sealed.interrupts.iter().for_each(|interrupt| self.gic.quiet(interrupt.intid));
     }
 
     /// Translates an address of its RAM by the plan.

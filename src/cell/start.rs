@@ -5,8 +5,8 @@ use super::load::load;
 use super::vcpu::Seat;
 use super::{Cell, retire, run_vcpu};
 use crate::console::{self, announce};
+use crate::el2::barrier::hold;
 use crate::el2::{fp, timer};
-use crate::gic;
 use crate::smp;
 use core::sync::atomic::Ordering;
 use lifecycle::State;
@@ -36,12 +36,8 @@ pub fn work(seat: Seat) {
 fn finish(cell: &'static Cell) {
     let Some(next) = cell.life.close() else { return };
     cell.watchdog.set(false, 0);
-    if let Some(mut lines) = cell.lines() {
-        cell.vgic.lock().reset(&mut lines);
-        for interrupt in &cell.sealed.interrupts {
-            lines.gic.quiet(interrupt.intid);
-        }
-    }
+    hold(&cell.vgic).reset(&mut cell.lines());
+    cell.quiet();
     cell.life.settle(next);
     if next != State::Restarting {
         smp::note_end(cell);
@@ -85,17 +81,15 @@ fn begin(seat: Seat) {
 /// Puts what the cell's CPUs share into the state of its first start; nobody is inside.
 fn reset(seat: Seat) {
     let cell = seat.cell;
-    if let Some(gic) = gic::get() {
-        for interrupt in &cell.sealed.interrupts {
-            gic.route(interrupt.intid, seat.vcpu.cpu);
-        }
+    for interrupt in &cell.sealed.interrupts {
+        cell.gic.route(interrupt.intid, seat.vcpu.cpu);
     }
     cell.power.reset(0);
     cell.shown.clear();
     for vcpu in &cell.vcpus {
         vcpu.inbox.clear();
     }
-    *cell.uart.lock() = Uart::new();
+    *hold(&cell.uart) = Uart::new();
     cell.input.clear();
     cell.attention.store(0, Ordering::Relaxed);
     cell.wants_room.store(false, Ordering::Relaxed);

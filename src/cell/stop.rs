@@ -4,7 +4,6 @@ use super::vcpu::Seat;
 use super::{Cell, prepare};
 use crate::console::announce;
 use crate::el2::{barrier, fp, timer};
-use crate::gic;
 use crate::smp;
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -50,9 +49,7 @@ pub fn watch(cell: &'static Cell) -> u64 {
 /// Ends a cell for good: one of its CPUs is lost in EL2, perhaps with the cell's locks.
 pub fn lose(cell: &'static Cell) {
     let counted = cell.life.lose();
-    if let Some(gic) = gic::get() {
-        cell.sealed.interrupts.iter().for_each(|interrupt| gic.quiet(interrupt.intid));
-    }
+    cell.quiet();
     regain(cell);
     if counted {
         smp::note_end(cell);
@@ -66,7 +63,7 @@ pub fn leave(seat: Seat) -> ! {
     cell.power.off(vcpu.index);
     // Of a cell that lost a CPU in EL2, that CPU may hold the lock.
     if cell.life.state() != State::Failed {
-        let kicks = cell.with_vgic(vcpu, |vgic, lines| {
+        cell.with_vgic(vcpu, |vgic, lines| {
             let kicks = vgic.fold(vcpu.index, lines);
             if cell.sealed.passthrough {
                 lines.gic.take_interface(vcpu.cpu);
@@ -76,7 +73,6 @@ pub fn leave(seat: Seat) -> ! {
             }
             kicks
         });
-        cell.kick(kicks.unwrap_or_default());
     }
     timer::stop_guest_timers();
     cell.left.store(timer::now(), Ordering::Relaxed);

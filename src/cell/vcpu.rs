@@ -91,9 +91,7 @@ impl Vcpu {
         if cell.sealed.passthrough {
             cell.zap(self);
         }
-        if let Some(gic) = gic::get() {
-            gic.send(self.cpu, gic::KICK);
-        }
+        cell.gic.send(self.cpu, gic::KICK);
     }
 }
 

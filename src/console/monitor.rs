@@ -8,7 +8,7 @@ use crate::smp;
 use console::{Command, Verb};
 use core::sync::atomic::Ordering;
 use lifecycle::Cause;
-use syndrome::Exit;
+use syndrome::Syndrome;
 
 macro_rules! answer {
     ($($argument:tt)+) => { say_to(Sink::Monitor, format_args!($($argument)+)) };
@@ -83,7 +83,7 @@ fn stats(cell: &Cell) {
     answer!(" console_dropped={dropped}\n");
     for vcpu in &cell.vcpus {
         if let Some([pc, _, esr, far, hpfar]) = vcpu.last.state() {
-            answer!("  vcpu {}: left at pc={pc:#x}: {}\n", vcpu.index, Exit::decode(esr, far, hpfar));
+            answer!("  vcpu {}: left at pc={pc:#x}: {}\n", vcpu.index, Syndrome { esr, far, hpfar });
         }
     }
 }

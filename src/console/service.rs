@@ -1,16 +1,15 @@
 //! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
 
-use super::{LogRing, monitor, settle, uart};
-use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES, attention};
-use crate::el2::barrier::Lock;
+use super::{monitor, settle, uart};
+use crate::cell::{self, NEWS_BYTES, OUTPUT_BYTES, attention};
+use crate::el2::barrier::{Lock, hold};
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
-use crate::gic;
+use crate::gic::{self, Gic};
 use crate::smp::{self, PerCpu};
 use crate::uart::Uart;
-use arrayvec::ArrayVec;
 use board::{Board, Conduit, Interrupt};
-use console::{Event, Input, Mux, PROMPT, Progress, Source};
+use console::{Event, Input, Mux, PROMPT, Sources};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use spin::Once;
 
@@ -22,8 +21,11 @@ const RECEIVE: usize = 32;
 static MONITOR: console::Ring<8192> = console::Ring::new();
 /// What EL2 said last: written and read by the service CPU alone.
 static HISTORY: console::Ring<4096> = console::Ring::new();
-/// Cells, their starts and ends, CPUs' logs and the monitor.
-const SOURCES: usize = 8 + 8 + 8 + 1;
+/// How many cells have lanes, and how many CPUs.
+const EACH: usize = 8;
+/// The first lane of a CPU.
+const LOGS: usize = 2 * EACH;
+const MONITOR_LANE: usize = 3 * EACH;
 /// How long an unfinished line is held back.
 const HOLD_MS: u64 = 10;
 
@@ -47,45 +49,40 @@ static DESK: Lock<Desk> = Lock::new(Desk { mux: Mux::new(), input: Input::new(),
 
 /// State only the service CPU uses; the lock keeps a panic elsewhere honest.
 struct Desk {
-    mux: Mux<SOURCES>,
+    mux: Mux<{ MONITOR_LANE + 1 }>,
     input: Input,
     focus: usize,
     unsent: Option<u8>,
 }
 
-/// A ring with the name its lines carry.
-enum Line {
-    Cell(&'static Cell),
-    News(&'static Cell),
-    Log(&'static LogRing),
-    Monitor,
-}
+/// The rings by lane: of each cell, of its starts and ends, of each CPU's log; at last the monitor's.
+struct Lines;
 
-impl Source for Line {
-    fn name(&self) -> &str {
-        match self {
-            Self::Cell(cell) => cell.name,
-            Self::News(_) | Self::Log(_) | Self::Monitor => "cellwall",
-        }
+impl Sources for Lines {
+    fn name(&self, source: usize) -> &str {
+        cell::all().get(source).filter(|_| source < EACH).map_or("cellwall", |cell| cell.name)
     }
 
-    fn pop(&self) -> Option<u8> {
-        match self {
-            Self::Cell(cell) => return cell.output.pop(),
-            Self::Monitor => return MONITOR.pop(),
-            Self::News(cell) if cell.output.has_read(cell.said.load(Ordering::Relaxed)) => cell.news.pop(),
-            Self::News(_) => None,
-            Self::Log(ring) => ring.pop(),
-        }
-        .inspect(|&byte| remember(byte))
+    fn pop(&self, source: usize) -> Option<u8> {
+        let cell = |first| cell::all().get(source.wrapping_sub(first));
+        let byte = match source {
+            ..EACH => return cell(0)?.output.pop(),
+            MONITOR_LANE => return MONITOR.pop(),
+            EACH..LOGS => {
+                let cell = cell(EACH).filter(|cell| cell.output.has_read(cell.said.load(Ordering::Relaxed)))?;
+                cell.news.pop()
+            }
+            _ => smp::all().get(source.wrapping_sub(LOGS))?.log.pop(),
+        };
+        byte.inspect(|&byte| remember(byte))
     }
 }
 
 /// Notes the board's side of the console; before commit.
-pub fn wire(board: &Board, own: Option<usize>, poweroff_when_idle: bool) {
+pub fn wire(board: &Board, gic: &Gic, own: Option<usize>, poweroff_when_idle: bool) {
     settle(board, own);
     let interrupt = own.and_then(|index| board.devices.get(index)).and_then(|uart| uart.interrupts.first()).copied();
-    if let (Some(interrupt), Some(gic)) = (interrupt, gic::get()) {
+    if let Some(interrupt) = interrupt {
         gic.set_trigger(interrupt);
     }
     WIRING.call_once(|| Wiring { interrupt, poweroff: board.psci.filter(|_| poweroff_when_idle) });
@@ -99,12 +96,10 @@ pub fn interrupt() -> Option<u32> {
 /// Makes this CPU the service CPU.
 pub fn open(cpu: &PerCpu) {
     SERVICE.store(cpu.index, Ordering::Release);
-    if let (Some(gic), Some(wiring)) = (gic::get(), WIRING.get()) {
-        gic.enable(cpu.index, cpu.alarm);
-        if let Some(interrupt) = wiring.interrupt {
-            gic.route(interrupt.intid, cpu.index);
-            gic.enable(cpu.index, interrupt.intid);
-        }
+    cpu.gic.enable(cpu.index, cpu.alarm);
+    if let Some(intid) = interrupt() {
+        cpu.gic.route(intid, cpu.index);
+        cpu.gic.enable(cpu.index, intid);
     }
     // Whoever had something before could not tell anybody.
     serve(false);
@@ -138,7 +133,7 @@ pub fn serve(tick: bool) {
 
 /// Carries bytes between UART and rings; tells whether a line is held back.
 fn talk(uart: Uart, tick: bool) -> bool {
-    let mut desk = DESK.lock();
+    let mut desk = hold(&DESK);
     if tick {
         desk.mux.tick();
     }
@@ -146,9 +141,10 @@ fn talk(uart: Uart, tick: bool) -> bool {
         let Some(byte) = uart.receive() else { break };
         desk.typed(byte);
     }
-    let progress = desk.send(uart);
-    uart.listen(progress == Progress::More);
-    HELD.store(progress == Progress::Held, Ordering::Relaxed);
+    let more = desk.send(uart);
+    let held = !more && desk.mux.is_held();
+    uart.listen(more);
+    HELD.store(held, Ordering::Relaxed);
     drop(desk);
     for cell in cell::all() {
         let room = cell.output.room() >= OUTPUT_BYTES / 2 && cell.news.room() >= NEWS_BYTES;
@@ -157,40 +153,27 @@ fn talk(uart: Uart, tick: bool) -> bool {
             cell.ask(attention::UART);
         }
     }
-    if progress == Progress::Idle
+    if !(more || held)
         && FINISHED.load(Ordering::Acquire)
         && let Some(conduit) = WIRING.get().and_then(|wiring| wiring.poweroff)
     {
         smc::call(conduit, Function::SystemOff, [0; 3]);
     }
-    progress == Progress::Held
+    held
 }
 
 impl Desk {
-    /// Sends what there is, as far as UART and bound allow.
-    fn send(&mut self, uart: Uart) -> Progress {
-        let cells = cell::all().iter().take(8).map(Line::Cell);
-        let ends = cell::all().iter().take(8).map(Line::News);
-        let logs = smp::all().iter().map(|cpu| Line::Log(&cpu.log));
-        let mut sources = ArrayVec::<Line, SOURCES>::new();
-        for line in cells.chain(ends).chain(logs.take(8)).chain([Line::Monitor]) {
-            let _ = sources.try_push(line);
-        }
+    /// Sends what there is, as far as UART and bound allow; tells whether there may be more.
+    fn send(&mut self, uart: Uart) -> bool {
         for _ in 0..SEND {
-            if self.unsent.is_none() {
-                let mut next = None;
-                let progress = self.mux.poll(&sources, &mut |byte| next = Some(byte), 1);
-                if next.is_none() {
-                    return progress;
-                }
-                self.unsent = next;
+            self.unsent = self.unsent.or_else(|| self.mux.next(&Lines));
+            match self.unsent {
+                None => return false,
+                Some(byte) if uart.send(byte) => self.unsent = None,
+                Some(_) => return true,
             }
-            if !self.unsent.is_some_and(|byte| uart.send(byte)) {
-                return Progress::More;
-            }
-            self.unsent = None;
         }
-        Progress::More
+        true
     }
 
     /// Takes one typed byte to where it belongs.

@@ -2,10 +2,16 @@
 
 use aarch64_cpu::asm::barrier::{SY, dsb, isb};
 use spin::RelaxStrategy;
-use spin::mutex::TicketMutex;
+use spin::mutex::{TicketMutex, TicketMutexGuard};
 
 /// A lock whose waiters let others have the pipeline.
 pub type Lock<T> = TicketMutex<T, Yield>;
+
+/// Takes a lock. Out of line: the code is the same for all of them.
+#[inline(never)]
+pub fn hold<T>(lock: &Lock<T>) -> TicketMutexGuard<'_, T, Yield> {
+    lock.lock()
+}
 
 /// Waiting by YIELD: on a simulator with one thread for all CPUs the lock's owner goes on at once.
 pub struct Yield;

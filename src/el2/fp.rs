@@ -25,6 +25,7 @@ pub fn leave_streaming_mode() {
 }
 
 /// Clears V0 to V31, FPCR and FPSR.
+#[inline(never)]
 pub fn clear() {
     macro_rules! clear {
         ($($register:literal)+) => {

@@ -4,7 +4,7 @@
 //! (DDI 0487 D8.2). The tables live in the pool and in the image.
 
 use super::{layout, pool};
-use crate::el2::barrier::Lock;
+use crate::el2::barrier::{Lock, hold};
 use crate::el2::cache::Hardware;
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use stage2::attributes::{Attributes, el2 as attributes};
@@ -78,7 +78,7 @@ pub fn map(region: Region<PhysAddr>, usage: Use) -> Result<(), MapError> {
 
 /// Maps `region` at `address`.
 pub fn place(address: VirtAddr, region: Region<PhysAddr>, usage: Use) -> Result<(), MapError> {
-    let mut tables = MAP.lock();
+    let mut tables = hold(&MAP);
     stage2::map(&mut *tables, root(), 0, address.get(), region.base(), region.size(), usage.attributes())?;
     // What was invalid is in no TLB: the walkers need only see the entries.
     Hardware.dsb_ishst();
@@ -88,7 +88,7 @@ pub fn place(address: VirtAddr, region: Region<PhysAddr>, usage: Use) -> Result<
 
 /// Maps guest RAM to fill it, through tables that [`reserve`] made: allocates nothing.
 pub fn fill(region: Region<PhysAddr>) -> Result<(), MapError> {
-    let tables = MAP.lock();
+    let tables = hold(&MAP);
     let attributes = Use::Write.attributes();
     stage2::map(&mut Standing(*tables), root(), 0, region.base().get(), region.base(), region.size(), attributes)?;
     Hardware.dsb_ishst();
@@ -111,7 +111,7 @@ pub fn reserve(region: Region<PhysAddr>) -> Result<(), MapError> {
 
 /// Takes the pages of `region` out of EL2's map on every CPU. The tables stay, so mapping again allocates nothing.
 pub fn unmap(region: Region<PhysAddr>) -> Result<(), MapError> {
-    let tables = MAP.lock();
+    let tables = hold(&MAP);
     stage2::retire_mapping(&mut Hardware, Regime::El2, || {
         stage2::unmap(&*tables, root(), 0, region.base().get(), region.size())
     })?;

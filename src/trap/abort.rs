@@ -8,48 +8,52 @@ use aarch64_cpu::registers as arch;
 use address::Ipa;
 use core::fmt;
 use plan::{Outside, Owner};
-use syndrome::{DataAbort, FaultKind, InstructionAbort, inject};
+use syndrome::{Abort, inject};
 use tock_registers::interfaces::Readable;
 
-/// A load or store that stage 2 refused.
-pub fn data(seat: Seat, frame: &mut Frame, abort: &DataAbort, esr: u64) {
-    let Some(ipa) = abort.ipa else {
-        // The bus refused it: hardware's own external abort, which is the guest's to handle.
-        let far = abort.far.unwrap_or(0);
-        return external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), far);
-    };
-    if let (Some(access), false, FaultKind::Translation(_)) = (abort.access, abort.stage1_walk, abort.fault) {
-        if device::access(seat, frame, ipa, access, abort.write) {
-            return apply(Outcome::Skip);
+/// What stage 2, or the bus, refused: an emulated device answers, a wall stops the cell, a hole gets an external abort.
+pub fn judge(seat: Seat, frame: &mut Frame, abort: Abort, esr: u64) {
+    // Where `HPFAR_EL2` has nothing the bus refused: hardware's own external abort, which is the guest's to handle.
+    if abort.ipa().is_none_or(|ipa| is_hole(seat, frame, abort, ipa)) {
+        let esr = inject::external_abort(esr, arch::SPSR_EL2.get());
+        apply(Outcome::Inject { esr, far: Some(abort.far().unwrap_or(0)) });
+    }
+}
+
+/// Tells whether the guest gets an external abort for what it did at `ipa`.
+fn is_hole(seat: Seat, frame: &mut Frame, abort: Abort, ipa: Ipa) -> bool {
+    if let Some(access) = abort.access()
+        && abort.is_translation()
+        && !abort.is_stage1_walk()
+    {
+        if device::access(seat, frame, ipa, access, abort.is_write()) {
+            apply(Outcome::Skip);
+            return false;
         }
     } else if device::is_emulated(seat, ipa) {
-        hint(seat, ipa);
-        return external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
+        if !abort.is_fetch() {
+            hint(seat, ipa);
+        }
+        return true;
     }
-    let verb = if abort.write { "write to" } else { "read of" };
     // Where stage 1 refuses too, the guest tries again and meets that.
-    let own = controls::STAGE1_HIDDEN.concerns(arch::MIDR_EL1.get()) && !abort.stage1_walk;
-    if !(own && abort.far.is_some_and(el2::stage1_refuses)) && judge(seat, ipa, verb) {
-        external(inject::external_data_abort(esr, arch::SPSR_EL2.get()), abort.far.unwrap_or(0));
+    let data = !abort.is_fetch() && !abort.is_stage1_walk();
+    let retried = data && controls::STAGE1_HIDDEN.concerns(arch::MIDR_EL1.get());
+    if retried && abort.far().is_some_and(el2::stage1_refuses) {
+        return false;
     }
-}
-
-/// A fetch that stage 2 refused.
-pub fn instruction(seat: Seat, abort: &InstructionAbort) {
-    if abort.ipa.is_none_or(|ipa| device::is_emulated(seat, ipa) || judge(seat, ipa, "fetch from")) {
-        let esr = inject::external_instruction_abort(arch::SPSR_EL2.get());
-        external(esr, abort.far.unwrap_or(0));
-    }
-}
-
-fn external(esr: u64, far: u64) {
-    apply(Outcome::Inject { esr, far: Some(far) });
+    let verb = match (abort.is_fetch(), abort.is_write()) {
+        (true, _) => "fetch from",
+        (_, true) => "write to",
+        _ => "read of",
+    };
+    is_free(seat, ipa, verb)
 }
 
 /// Tells whether `ipa` is a hole; touching a wall stops the cell. To a vCPU that was zapped all of its memory looks like
 /// one: it serves the kick and goes on where it was.
 #[cold]
-fn judge(seat: Seat, ipa: Ipa, verb: &str) -> bool {
+fn is_free(seat: Seat, ipa: Ipa, verb: &str) -> bool {
     if seat.vcpu.zapped() {
         irq::service();
         irq::check(seat);

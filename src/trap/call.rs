@@ -3,7 +3,6 @@
 use super::{Frame, Outcome, apply};
 use crate::cell::{self, Seat};
 use crate::el2::{barrier, smc};
-use crate::gic;
 use lifecycle::Cause;
 use vpsci::Action;
 
@@ -37,9 +36,10 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
 
 /// Waits for an interrupt, unless a virtual one waits already: that one would not wake EL2.
 pub fn stand_by(seat: Seat) {
-    match gic::get() {
-        Some(gic) if seat.cell.sealed.passthrough => gic.doze(seat.vcpu.cpu),
-        Some(gic) if !gic.all_lrs_empty() => {}
-        _ => barrier::wait_for_interrupt(),
+    let gic = seat.cell.gic;
+    if seat.cell.sealed.passthrough {
+        gic.doze(seat.vcpu.cpu);
+    } else if gic.all_lrs_empty() {
+        barrier::wait_for_interrupt();
     }
 }

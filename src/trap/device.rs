@@ -3,6 +3,7 @@
 use super::{Frame, NOT_DONE};
 use crate::cell::{Cell, Seat};
 use crate::console;
+use crate::el2::barrier::hold;
 use crate::el2::sysreg::HPFAR_EL2;
 use crate::el2::timer;
 use crate::gic::Gic;
@@ -141,7 +142,7 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
         Device::Gic(frame, offset) => persist(seat, frame, offset, size, None),
         Device::Watchdog(offset) => cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)).into(),
         Device::Uart(offset) => {
-            let mut uart = cell.uart.lock();
+            let mut uart = hold(&cell.uart);
             let room = cell.output.room() >= vuart::FIFO_BYTES;
             let before = uart.interrupt();
             let value = uart.read(offset, room, || cell.input.pop());
@@ -174,7 +175,7 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
             }
         }
         Device::Uart(offset) => {
-            let mut uart = cell.uart.lock();
+            let mut uart = hold(&cell.uart);
             let before = uart.interrupt();
             if let Effect::Transmit(byte) = uart.write(offset, (value & 0xffff_ffff) as u32) {
                 cell.output.push(byte);
@@ -197,27 +198,24 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
 /// kicks meanwhile. Each kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
 fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
     let Seat { cell, vcpu } = seat;
+    let mut value = None;
     for _ in 0..PATIENCE {
-        let done = cell.with_vgic(vcpu, |vgic, lines| {
-            let done = vgic.access(vcpu.index, frame, offset, size, write, lines)?;
-            if frame == vgic::Frame::Distributor {
-                let read = if write.is_none() && size == 4 { Some(done.0) } else { None };
-                cell.shown.note(offset, read, vgic.lasting(offset));
+        cell.with_vgic(vcpu, |vgic, lines| match vgic.access(vcpu.index, frame, offset, size, write, lines) {
+            Err(Retry(kicks)) => kicks,
+            Ok((read, kicks)) => {
+                if frame == vgic::Frame::Distributor {
+                    let read = if write.is_none() && size == 4 { Some(read) } else { None };
+                    cell.shown.note(offset, read, vgic.lasting(offset));
+                }
+                value = Some(read);
+                kicks
             }
-            Ok(done)
         });
-        match done {
-            None => return 0,
-            Some(Ok((value, kicks))) => {
-                cell.kick(kicks);
-                return value;
-            }
-            Some(Err(Retry(kicks))) => {
-                cell.kick(kicks);
-                irq::service();
-                irq::check(seat);
-            }
+        if let Some(value) = value {
+            return value;
         }
+        irq::service();
+        irq::check(seat);
     }
     0
 }

@@ -2,7 +2,7 @@
 
 use crate::cell::{self, Seat};
 use crate::console;
-use crate::gic::{self, Acknowledged, Gic, KICK, SERVICE, SPECIAL};
+use crate::gic::{Acknowledged, Gic, KICK, SERVICE, SPECIAL};
 use crate::smp;
 use core::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ const BATCH: usize = 32;
 
 /// Serves what is pending on this CPU.
 pub fn service() {
-    let Some(gic) = gic::get() else { return };
+    let gic = smp::this().gic;
     if let Some(Seat { cell, vcpu }) = smp::this().seat()
         && cell.sealed.passthrough
     {
@@ -57,8 +57,7 @@ pub fn serve(gic: &'static Gic, interrupt: Acknowledged) -> bool {
         }
         Some(Seat { cell, vcpu }) => {
             // A line of the cell: it stays active until the guest ends it.
-            let kicks = cell.with_vgic(vcpu, |vgic, lines| vgic.physical(vcpu.index, intid, lines));
-            cell.kick(kicks.unwrap_or_default());
+            cell.with_vgic(vcpu, |vgic, lines| vgic.physical(vcpu.index, intid, lines));
             return true;
         }
         None => {}

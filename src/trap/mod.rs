@@ -15,12 +15,12 @@ pub use irq::service as service_interrupts;
 
 use crate::cell::{self, Seat};
 use crate::el2::sysreg::HPFAR_EL2;
-use crate::gic::{self, Acknowledged};
+use crate::gic::Acknowledged;
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use core::fmt;
 use lifecycle::Cause;
-use syndrome::{Exit, inject};
+use syndrome::{Exit, Syndrome, inject};
 use tock_registers::interfaces::{Readable, Writeable};
 
 /// What a handler decides.
@@ -65,18 +65,16 @@ pub extern "C" fn rest(frame: &mut Frame, esr: u64) {
 }
 
 fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
-    match Exit::decode(esr, arch::FAR_EL2.get(), HPFAR_EL2::get()) {
-        Exit::DataAbort(abort) => abort::data(seat, frame, &abort, esr),
-        Exit::InstructionAbort(abort) => abort::instruction(seat, &abort),
+    let syndrome = Syndrome { esr, far: arch::FAR_EL2.get(), hpfar: HPFAR_EL2::get() };
+    match syndrome.exit() {
+        Exit::Abort(abort) => abort::judge(seat, frame, abort, esr),
         Exit::SystemRegister(access) => register::access(seat, frame, access),
-        Exit::Hvc { .. } | Exit::Smc { .. } | Exit::Cp14 | Exit::Cp15 | Exit::Sve | Exit::Sme | Exit::PointerAuth => {
-            apply(Outcome::Inject { esr: inject::undefined(), far: None });
-        }
-        Exit::Wfx { .. } => {
+        Exit::Undefined => apply(Outcome::Inject { esr: inject::undefined(), far: None }),
+        Exit::Wait => {
             call::stand_by(seat);
             apply(Outcome::Skip);
         }
-        exit => stop(seat, format_args!("unexpected exit to EL2: {exit}")),
+        Exit::Unexpected => stop(seat, format_args!("unexpected exit to EL2: {syndrome}")),
     }
 }
 
@@ -95,13 +93,13 @@ pub extern "C" fn call(frame: &mut Frame, esr: u64) {
 
 /// A physical interrupt while a guest ran: what was acknowledged, or all ones.
 pub extern "C" fn irq(acknowledged: u32) {
-    match gic::get() {
-        Some(gic) if acknowledged != u32::MAX => {
-            irq::serve(gic, Acknowledged(acknowledged));
-        }
-        _ => irq::service(),
+    let this = smp::this();
+    if acknowledged == u32::MAX {
+        irq::service();
+    } else {
+        irq::serve(this.gic, Acknowledged(acknowledged));
     }
-    if let Some(seat) = smp::this().seat() {
+    if let Some(seat) = this.seat() {
         irq::check(seat);
     }
 }

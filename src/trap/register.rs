@@ -2,6 +2,7 @@
 
 use super::{Frame, NOT_DONE, Outcome, apply};
 use crate::cell::Seat;
+use crate::el2::barrier::hold;
 use crate::gic::{self, Gic};
 use crate::smp;
 use core::sync::atomic::Ordering;
@@ -101,6 +102,6 @@ pub(super) fn send(seat: Seat, sgi: Sgi) {
 
 /// A register that traps where interrupts are passed through.
 fn common(seat: Seat, encoding: u32, write: Option<u64>) -> Option<u64> {
-    let owned = |intid| seat.cell.vgic.lock().owns(seat.vcpu.index, intid);
+    let owned = |intid| hold(&seat.cell.vgic).owns(seat.vcpu.index, intid);
     seat.cell.sealed.passthrough.then(|| gic::common_register(encoding, write, owned)).flatten()
 }

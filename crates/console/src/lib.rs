@@ -14,5 +14,5 @@ mod ring;
 
 pub use command::{Command, HELP, Verb};
 pub use input::{Event, Input, PROMPT};
-pub use mux::{LINE_BYTES, Mux, Progress, Source};
+pub use mux::{LINE_BYTES, Mux, Sources};
 pub use ring::Ring;

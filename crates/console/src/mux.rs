@@ -17,32 +17,12 @@ const LONG_LINE_PIECES: u8 = 8;
 /// The ticks without a byte after which a line is shown unfinished: at least one whole round lies between two.
 const QUIET_TICKS: u8 = 2;
 
-/// Where lines come from: a cell, or EL2's log.
-pub trait Source {
-    /// Returns the name for the prefix.
-    fn name(&self) -> &str;
-    /// Takes the next byte.
-    fn pop(&self) -> Option<u8>;
-}
-
-impl<T: Source + ?Sized> Source for &T {
-    fn name(&self) -> &str {
-        T::name(self)
-    }
-    fn pop(&self) -> Option<u8> {
-        T::pop(self)
-    }
-}
-
-/// How far a call of [`Mux::poll`] came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Everything is printed: nothing to do until a source has a byte.
-    Idle,
-    /// Unfinished lines wait for their end, or for [`Mux::tick`].
-    Held,
-    /// The budget is spent; there may be more.
-    More,
+/// Where lines come from, by number: cells, or EL2's logs.
+pub trait Sources {
+    /// Returns the name for the prefix of a source's lines.
+    fn name(&self, source: usize) -> &str;
+    /// Takes a source's next byte.
+    fn pop(&self, source: usize) -> Option<u8>;
 }
 
 /// How the text of a lane ends.
@@ -99,12 +79,12 @@ impl Lane {
     }
 
     /// Takes bytes up to the end of the line, a lane full, or the last there is; `open`: the cursor stands in its line.
-    fn fill(&mut self, source: &impl Source, open: bool) {
+    fn fill(&mut self, mut pop: impl FnMut() -> Option<u8>, open: bool) {
         for _ in 0..LINE_BYTES {
             if self.end != End::Open || self.len == LINE_BYTES {
                 return;
             }
-            let Some(byte) = self.carry.take().or_else(|| source.pop()) else { return };
+            let Some(byte) = self.carry.take().or_else(&mut pop) else { return };
             self.take(byte, open);
         }
     }
@@ -135,7 +115,7 @@ impl Lane {
     }
 }
 
-/// The sources' lanes, and where the printing stands. `N` is the most sources.
+/// The lanes of `N` sources, and where the printing stands.
 #[derive(Debug)]
 pub struct Mux<const N: usize> {
     lanes: [Lane; N],
@@ -163,20 +143,13 @@ impl<const N: usize> Mux<N> {
         Self { lanes: [const { Lane::new() }; N], turn: 0, streak: 0, open: None, stage: Stage::Rest, at: 0 }
     }
 
-    /// Prints at most `budget` bytes. A source keeps its place in `sources` from call to call; those past `N` are not
-    /// heard.
-    pub fn poll<S: Source>(&mut self, sources: &[S], out: &mut impl FnMut(u8), budget: usize) -> Progress {
-        for _ in 0..budget {
-            let Some(byte) = self.next(sources) else {
-                let held = self.lanes.iter().any(|lane| lane.len > 0);
-                return if held { Progress::Held } else { Progress::Idle };
-            };
-            out(byte);
-        }
-        Progress::More
+    /// Tells, once all there was is printed, whether unfinished lines wait for their end, or for [`Mux::tick`].
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.len > 0)
     }
 
-    /// Ends a round: a source that sent nothing in a whole round gets its unfinished line shown by the next poll.
+    /// Ends a round: a source that sent nothing in a whole round gets its unfinished line shown next.
     ///
     /// Rounds should be some 10 ms long, so that a guest that is slow to finish its line is not taken for silent.
     pub fn tick(&mut self) {
@@ -186,7 +159,7 @@ impl<const N: usize> Mux<N> {
     }
 
     /// Returns the next byte for the UART.
-    pub fn next<S: Source>(&mut self, sources: &[S]) -> Option<u8> {
+    pub fn next(&mut self, sources: &impl Sources) -> Option<u8> {
         loop {
             if self.stage == Stage::Rest {
                 self.choose(sources)?;
@@ -195,7 +168,7 @@ impl<const N: usize> Mux<N> {
             let (text, following): (&[u8], _) = match self.stage {
                 Stage::Break => (b"\r\n", Stage::Open),
                 Stage::Open => (b"[", Stage::Name),
-                Stage::Name => (sources.get(self.turn).map_or(b"", |source| source.name().as_bytes()), Stage::Close),
+                Stage::Name => (sources.name(self.turn).as_bytes(), Stage::Close),
                 Stage::Close => (b"] ", Stage::Text),
                 Stage::Text => (lane.text.get(..lane.len).unwrap_or_default(), Stage::End),
                 Stage::End | Stage::Rest => match lane.end {
@@ -216,12 +189,15 @@ impl<const N: usize> Mux<N> {
     }
 
     /// Fills the lanes in turn until one is ready, and begins to print it.
-    fn choose<S: Source>(&mut self, sources: &[S]) -> Option<()> {
-        let count = sources.len().min(N);
-        for index in (self.turn.min(count)..count).chain(0..self.turn.min(count)) {
-            let (lane, source) = (self.lanes.get_mut(index)?, sources.get(index)?);
+    fn choose(&mut self, sources: &impl Sources) -> Option<()> {
+        let mut index = self.turn;
+        for _ in 0..N {
+            if index >= N {
+                index = 0;
+            }
+            let lane = self.lanes.get_mut(index)?;
             let open = self.open == Some(index);
-            lane.fill(source, open);
+            lane.fill(|| sources.pop(index), open);
             if lane.is_ready() {
                 if index != self.turn {
                     (self.turn, self.streak) = (index, 0);
@@ -233,6 +209,7 @@ impl<const N: usize> Mux<N> {
                 };
                 return Some(());
             }
+            index = index.saturating_add(1);
         }
         None
     }

@@ -4,15 +4,20 @@
 //! the number of bytes. A byte is written before `tail` is released and read after it was acquired; a place is reused
 //! after `head` was released and acquired.
 
+use core::ops::Deref;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// A ring of `N` bytes, a power of two.
 #[derive(Debug)]
-pub struct Ring<const N: usize> {
-    bytes: [AtomicU8; N],
+pub struct Ring<const N: usize>(Bytes<[AtomicU8; N]>);
+
+/// A ring of any size.
+#[derive(Debug)]
+pub struct Bytes<B: ?Sized = [AtomicU8]> {
     head: AtomicU32,
     tail: AtomicU32,
     dropped: AtomicU32,
+    places: B,
 }
 
 impl<const N: usize> Default for Ring<N> {
@@ -22,28 +27,33 @@ impl<const N: usize> Default for Ring<N> {
 }
 
 impl<const N: usize> Ring<N> {
-    #[allow(clippy::cast_possible_truncation, reason = "asserted to be small")]
-    const BYTES: u32 = {
-        assert!(N.is_power_of_two() && N <= 1 << 30, "a ring's size is a power of two");
-        N as u32
-    };
-
     /// Makes an empty ring.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            bytes: [const { AtomicU8::new(0) }; N],
+        const { assert!(N.is_power_of_two() && N <= 1 << 30, "a ring's size is a power of two") };
+        Self(Bytes {
             head: AtomicU32::new(0),
             tail: AtomicU32::new(0),
             dropped: AtomicU32::new(0),
-        }
+            places: [const { AtomicU8::new(0) }; N],
+        })
     }
+}
 
+impl<const N: usize> Deref for Ring<N> {
+    type Target = Bytes;
+    fn deref(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl Bytes {
     /// Adds a byte; the producer calls. A full ring drops it, counts it and returns false.
+    #[inline(never)]
     pub fn push(&self, byte: u8) -> bool {
         let tail = self.tail.load(Ordering::Relaxed);
         let used = tail.wrapping_sub(self.head.load(Ordering::Acquire));
-        let Some(place) = self.place(tail).filter(|_| used < Self::BYTES) else {
+        let Some(place) = self.place(tail).filter(|_| (used as usize) < self.places.len()) else {
             self.dropped.store(self.dropped().wrapping_add(1), Ordering::Relaxed);
             return false;
         };
@@ -53,6 +63,7 @@ impl<const N: usize> Ring<N> {
     }
 
     /// Takes the oldest byte; the consumer calls.
+    #[inline(never)]
     pub fn pop(&self) -> Option<u8> {
         let head = self.head.load(Ordering::Relaxed);
         if head == self.tail.load(Ordering::Acquire) {
@@ -72,7 +83,7 @@ impl<const N: usize> Ring<N> {
     #[must_use]
     pub fn len(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
-        self.tail.load(Ordering::Acquire).wrapping_sub(head).min(Self::BYTES) as usize
+        (self.tail.load(Ordering::Acquire).wrapping_sub(head) as usize).min(self.places.len())
     }
 
     /// Tells whether no byte waits.
@@ -96,7 +107,7 @@ impl<const N: usize> Ring<N> {
     /// Returns how many bytes [`Ring::push`] still takes.
     #[must_use]
     pub fn room(&self) -> usize {
-        N.saturating_sub(self.len())
+        self.places.len().saturating_sub(self.len())
     }
 
     /// Returns how many bytes a full ring has dropped.
@@ -106,6 +117,6 @@ impl<const N: usize> Ring<N> {
     }
 
     fn place(&self, at: u32) -> Option<&AtomicU8> {
-        self.bytes.get((at & Self::BYTES.wrapping_sub(1)) as usize)
+        self.places.get(at as usize & self.places.len().wrapping_sub(1))
     }
 }

@@ -65,38 +65,48 @@ impl Features {
 
     /// Reads the features from a CPU's ID registers.
     #[must_use]
-    pub const fn read(ids: &IdRegisters) -> Self {
-        let pmu = field(ids.dfr0, 8);
-        let found = [
-            (Self::POINTER_AUTH, ids.isar1 >> 4 & 0xff | ids.isar1 >> 24 & 0xff | ids.isar2 >> 8 & 0xff != 0),
-            (Self::SVE, field(ids.pfr0, 32) != 0),
-            (Self::SME, field(ids.pfr1, 24) != 0),
-            (Self::MTE, field(ids.pfr1, 8) >= 2),
-            (Self::RAS, field(ids.pfr0, 28) != 0),
-            (Self::SCXTNUM, field(ids.pfr0, 56) >= 2 || field(ids.pfr1, 32) >= 2),
-            (Self::HCX, field(ids.mmfr1, 40) != 0),
-            (Self::MOPS, field(ids.isar2, 16) != 0),
-            (Self::FGT, field(ids.mmfr0, 56) != 0),
-            (Self::PMU, pmu != 0 && pmu != 0xf),
-            (Self::PMU_V3P1, pmu >= 4 && pmu != 0xf),
-            (Self::PMU_V3P5, pmu >= 6 && pmu != 0xf),
-            (Self::SPE, field(ids.dfr0, 32) != 0),
-            (Self::TRF, field(ids.dfr0, 40) != 0),
-            (Self::TCR2, field(ids.mmfr3, 0) != 0),
-            (Self::SCTLR2, field(ids.mmfr3, 4) != 0),
-            (Self::S1PIE, field(ids.mmfr3, 8) != 0),
-            (Self::S1POE, field(ids.mmfr3, 16) != 0),
-        ];
-        let (mut rest, mut features): (&[(Self, bool)], _) = (&found, Self::NONE);
-        while let [(feature, present), tail @ ..] = rest {
-            if *present {
-                features = features.and(*feature);
+    pub fn read(ids: &IdRegisters) -> Self {
+        let IdRegisters { pfr0, pfr1, isar1, isar2, mmfr0, mmfr1, mmfr3, dfr0 } = *ids;
+        let registers = [pfr0, pfr1, isar1, isar2, mmfr0, mmfr1, mmfr3, dfr0];
+        let mut features = Self::NONE;
+        for &(feature, [register, shift, least, most]) in &FIELDS {
+            let field =
+                registers.get(usize::from(register)).map_or(0, |register| register.wrapping_shr(shift.into()) & 0xf);
+            if (u64::from(least)..=u64::from(most)).contains(&field) {
+                features = features.and(feature);
             }
-            rest = tail;
         }
         features
     }
 }
+
+/// What shows a feature: the register by its place in [`IdRegisters`], the field's shift, its least and its highest value.
+static FIELDS: [(Features, [u8; 4]); 24] = [
+    (Features::RAS, [0, 28, 1, 15]),
+    (Features::SVE, [0, 32, 1, 15]),
+    (Features::SCXTNUM, [0, 56, 2, 15]),
+    (Features::MTE, [1, 8, 2, 15]),
+    (Features::SME, [1, 24, 1, 15]),
+    (Features::SCXTNUM, [1, 32, 2, 15]),
+    (Features::POINTER_AUTH, [2, 4, 1, 15]),
+    (Features::POINTER_AUTH, [2, 8, 1, 15]),
+    (Features::POINTER_AUTH, [2, 24, 1, 15]),
+    (Features::POINTER_AUTH, [2, 28, 1, 15]),
+    (Features::POINTER_AUTH, [3, 8, 1, 15]),
+    (Features::POINTER_AUTH, [3, 12, 1, 15]),
+    (Features::MOPS, [3, 16, 1, 15]),
+    (Features::FGT, [4, 56, 1, 15]),
+    (Features::HCX, [5, 40, 1, 15]),
+    (Features::TCR2, [6, 0, 1, 15]),
+    (Features::SCTLR2, [6, 4, 1, 15]),
+    (Features::S1PIE, [6, 8, 1, 15]),
+    (Features::S1POE, [6, 16, 1, 15]),
+    (Features::PMU, [7, 8, 1, 14]), // 15 is the implementation's own
+    (Features::PMU_V3P1, [7, 8, 4, 14]),
+    (Features::PMU_V3P5, [7, 8, 6, 14]),
+    (Features::SPE, [7, 32, 1, 15]),
+    (Features::TRF, [7, 40, 1, 15]),
+];
 
 /// The ID registers that [`Features::read`] wants, as read by EL2.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,8 +127,4 @@ pub struct IdRegisters {
     pub mmfr3: u64,
     /// `ID_AA64DFR0_EL1`.
     pub dfr0: u64,
-}
-
-const fn field(register: u64, shift: u32) -> u64 {
-    register >> shift & 0xf
 }

@@ -69,7 +69,8 @@ impl fmt::Display for BundleError {
                 write!(f, "the bundle is cut short: it has {need} bytes, {have} are here")
             }
             Self::Version(version) => {
-                write!(f, "the bundle is of version {version}, this reads version {}", crate::VERSION)
+                let (version, ours) = (u64::from(*version), u64::from(crate::VERSION));
+                write!(f, "the bundle is of version {version}, this reads version {ours}")
             }
             Self::Said { words: [before, between, behind], key, node } => {
                 write!(f, "{before}{key}{between}{node}{behind}")

@@ -1,89 +1,102 @@
 //! Exits as people read them: `read of 4 bytes at IPA 0x0900_0018 (translation fault, level 2)`.
 
-use crate::{DataAbort, Exit, FaultKind, InstructionAbort, SystemRegister, system};
-use address::Ipa;
+use crate::{Abort, Exit, Syndrome, SystemRegister, system};
 use core::fmt;
 
-impl fmt::Display for Exit {
+/// What the classes are called, by [`kind`].
+const KINDS: [&str; 16] = [
+    "unexpected exception class",
+    "AArch32 access to coprocessor 15",
+    "AArch32 access to coprocessor 14",
+    "floating-point instruction",
+    "pointer authentication instruction",
+    "illegal execution state",
+    "HVC",
+    "SMC",
+    "SVE instruction",
+    "SME instruction",
+    "SError",
+    "debug exception",
+    "WFI",
+    "WFE",
+    "",
+    "",
+];
+
+/// The place of a syndrome's class in [`KINDS`].
+const fn kind(syndrome: Syndrome) -> usize {
+    match syndrome.class() {
+        0x01 if syndrome.esr & 1 == 0 => 12,
+        0x01 => 13,
+        0x03 | 0x04 => 1,
+        0x05 | 0x06 | 0x08 | 0x0c => 2,
+        0x07 => 3,
+        0x09 => 4,
+        0x0e => 5,
+        0x16 => 6,
+        0x17 => 7,
+        0x19 => 8,
+        0x1d => 9,
+        0x2f => 10,
+        0x30..=0x35 | 0x38 | 0x3a | 0x3c => 11,
+        _ => 0,
+    }
+}
+
+impl fmt::Display for Syndrome {
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hvc { .. } => "HVC",
-            Self::Smc { .. } => "SMC",
-            Self::DataAbort(abort) => return abort.fmt(f),
-            Self::InstructionAbort(abort) => return abort.fmt(f),
-            Self::SystemRegister(access) => return access.fmt(f),
-            Self::Cp15 => "AArch32 access to coprocessor 15",
-            Self::Cp14 => "AArch32 access to coprocessor 14",
-            Self::Wfx { wfe: true } => "WFE",
-            Self::Wfx { wfe: false } => "WFI",
-            Self::FloatingPoint => "floating-point instruction",
-            Self::Sve => "SVE instruction",
-            Self::Sme => "SME instruction",
-            Self::PointerAuth => "pointer authentication instruction",
-            Self::SError => "SError",
-            Self::IllegalState => "illegal execution state",
-            Self::Debug => "debug exception",
-            Self::Unexpected { .. } => "unexpected exception class",
-        })?;
-        match *self {
-            Self::Hvc { immediate } | Self::Smc { immediate } => write!(f, " #{}", u64::from(immediate)),
-            Self::Unexpected { class } => write!(f, " 0x{:02x}", u64::from(class)),
+        let kind = kind(*self);
+        match self.exit() {
+            Exit::Abort(abort) => return abort.fmt(f),
+            Exit::SystemRegister(access) => return access.fmt(f),
+            _ => f.write_str(KINDS[kind & 15])?,
+        }
+        match kind {
+            0 => write!(f, " 0x{:02x}", u64::from(self.class())),
+            6 | 7 => write!(f, " #{}", self.esr & 0xffff),
             _ => Ok(()),
         }
     }
 }
 
-impl fmt::Display for DataAbort {
+impl fmt::Display for Abort {
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.stage1_walk, self.cache_maintenance, self.write) {
-            (true, ..) => "stage-1 table walk",
-            (_, true, _) => "cache maintenance",
-            (_, _, true) => "write",
-            (_, _, false) => "read",
+        f.write_str(match (self.is_stage1_walk(), self.is_fetch()) {
+            (true, true) => "stage-1 table walk for a fetch",
+            (true, false) => "stage-1 table walk",
+            (_, true) => "fetch",
+            _ if self.is_maintenance() => "cache maintenance",
+            _ if self.is_write() => "write",
+            _ => "read",
         })?;
-        if let Some(access) = self.access {
+        if let Some(access) = self.access() {
             write!(f, " of {} byte{}", u64::from(access.size), if access.size == 1 { "" } else { "s" })?;
         }
-        place(f, self.ipa, self.far, self.fault)
-    }
-}
-
-impl fmt::Display for InstructionAbort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.stage1_walk { "stage-1 table walk for a fetch" } else { "fetch" })?;
-        place(f, self.ipa, self.far, self.fault)
-    }
-}
-
-fn place(f: &mut fmt::Formatter<'_>, ipa: Option<Ipa>, far: Option<u64>, fault: FaultKind) -> fmt::Result {
-    match (ipa, far) {
-        (Some(ipa), _) => write!(f, " at IPA {ipa}")?,
-        (None, Some(far)) => write!(f, " at VA 0x{far:x}")?,
-        (None, None) => {}
-    }
-    write!(f, " ({fault})")
-}
-
-impl fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, level) = match *self {
-            Self::Translation(level) => ("translation fault, level", level),
-            Self::Permission(level) => ("permission fault, level", level),
-            Self::AccessFlag(level) => ("access flag fault, level", level),
-            Self::AddressSize(level) => ("address size fault, level", level),
-            Self::External => return f.write_str("external abort"),
-            Self::Alignment => return f.write_str("alignment fault"),
-            Self::TlbConflict => return f.write_str("TLB conflict"),
-            Self::Other(status) => return write!(f, "fault status 0x{:02x}", u64::from(status)),
-        };
-        write!(f, "{what} {}", u64::from(level))
+        if let Some(ipa) = self.ipa() {
+            write!(f, " at IPA {ipa}")?;
+        } else if let Some(far) = self.far() {
+            write!(f, " at VA 0x{far:x}")?;
+        }
+        let status = self.status();
+        f.write_str(match status {
+            0x00..=0x0f => {
+                let what = ["address size", "translation", "access flag", "permission"][usize::from(status >> 2 & 3)];
+                return write!(f, " ({what} fault, level {})", u64::from(status & 3));
+            }
+            0x10 | 0x14..=0x17 => " (external abort)",
+            0x21 => " (alignment fault)",
+            0x30 => " (TLB conflict)",
+            _ => return write!(f, " (fault status 0x{:02x})", u64::from(status)),
+        })
     }
 }
 
 impl fmt::Display for SystemRegister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.read { "read of " } else { "write of " })?;
-        if let Some(name) = system::name(self.encoding) {
+        if let Some((_, name)) = system::NAMES.iter().find(|(encoding, _)| *encoding == self.encoding) {
             return f.write_str(name);
         }
         let [op0, op1, crn, crm, op2] = self.fields().map(u64::from);

@@ -6,10 +6,8 @@
 
 use crate::IL;
 
-/// EC of an instruction abort from a lower level; one more is from the same level.
-const INSTRUCTION_ABORT_LOWER: u64 = 0x20;
-/// EC of a data abort from a lower level; one more is from the same level.
-const DATA_ABORT_LOWER: u64 = 0x24;
+/// The bits of EC that make an instruction abort (0x20) or a data abort (0x24) from a lower level.
+const LOWER_ABORT: u64 = 0x24 << 26;
 /// DFSC and IFSC of a synchronous external abort that is not on a walk.
 const EXTERNAL: u64 = 0x10;
 const WNR: u64 = 1 << 6;
@@ -21,26 +19,13 @@ pub const fn undefined() -> u64 {
     IL
 }
 
-/// Returns the `ESR_EL1` of the external abort that a load or store into a hole gets: no instruction syndrome, FAR valid.
-/// `esr` and `spsr` are those of the exit.
+/// Returns the `ESR_EL1` of the external abort that an access to a hole gets: no instruction syndrome, FAR valid. `esr` and
+/// `spsr` are those of the exit. The class is that of the abort taken: one more than the exit's from EL1; from EL0, where
+/// M\[3:0\] is 0 in both states, the same.
 #[must_use]
-pub const fn external_data_abort(esr: u64, spsr: u64) -> u64 {
-    class(DATA_ABORT_LOWER, spsr) | IL | esr & (WNR | CM) | EXTERNAL
-}
-
-/// Returns the `ESR_EL1` of the external abort that a fetch from a hole gets. `spsr` is that of the exit.
-#[must_use]
-pub const fn external_instruction_abort(spsr: u64) -> u64 {
-    class(INSTRUCTION_ABORT_LOWER, spsr) | IL | EXTERNAL
-}
-
-/// Places EC: EL0, where M\[3:0\] is 0 in both states, is the lower level; EL1 the same.
-const fn class(lower: u64, spsr: u64) -> u64 {
-    (lower | !from_el0(spsr) as u64) << 26
-}
-
-const fn from_el0(spsr: u64) -> bool {
-    spsr & MODE == 0
+pub const fn external_abort(esr: u64, spsr: u64) -> u64 {
+    let same_level = (spsr & MODE != 0) as u64;
+    (esr & LOWER_ABORT | same_level << 26) | IL | esr & (WNR | CM) | EXTERNAL
 }
 
 /// Where a guest's CPU goes on.

@@ -33,24 +33,6 @@ impl SystemRegister {
         let e = self.encoding;
         [e >> 20 & 0b11, e >> 14 & 0b111, e >> 10 & 0xf, e >> 1 & 0xf, e >> 17 & 0b111]
     }
-
-    /// Tells whether this is one of the ID registers that `HCR_EL2.TID3` traps: op0 3, op1 0, `CRn` 0, `CRm` 1 to 7.
-    #[must_use]
-    pub const fn is_id_register(&self) -> bool {
-        matches!(self.fields(), [3, 0, 0, 1..=7, _])
-    }
-
-    /// Tells whether this is one of the error record registers that `HCR_EL2.TERR` traps.
-    #[must_use]
-    pub const fn is_error_record(&self) -> bool {
-        matches!(self.fields(), [3, 0, 5, 3..=5, _])
-    }
-
-    /// Tells whether this is a debug or trace register (op0 2).
-    #[must_use]
-    pub const fn is_debug(&self) -> bool {
-        self.encoding >> 20 == 2
-    }
 }
 
 /// Puts a register's encoding together, the arguments in the order of `S3_0_C12_C11_5`.
@@ -63,13 +45,8 @@ macro_rules! registers {
     ($($(#[$doc:meta])* $name:ident = $op0:literal, $op1:literal, $crn:literal, $crm:literal, $op2:literal;)*) => {
         $($(#[$doc])* pub const $name: u32 = encoding($op0, $op1, $crn, $crm, $op2);)*
 
-        /// Returns the manual's name of a register known here.
-        #[must_use]
-        pub fn name(encoding: u32) -> Option<&'static str> {
-            let known = [$($name),*].into_iter();
-            let names = concat!($(stringify!($name), " "),*);
-            known.zip(names.split(' ')).find(|(one, _)| *one == encoding).map(|(_, name)| name)
-        }
+        /// The manual's names of the registers known here.
+        pub(crate) static NAMES: [(u32, &str); [$($name),*].len()] = [$(($name, stringify!($name))),*];
     };
 }
 
@@ -104,10 +81,4 @@ registers! {
     MDRAR_EL1 = 2, 0, 1, 0, 0;
     /// The number of error records, trapped under `HCR_EL2.TERR`.
     ERRIDR_EL1 = 3, 0, 5, 3, 0;
-    /// Clean and invalidate by set and way, trapped only under `HCR_EL2.TSW`.
-    DC_CISW = 1, 0, 7, 14, 2;
-    /// Clean by set and way, trapped only under `HCR_EL2.TSW`.
-    DC_CSW = 1, 0, 7, 10, 2;
-    /// Invalidate by set and way, trapped only under `HCR_EL2.TSW`.
-    DC_ISW = 1, 0, 7, 6, 2;
 }

@@ -9,7 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
 use proptest::prelude::*;
-use syndrome::inject::{Entry, exception_entry, external_data_abort, external_instruction_abort, undefined};
+use syndrome::inject::{Entry, exception_entry, external_abort, undefined};
 
 const EL0T: u64 = 0;
 const EL1T: u64 = 0x3c4;
@@ -22,14 +22,14 @@ const SCTLR: u64 = 0x30d5_0838;
 #[test]
 fn a_hole_s_abort_is_the_external_abort_linux_prints() {
     // "synchronous external abort: 0000000096000010" and its kin.
-    assert_eq!(external_data_abort(0x9381_0007, EL1H), 0x9600_0010, "load at EL1");
-    assert_eq!(external_data_abort(0x9381_0047, EL1H), 0x9600_0050, "store at EL1");
-    assert_eq!(external_data_abort(0x9381_0007, EL0T), 0x9200_0010, "load at EL0");
-    assert_eq!(external_data_abort(0x9381_0047, USER32), 0x9200_0050, "store of an AArch32 program");
-    assert_eq!(external_data_abort(0x9200_0147, EL1H), 0x9600_0150, "cache maintenance");
-    assert_eq!(external_instruction_abort(EL1H), 0x8600_0010);
-    assert_eq!(external_instruction_abort(EL1T), 0x8600_0010);
-    assert_eq!(external_instruction_abort(EL0T), 0x8200_0010);
+    assert_eq!(external_abort(0x9381_0007, EL1H), 0x9600_0010, "load at EL1");
+    assert_eq!(external_abort(0x9381_0047, EL1H), 0x9600_0050, "store at EL1");
+    assert_eq!(external_abort(0x9381_0007, EL0T), 0x9200_0010, "load at EL0");
+    assert_eq!(external_abort(0x9381_0047, USER32), 0x9200_0050, "store of an AArch32 program");
+    assert_eq!(external_abort(0x9200_0147, EL1H), 0x9600_0150, "cache maintenance");
+    assert_eq!(external_abort(0x8200_0006, EL1H), 0x8600_0010);
+    assert_eq!(external_abort(0x8200_0006, EL1T), 0x8600_0010);
+    assert_eq!(external_abort(0x8200_0087, EL0T), 0x8200_0010);
     assert_eq!(undefined(), 0x0200_0000);
 }
 
@@ -77,8 +77,7 @@ proptest! {
         prop_assert_eq!(entered & 0x1f, 0b0_0101);
         prop_assert_eq!(entered & 0x3c0, 0x3c0);
         prop_assert_eq!(pc.wrapping_sub(vbar & !0x7ff) & !0x600, 0);
-        let class = external_data_abort(esr, spsr) >> 26;
-        prop_assert!(class == 0x24 || class == 0x25);
-        prop_assert!(external_data_abort(esr, spsr) >> 32 == 0);
+        let abort = external_abort(esr & 0x3ff_ffff | 0x24 << 26, spsr);
+        prop_assert!(abort >> 26 == 0x24 || abort >> 26 == 0x25);
     }
 }
