@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 const TEXT: &str = include_str!("explanations.txt");
 
 /// What the desk alone finds: mistakes of form, which refuse the plan, and what the tree says of devices' neighbours.
-pub const DESK: [(&str, char); 12] = [
+pub const DESK: [(&str, char); 13] = [
     ("E0001", 'P'),
     ("E0002", 'P'),
     ("E0003", 'P'),
@@ -21,6 +21,7 @@ pub const DESK: [(&str, char); 12] = [
     ("E0318", 'W'),
     ("E0319", 'W'),
     ("E0320", 'W'),
+    ("E0403", 'C'),
     ("E0706", 'P'),
 ];
 

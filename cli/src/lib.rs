@@ -32,6 +32,7 @@ pub mod flatten;
 pub mod image;
 pub mod inspect;
 pub mod kernel;
+pub mod lines;
 pub mod map;
 pub mod mend;
 pub mod needs;

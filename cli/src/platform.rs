@@ -21,6 +21,8 @@ use std::process::{Command, Stdio};
 pub struct Platform {
     /// One line for people.
     pub description: String,
+    /// How many INTIDs its GIC implements, which no tree says; EL2 asks the GIC itself.
+    pub interrupts: Option<u32>,
     /// Its folder.
     #[serde(skip)]
     pub folder: PathBuf,

@@ -6,6 +6,7 @@
 use crate::bundle;
 use crate::complete;
 use crate::depend;
+use crate::lines;
 use crate::plan_file::{self, PlanFile};
 use crate::platform::{self, Target};
 use crate::qemu;
@@ -118,18 +119,14 @@ pub fn sealed<T>(
         let found = findings.iter().map(|finding| problem(plan, &board, finding));
         plan.notes.iter().cloned().chain(found).collect()
     };
-    match plan::seal(&board, &read.manifest, &footprint) {
-        Ok(sealed) => {
-            let made = then(&board, &read.manifest, &sealed)?;
-            let mut found: Vec<Problem> = problems(sealed.findings());
-            found.extend(depend::judge(plan, &board));
-            Ok((plan.report(found), made))
-        }
-        Err(findings) => {
-            let mut found: Vec<Problem> = problems(&findings);
-            found.extend(depend::judge(plan, &board));
-            Err(plan.report(found).into())
-        }
+    let sealed = plan::seal(&board, &read.manifest, &footprint);
+    let mut found: Vec<Problem> = problems(sealed.as_ref().map_or_else(Vec::as_slice, SealedPlan::findings));
+    found.extend(depend::judge(plan, &board));
+    found.extend(target.platform.interrupts.iter().flat_map(|lines| lines::judge(plan, &board, *lines)));
+    let report = plan.report(found);
+    match sealed {
+        Ok(sealed) if report.holds() => Ok((report, then(&board, &read.manifest, &sealed)?)),
+        _ => Err(report.into()),
     }
 }
 

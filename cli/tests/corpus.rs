@@ -12,7 +12,7 @@
 )]
 
 use cellwall_cli::report::Report;
-use cellwall_cli::{explain, platform, qemu, verdict};
+use cellwall_cli::{board_tree, explain, plan_file, platform, qemu, verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -43,9 +43,23 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     files
 }
 
+/// Makes the tree of a plan whose board is not quite the one it names: what differs stands in the `.dtso` beside it.
+fn tree(plan: &Path) -> Option<PathBuf> {
+    let overlay = plan.with_extension("dtso");
+    overlay.exists().then(|| {
+        let target = platform::target(&plan_file::load(plan).unwrap(), None, &qemu::Options::default()).unwrap();
+        let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(plan.file_name().unwrap());
+        let [base, compiled, tree] = ["base", "dtbo", "dtb"].map(|ending| made.with_extension(ending));
+        std::fs::write(&base, target.tree).unwrap();
+        std::fs::write(&compiled, platform::read_tree(&overlay).unwrap()).unwrap();
+        board_tree::merge(&base, &[compiled], &tree).unwrap();
+        tree
+    })
+}
+
 /// What `check` says, as a program would read it and as a person does.
 fn check(plan: &Path) -> (Report, String) {
-    match verdict::check(plan, None, &qemu::Options::default()) {
+    match verdict::check(plan, tree(plan).as_deref(), &qemu::Options::default()) {
         Ok(verdict) => {
             let warnings = verdict.report.render(false);
             let text = [warnings, verdict.summary].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();

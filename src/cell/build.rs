@@ -87,6 +87,10 @@ fn build(
         vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
+        if interrupt.intid as usize >= gic.lines() {
+            let why = format_args!("interrupt {} is past the GIC's {} lines", interrupt.intid, gic.lines());
+            return Err(refused(sealed, why));
+        }
         gic.set_trigger(interrupt);
     }
     let per_ms = timer::frequency() / 1000;

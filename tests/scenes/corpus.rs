@@ -9,7 +9,7 @@ use address::Address as _;
 use board::Board;
 use cellwall_cli::dom::Dom;
 use cellwall_cli::platform::{self, Target};
-use cellwall_cli::{bundle, complete, plan_file, qemu, verdict};
+use cellwall_cli::{board_tree, bundle, complete, plan_file, qemu, verdict};
 use libtest_mimic::Trial;
 use manifest::Bundle;
 use scenes::stage::{fill, log_file, root};
@@ -32,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("corpus_bad_plans_are_refused_alike_in_one_boot", bad),
         trial("corpus_good_plans_hold_alike", good),
+        trial("corpus_an_interrupt_past_the_gic_refuses_its_cell_alike", past),
         trial("corpus_200_damaged_bundles_are_told_alike_in_one_boot", mutants),
     ]
 }
@@ -45,6 +46,10 @@ struct Sent {
 
 /// Makes the bundle of a plan that nobody judged; nothing where there is none to send: a mistake of form.
 fn pack(name: &str, file: &Path) -> Result<Option<Sent>, Failure> {
+    if file.with_extension("dtso").exists() {
+        // Its board is nobody's: `past` makes one.
+        return Ok(None);
+    }
     let text = fs::read_to_string(file)?;
     let filled = fill(&text);
     let mut path = file.to_path_buf();
@@ -244,6 +249,35 @@ fn bad(name: &str) -> Result<(), Failure> {
         "{sent} bad plans in one boot a board, {alone} in one of their own, {kept} stay on the desk: {lines} lines alike"
     );
     if sent < 20 { Err(Failure::early("too few plans were sent")) } else { Ok(()) }
+}
+
+/// What only the GIC itself can tell EL2, and `platform.toml` the desk: which interrupts there are.
+fn past(name: &str) -> Result<(), Failure> {
+    let file = root().join("tests/plans/bad/interrupt-past-the-gic.toml");
+    let path = log_file(name)?.with_extension("toml");
+    let plan = fs::read_to_string(&file)?.replace("../images/hello", "{hello}");
+    fs::write(&path, fill(&plan) + "bootargs = \"seconds=1\"\n")?;
+    let plan = plan_file::load(&path).map_err(Failure::early)?;
+    let made = platform::target(&plan, None, &options(None)).map_err(Failure::early)?;
+    let [base, overlay, tree] = ["base", "dtbo", "dtb"].map(|ending| path.with_extension(ending));
+    fs::write(&base, made.tree)?;
+    fs::write(&overlay, platform::read_tree(&file.with_extension("dtso")).map_err(Failure::early)?)?;
+    board_tree::merge(&base, &[overlay], &tree).map_err(Failure::early)?;
+    let target = Target { tree: fs::read(&tree)?, platform: made.platform };
+    let plan = complete::complete(plan, &target).map_err(Failure::early)?;
+    let bytes = bundle::build(&plan, bundle::Hash::Crc32).map_err(Failure::early)?;
+    let refused = verdict::judge(&plan, &bytes, &target).err().map(|error| error.to_string()).unwrap_or_default();
+    if !refused.contains("E0403") {
+        return Err(Failure::early(format!("the desk lets it pass: {refused}")));
+    }
+    let file = path.with_extension("itb");
+    fs::write(&file, bytes)?;
+    let mut command = qemu::command(&target.platform, &options(None), &image(), &file).map_err(Failure::early)?;
+    command.arg("-dtb").arg(&tree);
+    let refused = r#"^\[cellwall\] .*event=cell-refused cell=clock reason="interrupt 332 is past the GIC's 288 lines""#;
+    let steps = vec![Step::expect(&[refused]), Step::expect(&[r"^\[cellwall\] event=cell-started cell=other"])];
+    let script = Script { steps, limit: Duration::from_mins(1), ..Script::default() };
+    script.play(command, &log_file(name)?, |_| ())
 }
 
 fn good(_: &str) -> Result<(), Failure> {
