@@ -223,6 +223,12 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Senten
             let (tree, base, end) = if said.code == "E0702" { (64 << 10, base, end) } else { (0, 0, base) };
             let wanted = at.saturating_add(bytes).saturating_add(tree);
             let odd = if base.is_multiple_of(2 << 20) { "" } else { ", or let at be a multiple of 2 MiB" };
+            if said.code == "E0702" && !(base..=end).contains(&at) {
+                let start = PhysAddr::at(at & !0xfff);
+                return format!(
+                    "let that run begin at or before it, as with `at = {start}`, or link or load it elsewhere"
+                );
+            }
             format!("make that run {} larger{odd}", size::show(wanted.saturating_sub(end).next_multiple_of(PAGE_BYTES)))
         }
         "E0206" => {
