@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
 use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
 use std::convert::Infallible;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use vm_fdt::FdtWriter;
 
@@ -99,7 +100,9 @@ fn pack(plan: &PlanFile, hash: Option<Hash>, tell: &dyn Fn(String)) -> Result<(V
         };
         let mut refuse = |key, error: &anyhow::Error| {
             let problem = Problem::new(format!("cell {}: {error:#}", cell.name));
-            problems.push(problem.at(plan.span(Some(index), key)).code("E0006"));
+            let missing = error.root_cause().downcast_ref().is_some_and(|io: &Error| io.kind() == ErrorKind::NotFound);
+            let help = missing.then(|| "files are looked for beside the plan, not where the command runs".to_owned());
+            problems.push(Problem { help, ..problem.at(plan.span(Some(index), key)).code("E0006") });
         };
         // A plan without a kernel was told so.
         kernel.as_ref().err().filter(|_| !cell.kernel.is_empty()).into_iter().for_each(|error| refuse("kernel", error));

@@ -29,6 +29,7 @@ pub mod dom;
 pub mod el2;
 pub mod explain;
 pub mod flatten;
+mod hint;
 pub mod image;
 pub mod inspect;
 pub mod kernel;

@@ -191,7 +191,13 @@ impl Platform {
                 .filter_map(|entry| entry.file_name().into_string().ok())
                 .collect();
             names.sort();
-            let near = suggest::nearest(name, names.iter().map(String::as_str));
+            // "raspberrypi4" is how its description begins.
+            let letters = |text: &str| text.to_lowercase().replace([' ', '-', '_', '\''], "");
+            let told = |board: &&String| {
+                Self::load(root, board).is_ok_and(|it| letters(&it.description).contains(&letters(name)))
+            };
+            let described = || names.iter().find(told).map(String::as_str).filter(|_| plain);
+            let near = suggest::nearest(name, names.iter().map(String::as_str)).or_else(described);
             let near = near.map_or_else(String::new, |near| format!(", did you mean \"{near}\"?"));
             bail!("there is no board \"{name}\"; platforms/ has {}{near}", names.join(", "));
         };

@@ -6,7 +6,7 @@
 
 use crate::plan_file::{CellFile, PlanFile, Spans};
 use crate::report::{Problem, Span};
-use crate::{size, suggest};
+use crate::{hint, size, suggest};
 use manifest::{Console, Dma, Memory};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -42,8 +42,10 @@ const MEMORY_KEYS: [&str; 4] = ["size", "at", "identity", "rights"];
 /// # Errors
 /// It is no TOML.
 pub fn read(text: &str) -> Result<(PlanFile, Vec<Problem>), Vec<Problem>> {
-    let table =
-        DeTable::parse(text).map_err(|error| vec![Problem::new(error.message()).at(error.span()).code("E0001")])?;
+    let table = DeTable::parse(text).map_err(|error| {
+        let help = error.span().and_then(|span| hint::line(text, span.start));
+        vec![Problem { help, ..Problem::new(error.message()).at(error.span()).code("E0001") }]
+    })?;
     let mut reader = Reader::default();
     let plan = reader.plan(&table);
     reader.problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
@@ -318,17 +320,27 @@ impl Reader {
     fn unknown(&mut self, place: &str, key: &Spanned<DeString<'_>>, known: &[&str], spans: &mut Spans) {
         let name = key.get_ref().as_ref();
         let problem = Problem::new(format!("{place} has no key {name}")).at(key.span()).code("E0002");
-        self.problems.push(match suggest::nearest(name, known.iter().copied()) {
+        let meant = || hint::word(name).filter(|ours| known.contains(ours));
+        let cell = known.contains(&"name");
+        self.problems.push(match suggest::nearest(name, known.iter().copied()).or_else(meant) {
             Some(near) => {
                 spans.insert(near.to_owned(), key.span());
                 problem.help(format!("did you mean {near}?"))
+            }
+            None if cell && PLAN_KEYS.contains(&name) => {
+                problem.help(format!("{name} is the plan's: put it above the first [[cell]]"))
+            }
+            None if known.contains(&"board") && CELL_KEYS.contains(&name) => {
+                problem.help(format!("{name} is a cell's: put it below the [[cell]] it is for"))
             }
             None => problem.help(format!("the keys are {}", known.join(", "))),
         });
     }
 
     fn wrong<T>(&mut self, name: &str, value: &Value<'_>, form: &str) -> Option<T> {
-        self.problems.push(Problem::new(format!("{name} must be {form}")).at(value.span()).code("E0003"));
+        let help = hint::example(name).map(str::to_owned);
+        let problem = Problem::new(format!("{name} must be {form}")).at(value.span()).code("E0003");
+        self.problems.push(Problem { help, ..problem });
         None
     }
 }

@@ -231,6 +231,10 @@ fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Senten
             }
             format!("make that run {} larger{odd}", size::show(wanted.saturating_sub(end).next_multiple_of(PAGE_BYTES)))
         }
+        "E0202" if (1..PAGE_BYTES).contains(&finding.numbers[1]) => {
+            let bytes = finding.numbers[1];
+            format!("a number alone is bytes: write \"{bytes}M\" for {bytes} MiB")
+        }
         "E0206" => {
             let banks: Vec<String> = board.ram.iter().map(ToString::to_string).collect();
             format!("the board has RAM at {}", banks.join(" and "))

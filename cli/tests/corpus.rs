@@ -201,3 +201,15 @@ fn every_plan_says_what_it_shows() {
         assert!(text.starts_with("# ") && text.lines().next().unwrap().ends_with(['.', '?']), "{}", plan.display());
     }
 }
+
+#[test]
+fn the_mistakes_shown_are_those_of_the_corpus() {
+    let shown = std::fs::read_to_string(platform::root().unwrap().join("docs/plan-mistakes.md")).unwrap();
+    let parts: Vec<&str> = shown.split("```\n").skip(1).step_by(2).collect();
+    assert_eq!(parts.len(), 10);
+    let said: String =
+        files(&folder().join("bad"), "out").iter().map(|out| std::fs::read_to_string(out).unwrap()).collect();
+    for part in parts {
+        assert!(said.contains(part.trim_end()), "nothing in tests/plans/bad says\n{part}");
+    }
+}
