@@ -31,7 +31,7 @@ pub fn build_all(
     bundle: &'static Bundle<'static>,
     plan: &'static SealedPlan<'static>,
     gic: &'static Gic,
-) -> Result<&'static [Cell], Said> {
+) -> Result<&'static Vec<Cell>, Said> {
     let mut cells = Vec::with_capacity(plan.cells().len());
     for sealed in plan.cells() {
         let _ = build(board, bundle, plan, sealed, gic, &mut cells);
@@ -39,7 +39,7 @@ pub fn build_all(
     if cells.is_empty() {
         return Err("no cell is left to run".into());
     }
-    Ok(Box::leak(cells.into_boxed_slice()))
+    Ok(Box::leak(Box::new(cells)))
 }
 
 /// Says why a cell is left out.

@@ -21,6 +21,7 @@ use crate::console::LogRing;
 use crate::el2::barrier::{Lock, hold};
 use crate::gic::Gic;
 use crate::gic::lines::Lines;
+use crate::memory::published::Published;
 use crate::trap;
 use address::{Address, Ipa, PhysAddr};
 use alloc::vec::Vec;
@@ -28,7 +29,6 @@ use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lifecycle::{Life, Watchdog};
 use plan::{SealedCell, SealedPlan};
-use spin::Once;
 use vcpu::Doorbells;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
@@ -101,16 +101,16 @@ pub struct Cell {
     pub images: load::Images,
 }
 
-static CELLS: Once<&'static [Cell]> = Once::new();
+static CELLS: Published<Vec<Cell>> = Published::new();
 
 /// Publishes the cells: the commit.
-pub fn commit(cells: &'static [Cell]) {
-    CELLS.call_once(|| cells);
+pub fn commit(cells: &'static Vec<Cell>) {
+    CELLS.set(cells);
 }
 
 /// All cells.
 pub fn all() -> &'static [Cell] {
-    CELLS.get().copied().unwrap_or(&[])
+    CELLS.get().map_or(&[], |cells| cells)
 }
 
 impl Cell {
