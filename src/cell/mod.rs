@@ -18,7 +18,7 @@ pub use stop::{end, leave, lose, retire, stop, watch};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
-use crate::el2::barrier::{Lock, hold};
+use crate::el2::barrier::{Held, Lock, hold};
 use crate::gic::Gic;
 use crate::gic::lines::Lines;
 use crate::memory::published::Published;
@@ -157,7 +157,12 @@ impl Cell {
         let mut lines = self.lines();
         let mut vgic = hold(&self.vgic);
         let kicks = work(&mut vgic, &mut lines);
-        vcpu.again.renew(lines.gic, self, vcpu, vgic.repeat(vcpu.index));
+        self.release(vcpu, vgic, kicks);
+    }
+
+    #[inline(never)]
+    fn release(&'static self, vcpu: &Vcpu, vgic: Held<'_, Vgic>, kicks: Kicks) {
+        vcpu.again.renew(self.gic, self, vcpu, vgic.repeat(vcpu.index));
         drop(vgic);
         self.kick(kicks);
     }

@@ -26,6 +26,7 @@ pub fn call(conduit: Conduit, function: Function, arguments: [u64; 3]) -> i64 {
 }
 
 /// Asks firmware whether it is one of SMCCC 1.1: older ones may not bear its functions (DEN 0028, appendix on discovery).
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is kept")]
 pub fn discover(conduit: &'static Conduit) {
     const SMCCC_VERSION: u64 = 0x8000_0000;
     if call(*conduit, Function::PsciFeatures, [SMCCC_VERSION, 0, 0]) >= 0 {
