@@ -37,6 +37,9 @@ pub fn build_all(
         if let Some(cpu) = sealed.cpus.iter().find(|cpu| !gic.knows(**cpu)) {
             let help = "the board may lack it; give the cell another";
             refuse(sealed, format_args!("CPU {cpu} has no GIC redistributor: {help}"));
+        } else if let Some(line) = sealed.interrupts.iter().find(|line| line.intid as usize >= gic.lines()) {
+            let (intid, lines) = (u64::from(line.intid), gic.lines());
+            refuse(sealed, format_args!("interrupt {intid} is past the GIC's {lines} lines"));
         } else if let Err(why) = build(board, bundle, plan, sealed, gic, &mut cells) {
             refuse(sealed, format_args!("{why}"));
         }
@@ -87,10 +90,6 @@ fn build(
         vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
-        if interrupt.intid as usize >= gic.lines() {
-            let why = format_args!("interrupt {} is past the GIC's {} lines", interrupt.intid, gic.lines());
-            return Err(refused(sealed, why));
-        }
         gic.set_trigger(interrupt);
     }
     let per_ms = timer::frequency() / 1000;
