@@ -6,6 +6,7 @@ use crate::el2::smc::{self, Function};
 use crate::el2::{self, barrier, timer};
 use crate::gic::{self, Again, Gic};
 use crate::memory::mmio::Mmio;
+use crate::memory::published::Published;
 use crate::memory::{layout, map, pool};
 use crate::{boot, panic, trap};
 use aarch64_cpu::registers as arch;
@@ -17,7 +18,6 @@ use controls::Features;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use lifecycle::State;
 use plan::VirtualGic;
-use spin::Once;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
 
@@ -54,7 +54,7 @@ pub struct PerCpu {
 
 /// The CPU being started: read by `entry.S`.
 pub static STARTING: AtomicPtr<PerCpu> = AtomicPtr::new(core::ptr::null_mut());
-static CPUS: Once<&'static [PerCpu]> = Once::new();
+static CPUS: Published<Vec<PerCpu>> = Published::new();
 /// Every CPU was started or given up: cells may run.
 static RELEASED: AtomicBool = AtomicBool::new(false);
 /// Cells that have not ended.
@@ -62,7 +62,7 @@ static ALIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// Every CPU that runs a cell or serves the console.
 pub fn all() -> &'static [PerCpu] {
-    CPUS.get().copied().unwrap_or(&[])
+    CPUS.get().map_or(&[], |cpus| cpus)
 }
 
 /// This CPU's own; nothing while the board is being divided.
@@ -137,8 +137,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
         });
     }
     ALIVE.store(cells.iter().filter(|cell| cell.life.state() == State::Starting).count(), Ordering::Relaxed);
-    let cpus: &'static [PerCpu] = Box::leak(cpus.into_boxed_slice());
-    CPUS.call_once(|| cpus);
+    CPUS.set(Box::leak(Box::new(cpus)));
     Some(())
 }
 
@@ -156,7 +155,7 @@ pub fn run(board: &'static Board<'static>) -> ! {
     let entry = layout::physical(layout::secondary());
     let own = arch::MPIDR_EL1.get() & AFFINITY;
     let (mut mine, mut console_lost) = (None, false);
-    board.psci.into_iter().for_each(smc::discover);
+    board.psci.iter().for_each(smc::discover);
     for cpu in all() {
         if cpu.mpidr == own {
             mine = Some(cpu);

@@ -17,9 +17,9 @@ use console::Ring;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use lifecycle::{Budget, Life, State, Watchdog, Zap};
-use manifest::Bundle;
+use manifest::{Bundle, Image};
 use plan::{SealedCell, SealedPlan, VirtualGic};
-use stage2::{Kind, Rights, Stage2};
+use stage2::{Kind, MapError, Rights, Stage2};
 use vgic::{Config, Inbox, Version, Vgic, WORDS};
 use vpsci::Power;
 use vuart::Uart;
@@ -31,20 +31,28 @@ pub fn build_all(
     bundle: &'static Bundle<'static>,
     plan: &'static SealedPlan<'static>,
     gic: &'static Gic,
-) -> Result<&'static [Cell], Said> {
+) -> Result<&'static Vec<Cell>, Said> {
     let mut cells = Vec::with_capacity(plan.cells().len());
     for sealed in plan.cells() {
-        let _ = build(board, bundle, plan, sealed, gic, &mut cells);
+        if let Some(cpu) = sealed.cpus.iter().find(|cpu| !gic.knows(**cpu)) {
+            let help = "the board may lack it; give the cell another";
+            refuse(sealed, format_args!("CPU {cpu} has no GIC redistributor: {help}"));
+        } else if let Some(line) = sealed.interrupts.iter().find(|line| line.intid as usize >= gic.lines()) {
+            let (intid, lines) = (u64::from(line.intid), gic.lines());
+            refuse(sealed, format_args!("interrupt {intid} is past the GIC's {lines} lines"));
+        } else if let Err(why) = build(board, bundle, plan, sealed, gic, &mut cells) {
+            refuse(sealed, format_args!("{why}"));
+        }
     }
     if cells.is_empty() {
         return Err("no cell is left to run".into());
     }
-    Ok(Box::leak(cells.into_boxed_slice()))
+    Ok(Box::leak(Box::new(cells)))
 }
 
 /// Says why a cell is left out.
-fn refused(sealed: &SealedCell, why: fmt::Arguments<'_>) -> Said {
-    said(format_args!("event=cell-refused cell={} reason=\"{why}\"", sealed.name))
+fn refuse(sealed: &SealedCell, why: fmt::Arguments<'_>) {
+    said(format_args!("event=cell-refused cell={} reason=\"{why}\"", sealed.name));
 }
 
 /// Builds one cell at the end of `cells`: some ten kilobytes that are made where they stay.
@@ -56,41 +64,32 @@ fn build(
     sealed: &'static SealedCell<'static>,
     gic: &'static Gic,
     cells: &mut Vec<Cell>,
-) -> Result<(), Said> {
-    let spec = bundle.manifest.cells.get(sealed.index);
-    let spec = spec.ok_or_else(|| refused(sealed, format_args!("is not in the bundle")))?;
-    let mut packed = [None; 3];
+) -> Result<(), &'static str> {
+    let spec = bundle.manifest.cells.get(sealed.index).ok_or("is not in the bundle")?;
     // `Bundle::read` found every image that a cell names.
-    for (slot, wanted) in packed.iter_mut().zip([Some(spec.kernel.image), spec.initrd, spec.dtb]) {
-        *slot = wanted.and_then(|wanted| bundle.image(wanted.name));
-    }
+    let image = |wanted: Option<Image>| wanted.and_then(|wanted| bundle.image(wanted.name));
+    let packed = [image(Some(spec.kernel.image)), image(spec.initrd), image(spec.dtb)];
     let tree = match spec.dtb {
         Some(_) => Vec::new(),
         None => cell_tree::build(board, sealed, spec),
     };
     if tree.len() as u64 > sealed.tree.size() {
-        let (bytes, planned) = (tree.len(), sealed.tree.size());
-        return Err(refused(sealed, format_args!("its tree of {bytes} bytes outgrew the {planned} planned")));
+        return Err("its tree outgrew the place planned for it");
     }
     let images = Images { packed, tree };
-    let stage2 = build_stage2(sealed)?;
-    reserve_loading(sealed)?;
+    let stage2 = build_stage2(sealed).map_err(|_| "its stage-2 tables cannot be built: EL2's pool may be too small")?;
+    // The EL2 tables through which its RAM is filled, now or at a restart: filling allocates nothing.
+    for run in &sealed.ram {
+        map::reserve(run.pa).map_err(|_| "EL2 cannot map its RAM to fill it: EL2's pool may be too small")?;
+    }
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
-        if !gic.knows(cpu) {
-            let why = format_args!("CPU {cpu} has no GIC redistributor: the board may lack it; give the cell another");
-            return Err(refused(sealed, why));
-        }
-        let root = stage2.root(index).ok_or_else(|| refused(sealed, format_args!("has more vCPUs than tables")))?;
+        let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
         let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
         let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
         vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
     }
     for &interrupt in &sealed.interrupts {
-        if interrupt.intid as usize >= gic.lines() {
-            let why = format_args!("interrupt {} is past the GIC's {} lines", interrupt.intid, gic.lines());
-            return Err(refused(sealed, why));
-        }
         gic.set_trigger(interrupt);
     }
     let per_ms = timer::frequency() / 1000;
@@ -128,7 +127,7 @@ fn build(
 }
 
 /// Builds the tables from nothing but the sealed plan.
-fn build_stage2(sealed: &SealedCell) -> Result<Stage2, Said> {
+fn build_stage2(sealed: &SealedCell) -> Result<Stage2, MapError> {
     let ram = sealed.ram.iter().map(|run| (run.ipa, run.pa, Kind::Ram(Rights::RWX)));
     // On GICv2 the virtual CPU interface stands where the guest looks for the physical one.
     let interface = match sealed.gic {
@@ -137,16 +136,6 @@ fn build_stage2(sealed: &SealedCell) -> Result<Stage2, Said> {
     };
     let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, Kind::Device));
     Stage2::build(&mut Tables, sealed.cpus.len(), ram.chain(devices))
-        .map_err(|_| refused(sealed, format_args!("its stage-2 tables cannot be built: EL2's pool may be too small")))
-}
-
-/// Makes the EL2 tables through which its RAM is filled, now or at a restart, so that filling allocates nothing.
-fn reserve_loading(sealed: &SealedCell) -> Result<(), Said> {
-    for run in &sealed.ram {
-        map::reserve(run.pa)
-            .map_err(|_| refused(sealed, format_args!("EL2 cannot map its RAM {} to fill it", run.pa)))?;
-    }
-    Ok(())
 }
 
 fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {

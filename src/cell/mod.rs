@@ -18,9 +18,10 @@ pub use stop::{end, leave, lose, retire, stop, watch};
 pub use vcpu::{Seat, Vcpu};
 
 use crate::console::LogRing;
-use crate::el2::barrier::{Lock, hold};
+use crate::el2::barrier::{Held, Lock, hold};
 use crate::gic::Gic;
 use crate::gic::lines::Lines;
+use crate::memory::published::Published;
 use crate::trap;
 use address::{Address, Ipa, PhysAddr};
 use alloc::vec::Vec;
@@ -28,7 +29,6 @@ use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lifecycle::{Life, Watchdog};
 use plan::{SealedCell, SealedPlan};
-use spin::Once;
 use vcpu::Doorbells;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
@@ -101,16 +101,16 @@ pub struct Cell {
     pub images: load::Images,
 }
 
-static CELLS: Once<&'static [Cell]> = Once::new();
+static CELLS: Published<Vec<Cell>> = Published::new();
 
 /// Publishes the cells: the commit.
-pub fn commit(cells: &'static [Cell]) {
-    CELLS.call_once(|| cells);
+pub fn commit(cells: &'static Vec<Cell>) {
+    CELLS.set(cells);
 }
 
 /// All cells.
 pub fn all() -> &'static [Cell] {
-    CELLS.get().copied().unwrap_or(&[])
+    CELLS.get().map_or(&[], |cells| cells)
 }
 
 impl Cell {
@@ -157,7 +157,12 @@ impl Cell {
         let mut lines = self.lines();
         let mut vgic = hold(&self.vgic);
         let kicks = work(&mut vgic, &mut lines);
-        vcpu.again.renew(lines.gic, self, vcpu, vgic.repeat(vcpu.index));
+        self.release(vcpu, vgic, kicks);
+    }
+
+    #[inline(never)]
+    fn release(&'static self, vcpu: &Vcpu, vgic: Held<'_, Vgic>, kicks: Kicks) {
+        vcpu.again.renew(self.gic, self, vcpu, vgic.repeat(vcpu.index));
         drop(vgic);
         self.kick(kicks);
     }

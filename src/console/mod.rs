@@ -11,33 +11,34 @@ pub use service::{finish, interrupt, open, output_waits, serve, wire};
 
 use crate::cell::Cell;
 use crate::memory::map;
+use crate::memory::published::Published;
 use crate::smp;
 use crate::uart::Uart;
 use address::PAGE_BYTES;
+use alloc::boxed::Box;
 use board::{Board, Device};
 use console::Ring;
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
-use spin::Once;
 
 /// Lines of one CPU that wait for the service CPU.
 pub type LogRing = Ring<1024>;
 
-/// The board's console UART, EL2's until the plan is sealed.
-static BOOT: Once<Uart> = Once::new();
-/// The UART the plan leaves to EL2.
-static OWN: Once<Option<Uart>> = Once::new();
+/// The UART EL2 may use: the board's console, from the sealed plan on the one that leaves to EL2.
+static UART: Published<Option<Uart>> = Published::new();
 
-/// The UART EL2 may use now.
 fn uart() -> Option<Uart> {
-    OWN.get().copied().unwrap_or_else(|| BOOT.get().copied())
+    UART.get().copied().flatten()
 }
 
-/// Finds the UART EL2 owns.
+/// Takes the UART EL2 owns.
+fn take(device: Option<&Device>) {
+    UART.set(Box::leak(Box::new(device.and_then(Uart::probe))));
+}
+
+/// Finds the UART EL2 owns until a plan says more.
 pub fn init(stdout: Option<&Device>) {
-    if let Some(uart) = stdout.and_then(Uart::probe) {
-        BOOT.call_once(|| uart);
-    }
+    take(stdout);
     let _ = log::set_logger(&Logger);
     log::set_max_level(log::LevelFilter::Info);
 }
@@ -48,10 +49,9 @@ fn settle(board: &Board, own: Option<usize>) {
         return;
     }
     let device = |index: Option<usize>| index.and_then(|index| board.devices.get(index));
-    let next = device(own).and_then(Uart::probe);
     let place = device(own).map_or("in rings nobody reads: no other UART is free", |device| device.path.as_str());
     say_now(format_args!("this UART is a cell's from here on; EL2's lines go on {place}"));
-    OWN.call_once(|| next);
+    take(device(own));
     if let Some(region) = device(board.stdout).and_then(|device| device.regions.first()?.widen(PAGE_BYTES)) {
         let _ = map::unmap(region);
     }

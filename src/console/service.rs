@@ -6,12 +6,13 @@ use crate::el2::barrier::{Lock, hold};
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
 use crate::gic::{self, Gic};
+use crate::memory::published::Published;
 use crate::smp::{self, PerCpu};
 use crate::uart::Uart;
+use alloc::boxed::Box;
 use board::{Board, Conduit, Interrupt};
 use console::{Event, Input, Mux, PROMPT, Sources};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use spin::Once;
 
 /// Bytes sent per interrupt at most.
 const SEND: usize = 128;
@@ -38,7 +39,7 @@ pub struct Wiring {
     poweroff: Option<Conduit>,
 }
 
-static WIRING: Once<Wiring> = Once::new();
+static WIRING: Published<Wiring> = Published::new();
 static SERVICE: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// The service CPU was told, or will look by itself.
 static TOLD: AtomicBool = AtomicBool::new(false);
@@ -85,7 +86,7 @@ pub fn wire(board: &Board, gic: &Gic, own: Option<usize>, poweroff_when_idle: bo
     if let Some(interrupt) = interrupt {
         gic.set_trigger(interrupt);
     }
-    WIRING.call_once(|| Wiring { interrupt, poweroff: board.psci.filter(|_| poweroff_when_idle) });
+    WIRING.set(Box::leak(Box::new(Wiring { interrupt, poweroff: board.psci.filter(|_| poweroff_when_idle) })));
 }
 
 /// INTID of EL2's UART.

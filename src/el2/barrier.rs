@@ -7,9 +7,12 @@ use spin::mutex::{TicketMutex, TicketMutexGuard};
 /// A lock whose waiters let others have the pipeline.
 pub type Lock<T> = TicketMutex<T, Yield>;
 
+/// A lock that is held.
+pub type Held<'a, T> = TicketMutexGuard<'a, T, Yield>;
+
 /// Takes a lock. Out of line: the code is the same for all of them.
 #[inline(never)]
-pub fn hold<T>(lock: &Lock<T>) -> TicketMutexGuard<'_, T, Yield> {
+pub fn hold<T>(lock: &Lock<T>) -> Held<'_, T> {
     lock.lock()
 }
 

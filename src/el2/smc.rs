@@ -1,12 +1,12 @@
 //! Calls to firmware, and only where the tree has a psci node: PSCI for EL2 itself, and for guests what `vpsci` lets
 //! through about the CPU they own (SMCCC, DEN 0028).
 
+use crate::memory::published::Published;
 use board::Conduit;
 use core::arch::asm;
-use spin::Once;
 
 /// How firmware is called that answers `SMCCC_ARCH_FEATURES`.
-static ARCHITECTURE: Once<Conduit> = Once::new();
+static ARCHITECTURE: Published<Conduit> = Published::new();
 
 /// PSCI functions EL2 itself uses (DEN 0022 5.1).
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +26,11 @@ pub fn call(conduit: Conduit, function: Function, arguments: [u64; 3]) -> i64 {
 }
 
 /// Asks firmware whether it is one of SMCCC 1.1: older ones may not bear its functions (DEN 0028, appendix on discovery).
-pub fn discover(conduit: Conduit) {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is kept")]
+pub fn discover(conduit: &'static Conduit) {
     const SMCCC_VERSION: u64 = 0x8000_0000;
-    if call(conduit, Function::PsciFeatures, [SMCCC_VERSION, 0, 0]) >= 0 {
-        ARCHITECTURE.call_once(|| conduit);
+    if call(*conduit, Function::PsciFeatures, [SMCCC_VERSION, 0, 0]) >= 0 {
+        ARCHITECTURE.set(conduit);
     }
 }
 

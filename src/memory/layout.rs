@@ -73,6 +73,7 @@ pub fn image() -> Option<Region<PhysAddr>> {
 }
 
 /// Returns the physical address of something inside the image.
+#[inline(never)]
 pub fn physical(address: VirtAddr) -> PhysAddr {
     PhysAddr::new(address.get().wrapping_sub(head().get()).wrapping_add(IMAGE.load(Ordering::Relaxed)))
 }

@@ -26,22 +26,24 @@ unsafe impl<T> Send for Mmio<T> {}
 impl<T> Mmio<T> {
     /// Maps `region`, which the plan keeps for EL2, and sees a `T` at its start; nothing where it does not fit.
     pub fn map(region: Region<PhysAddr>) -> Option<Self> {
-        map::map(region, Use::Device).ok()?;
-        Self::at(region, 0)
+        map::map(region, Use::Device).ok().and(Self::at(region, 0))
     }
 
     /// Sees a `T` at `offset` of a region that [`Mmio::map`] mapped.
     pub fn at(region: Region<PhysAddr>, offset: u64) -> Option<Self> {
-        let end = offset.checked_add(size_of::<T>() as u64)?;
-        let address = region.base().checked_add(offset)?;
-        if end > region.size() || !address.is_aligned(align_of::<T>() as u64) {
-            return None;
-        }
-        let pointer: *const T = layout::pointer(address.get());
+        let pointer: *const T = layout::pointer(address(region, offset, size_of::<T>(), align_of::<T>())?);
         // SAFETY: mapped as device memory, long and aligned enough; `T` is made of volatile registers (tock-registers),
         // so shared references may alias the device.
         Some(Self(unsafe { &*pointer }))
     }
+}
+
+/// Where in `region` something of that size and alignment is.
+#[inline(never)]
+fn address(region: Region<PhysAddr>, offset: u64, size: usize, align: usize) -> Option<u64> {
+    let address = region.base().checked_add(offset)?;
+    let fits = offset.checked_add(size as u64)? <= region.size() && address.is_aligned(align as u64);
+    fits.then_some(address.get())
 }
 
 impl<T> Deref for Mmio<T> {

@@ -6,3 +6,4 @@ pub mod layout;
 pub mod map;
 pub mod mmio;
 pub mod pool;
+pub mod published;

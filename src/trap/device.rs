@@ -197,27 +197,33 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
 /// Accesses the virtual GIC, again and again until no other vCPU's list registers stand in its way: kicks them, and serves
 /// kicks meanwhile. Each kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
 fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
-    let Seat { cell, vcpu } = seat;
-    let mut value = None;
     for _ in 0..PATIENCE {
-        cell.with_vgic(vcpu, |vgic, lines| match vgic.access(vcpu.index, frame, offset, size, write, lines) {
-            Err(Retry(kicks)) => kicks,
-            Ok((read, kicks)) => {
-                if frame == vgic::Frame::Distributor {
-                    let read = if write.is_none() && size == 4 { Some(read) } else { None };
-                    cell.shown.note(offset, read, vgic.lasting(offset));
-                }
-                value = Some(read);
-                kicks
-            }
-        });
-        if let Some(value) = value {
+        if let Some(value) = attempt(seat, frame, offset, size, write) {
             return value;
         }
         irq::service();
         irq::check(seat);
     }
     0
+}
+
+/// Accesses the virtual GIC, if nothing stands in its way.
+#[inline(never)]
+fn attempt(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> Option<u64> {
+    let Seat { cell, vcpu } = seat;
+    let mut value = None;
+    cell.with_vgic(vcpu, |vgic, lines| match vgic.access(vcpu.index, frame, offset, size, write, lines) {
+        Err(Retry(kicks)) => kicks,
+        Ok((read, kicks)) => {
+            if frame == vgic::Frame::Distributor {
+                let read = if write.is_none() && size == 4 { Some(read) } else { None };
+                cell.shown.note(offset, read, vgic.lasting(offset));
+            }
+            value = Some(read);
+            kicks
+        }
+    });
+    value
 }
 
 /// Far more turns than another CPU needs to take an interrupt.

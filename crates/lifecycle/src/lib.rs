@@ -137,7 +137,7 @@ impl Life {
     }
 
     /// Returns what the cell is doing.
-    #[inline]
+    #[inline(never)]
     #[must_use]
     pub fn state(&self) -> State {
         STATES.get(usize::from(self.state.load(Ordering::Acquire))).map_or(State::Failed, |(state, _)| *state)
