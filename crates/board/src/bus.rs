@@ -77,7 +77,7 @@ impl<'b> Bus<'b> {
     /// Reads the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.
     pub(crate) fn regions(&self, tree: &Tree<'_>, id: NodeId) -> Result<Vec<Region<PhysAddr>>, Fault> {
         let reg = tree.get(id, Known::Reg).unwrap_or_default();
-        self.windows(reg, 0, self.size).ok_or(Fault::Malformed(id, "reg"))
+        self.windows(reg, 0, self.size).ok_or(Fault::malformed(id, "reg"))
     }
 
     /// Reads entries of so many cells to be skipped, an address of this bus and a size of so many cells.

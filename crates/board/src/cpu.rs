@@ -14,12 +14,12 @@ const MAX_CPUS: usize = 512;
 
 /// Reads the children of `/cpus`.
 pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, Fault> {
-    let list = tree.child(NodeId::ROOT, "cpus").ok_or(Fault::Missing("CPUs"))?;
+    let list = tree.child(NodeId::ROOT, "cpus").ok_or(Fault::missing("CPUs"))?;
     let width = count(tree, list, Known::AddressCells, 2);
     let shared = tree.string(list, "enable-method");
     let mut cpus: Vec<Cpu> = Vec::new();
     for node in tree.children(list).filter(|id| is_type(tree, *id, b"cpu\0")) {
-        let bad = |property| Fault::Malformed(node, property);
+        let bad = |property| Fault::malformed(node, property);
         let reg = tree.get(node, Known::Reg).filter(|reg| reg.len().checked_rem(width << 2) == Some(0));
         let mpidr = reg.and_then(|reg| Numbers(reg).next(width)).ok_or(bad("reg"))?;
         if cpus.len() >= MAX_CPUS || cpus.iter().any(|cpu| cpu.mpidr == mpidr) {
@@ -35,5 +35,5 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, Fault> {
         };
         cpus.push(Cpu { mpidr, start, disabled: disabled(tree, node), node });
     }
-    if cpus.is_empty() { Err(Fault::Missing("CPUs")) } else { Ok(cpus) }
+    if cpus.is_empty() { Err(Fault::missing("CPUs")) } else { Ok(cpus) }
 }

@@ -36,8 +36,8 @@ pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Result<Found<'t, 'a>, Fault>
         tree,
         controller: gic::find(tree)?,
         ram: Vec::new(),
-        gic: Err(Fault::Missing("GICv2 or GICv3")),
-        timers: Err(Fault::Missing("generic timer")),
+        gic: Err(Fault::missing("GICv2 or GICv3")),
+        timers: Err(Fault::missing("generic timer")),
         psci: None,
         devices: Vec::with_capacity(tree.nodes().len().min(64)),
     };
@@ -72,12 +72,12 @@ impl Found<'_, '_> {
                 self.psci = Some(match tree.string(id, "method") {
                     Some("smc") => Conduit::Smc,
                     Some("hvc") => Conduit::Hvc,
-                    _ => return Err(Fault::Malformed(id, "method")),
+                    _ => return Err(Fault::malformed(id, "method")),
                 });
             }
             if opens && id != controller.node && !(top && NO_BUSES.contains(&tree.name(id))) {
                 if bus.depth >= MAX_BUSES {
-                    return Err(Fault::Malformed(id, "ranges"));
+                    return Err(Fault::malformed(id, "ranges"));
                 }
                 self.walk(&Bus::new(tree, id, &[bus.path, "/", tree.name(id)].concat(), Some(bus)))?;
             }
@@ -97,7 +97,7 @@ impl Found<'_, '_> {
             // PCI address (space and 64 bits), CPU address, size.
             let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
             let windows_of = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1));
-            windows = windows_of.ok_or(Fault::Malformed(node, "ranges"))?;
+            windows = windows_of.ok_or(Fault::malformed(node, "ranges"))?;
         }
         let parent = interrupt_parent(tree, node, bus.interrupt_parent);
         self.devices.push(Device {

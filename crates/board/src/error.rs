@@ -20,18 +20,23 @@ pub enum BoardError {
     },
 }
 
-/// The same while the tree is at hand.
+/// The same while the tree is at hand: the node's index, [`usize::MAX`] where something is missing, and what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
-    Missing(&'static str),
-    Malformed(NodeId, &'static str),
-}
+pub(crate) struct Fault(usize, &'static str);
 
 impl Fault {
+    pub(crate) fn missing(what: &'static str) -> Self {
+        Self(usize::MAX, what)
+    }
+
+    pub(crate) fn malformed(node: NodeId, property: &'static str) -> Self {
+        Self(node.index(), property)
+    }
+
     pub(crate) fn named(self, tree: &Tree<'_>) -> BoardError {
-        match self {
-            Self::Missing(what) => BoardError::Missing(what),
-            Self::Malformed(node, property) => BoardError::Malformed { path: tree.path(node), property },
+        match tree.nodes().nth(self.0) {
+            None => BoardError::Missing(self.1),
+            Some(node) => BoardError::Malformed { path: tree.path(node), property: self.1 },
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn find(tree: &Tree<'_>) -> Result<Controller, Fault> {
     };
     let cells = count(tree, node, Known::InterruptCells, 0);
     if cells < 3 {
-        return Err(Fault::Malformed(node, "#interrupt-cells"));
+        return Err(Fault::malformed(node, "#interrupt-cells"));
     }
     Ok(Controller { node, cells, address_cells: count(tree, node, Known::AddressCells, 0) })
 }
@@ -36,9 +36,9 @@ pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Res
     let node = controller.node;
     let mut frames = bus.regions(tree, node)?.into_iter();
     let own = tree.get(node, Known::Interrupts).unwrap_or_default();
-    let lines = controller.decode_all(own).ok_or(Fault::Malformed(node, "interrupts"))?;
+    let lines = controller.decode_all(own).ok_or(Fault::malformed(node, "interrupts"))?;
     let maintenance = lines.first().map_or(MAINTENANCE, |line| line.intid);
-    let mut next = || frames.next().ok_or(Fault::Malformed(node, "reg"));
+    let mut next = || frames.next().ok_or(Fault::malformed(node, "reg"));
     let distributor = next()?;
     if tree.is_compatible(node, &V3) {
         let count = tree.u32(node, "#redistributor-regions").unwrap_or(1).max(1);
@@ -50,7 +50,7 @@ pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Res
         return Ok(Gic::V3 { distributor, redistributors, its, node, maintenance });
     }
     let cpu = next()?;
-    let mut virtual_frame = || next().map_err(|_| Fault::Missing("GICv2 with a virtual CPU interface"));
+    let mut virtual_frame = || next().map_err(|_| Fault::missing("GICv2 with a virtual CPU interface"));
     let (hypervisor, virtual_cpu) = (virtual_frame()?, virtual_frame()?);
     let msi = children(tree, node, bus, "arm,gic-v2m-frame")?;
     Ok(Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi, node, maintenance })
@@ -80,6 +80,6 @@ pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus:
             hypervisor: hypervisor.intid,
             node,
         }),
-        _ => Err(Fault::Malformed(node, "interrupts")),
+        _ => Err(Fault::malformed(node, "interrupts")),
     }
 }

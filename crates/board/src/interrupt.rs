@@ -43,7 +43,7 @@ impl Controller {
 
     /// Reads the interrupts of `node`, whose interrupts go to `parent` unless it says otherwise.
     pub(crate) fn of(self, tree: &Tree<'_>, node: NodeId, parent: Option<NodeId>) -> Result<Vec<Interrupt>, Fault> {
-        let bad = |property| Fault::Malformed(node, property);
+        let bad = |property| Fault::malformed(node, property);
         let mut found = match (tree.get(node, Known::InterruptsExtended), tree.get(node, Known::Interrupts)) {
             (Some(extended), _) => {
                 let mut found = Vec::new();

@@ -205,7 +205,7 @@ impl<'a> Board<'a> {
             let (cpus, reserved, found) = (cpu::cpus(&tree)?, memory::reserved(&tree)?, device::survey(&tree)?);
             let (gic, timers) = (found.gic?, found.timers?);
             if found.ram.is_empty() {
-                return Err(Fault::Missing("RAM"));
+                return Err(Fault::missing("RAM"));
             }
             Ok((cpus, reserved, gic, timers, found.ram, found.psci, found.devices, initrd(&tree)?))
         };
@@ -249,6 +249,6 @@ fn initrd(tree: &Tree<'_>) -> Result<Option<Region<PhysAddr>>, Fault> {
     if tree.property(chosen, start).is_none() {
         return Ok(None);
     }
-    let read = |name| tree.u64(chosen, name).map(PhysAddr::at).ok_or(Fault::Malformed(chosen, name));
+    let read = |name| tree.u64(chosen, name).map(PhysAddr::at).ok_or(Fault::malformed(chosen, name));
     Ok(Region::from_ends(read(start)?, read(end)?))
 }

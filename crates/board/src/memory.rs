@@ -14,7 +14,7 @@ pub(crate) fn banks(
     bus: &Bus<'_>,
     mut add: impl FnMut(Region<PhysAddr>),
 ) -> Result<(), Fault> {
-    let bad = Fault::Malformed(id, "reg");
+    let bad = Fault::malformed(id, "reg");
     let Some(reg) = tree.get(id, Known::Reg).filter(|_| !disabled(tree, id)) else { return Ok(()) };
     let mut numbers = Numbers::new(reg, bus.address | bus.size).ok_or(bad)?;
     while !numbers.0.is_empty() {
