@@ -281,7 +281,7 @@ fn tree(
 /// Writes the `/cellwall` node; `manifest::cellwall` reads it.
 fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
     let node = fdt.begin_node("cellwall")?;
-    fdt.property_u32("version", VERSION)?;
+    fdt.property_u32("version", u32::try_from(VERSION)?)?;
     fdt.property_string("board", manifest.board)?;
     fdt.property_string("when-idle", if manifest.poweroff_when_idle { "poweroff" } else { "stay" })?;
     if let Some(cpu) = manifest.service_cpu {

@@ -73,7 +73,7 @@ pub fn contents(bytes: &[u8]) -> Result<Contents> {
     let images = bundle.images.iter().zip(tree.children(folder)).map(|(image, node)| {
         let (algorithm, hash) = match image.digest {
             Digest::Crc32(value) => ("crc32", format!("{value:08x}")),
-            Digest::Sha256(value) => ("sha256", hexadecimal(&value)),
+            Digest::Sha256(value) => ("sha256", hexadecimal(value)),
         };
         let text = |name| tree.string(node, name).unwrap_or_default().to_owned();
         Image {

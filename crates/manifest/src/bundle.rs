@@ -6,8 +6,9 @@
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`, "/images node", "External data".
 
-use crate::error::{LACKS, OUTSIDE};
-use crate::{BundleError, Digest, Fault, Manifest, digest};
+use crate::error::{LACKS, OUTSIDE, Read, said};
+use crate::{BundleError, Digest, Manifest, digest};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use tree::{NodeId, Tree};
 
@@ -30,7 +31,7 @@ pub struct ImageEntry<'a> {
     /// Its bytes, not yet checked.
     pub payload: &'a [u8],
     /// What they must hash to.
-    pub digest: Digest,
+    pub digest: Digest<'a>,
 }
 
 impl ImageEntry<'_> {
@@ -52,23 +53,18 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     /// Says the first thing that is wrong.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, BundleError> {
+    pub fn read(bytes: &'a [u8]) -> Result<Self, Box<BundleError>> {
         let (need, have) = (Self::total_size(bytes).ok_or(BundleError::NotATree)?, bytes.len() as u64);
         if need > have {
-            return Err(BundleError::Truncated { need, have });
+            return Err(BundleError::Truncated { need, have }.into());
         }
         let tree = Tree::parse(bytes).map_err(BundleError::Tree)?;
-        let mut bundle = Bundle { manifest: Manifest::default(), images: Vec::new(), size: need };
-        bundle.fill(&tree, bytes).map_err(|fault| fault.named(&tree, have))?;
-        Ok(bundle)
-    }
-
-    fn fill(&mut self, tree: &Tree<'a>, bytes: &'a [u8]) -> Result<(), Fault<'a>> {
-        for node in tree.children(section(tree, "images")?) {
-            self.images.push(image(tree, node, bytes, &mut self.size)?);
+        let (mut images, mut size) = (Vec::new(), need);
+        for node in tree.children(section(&tree, "images")?) {
+            images.push(image(&tree, node, bytes, &mut size)?);
         }
-        self.manifest = crate::cellwall::read(tree, section(tree, "cellwall")?, &self.images)?;
-        Ok(())
+        let manifest = crate::cellwall::read(&tree, section(&tree, "cellwall")?, &images)?;
+        Ok(Bundle { manifest, images, size })
     }
 
     /// Returns the image of that name.
@@ -78,24 +74,26 @@ impl<'a> Bundle<'a> {
     }
 }
 
-fn section<'a>(tree: &Tree<'a>, name: &'static str) -> Result<NodeId, Fault<'a>> {
-    tree.child(NodeId::ROOT, name).ok_or(Fault::Said(LACKS, name, NodeId::ROOT))
+fn section(tree: &Tree<'_>, name: &'static str) -> Read<NodeId> {
+    tree.child(NodeId::ROOT, name).ok_or_else(|| said(tree, &LACKS, name, NodeId::ROOT))
 }
 
 /// Reads one image node; `size` becomes the payload's end, if that is larger. Payloads begin behind the tree.
-fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8], size: &mut u64) -> Result<ImageEntry<'a>, Fault<'a>> {
-    let number = |key| tree.u64(node, key).ok_or(Fault::Said(LACKS, key, node));
+fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8], size: &mut u64) -> Read<ImageEntry<'a>> {
+    let number = |key| tree.u64(node, key).ok_or_else(|| said(tree, &LACKS, key, node));
     let (start, length) = (number("data-position")?, number("data-size")?);
     let behind = Bundle::total_size(bytes).is_some_and(|tree_end| start >= tree_end);
-    let end = start.checked_add(length).filter(|_| behind).ok_or(Fault::Said(OUTSIDE, "data-position", node))?;
+    let end = start.checked_add(length).filter(|_| behind);
+    let end = end.ok_or_else(|| said(tree, &OUTSIDE, "data-position", node))?;
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    let payload = range.and_then(|(start, end)| bytes.get(start..end)).ok_or(Fault::Truncated(end))?;
-    let digest = digest(tree, node).ok_or(Fault::Said(LACKS, "hash-1 of sha256 or crc32", node))?;
+    let payload = range.and_then(|(start, end)| bytes.get(start..end));
+    let payload = payload.ok_or(BundleError::Truncated { need: end, have: bytes.len() as u64 })?;
+    let digest = digest(tree, node).ok_or_else(|| said(tree, &LACKS, "hash-1 of sha256 or crc32", node))?;
     *size = end.max(*size);
     Ok(ImageEntry { name: tree.name(node), payload, digest })
 }
 
-fn digest(tree: &Tree<'_>, image: NodeId) -> Option<Digest> {
+fn digest<'a>(tree: &Tree<'a>, image: NodeId) -> Option<Digest<'a>> {
     let hash = tree.child(image, "hash-1")?;
     let value = tree.property(hash, "value")?;
     match tree.string(hash, "algo")? {

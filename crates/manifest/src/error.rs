@@ -1,5 +1,6 @@
 //! What can be wrong with a bundle, each in one sentence.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use tree::{NodeId, Tree, TreeError};
@@ -19,11 +20,11 @@ pub enum BundleError {
         have: u64,
     },
     /// `/cellwall` is of another version.
-    Version(u32),
+    Version(u64),
     /// A node lacks something, or says what it may not.
     Said {
         /// The sentence round the two others.
-        words: [&'static str; 3],
+        words: &'static Words,
         /// The property, image or node at fault.
         key: String,
         /// Its node's path.
@@ -31,33 +32,26 @@ pub enum BundleError {
     },
 }
 
-/// The same while the tree is at hand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault<'a> {
-    Truncated(u64),
-    Version(u32),
-    Said([&'static str; 3], &'a str, NodeId),
-}
+/// What was read, or why not.
+pub(crate) type Read<T> = Result<T, Box<BundleError>>;
+/// A sentence round a key and its node.
+type Words = [&'static str; 3];
 
 /// A node or property that must be there is not.
-pub(crate) const LACKS: [&str; 3] = ["the bundle lacks ", " in ", ""];
+pub(crate) const LACKS: Words = ["the bundle lacks ", " in ", ""];
 /// A property's value is not what its name asks for.
-pub(crate) const INVALID: [&str; 3] = ["the bundle's ", " in ", " has no valid value"];
+pub(crate) const INVALID: Words = ["the bundle's ", " in ", " has no valid value"];
 /// A property or node this version does not know.
-pub(crate) const UNKNOWN: [&str; 3] = ["the bundle has ", " in ", ", which this version does not know"];
+pub(crate) const UNKNOWN: Words = ["the bundle has ", " in ", ", which this version does not know"];
 /// A cell names an image that is not in the bundle.
-pub(crate) const NO_IMAGE: [&str; 3] = ["the bundle lacks image ", " of ", ""];
+pub(crate) const NO_IMAGE: Words = ["the bundle lacks image ", " of ", ""];
 /// A payload lies in the tree or beyond any memory.
-pub(crate) const OUTSIDE: [&str; 3] = ["the bundle's ", " in ", " leads outside it"];
+pub(crate) const OUTSIDE: Words = ["the bundle's ", " in ", " leads outside it"];
 
-impl Fault<'_> {
-    pub(crate) fn named(self, tree: &Tree<'_>, have: u64) -> BundleError {
-        match self {
-            Self::Truncated(need) => BundleError::Truncated { need, have },
-            Self::Version(version) => BundleError::Version(version),
-            Self::Said(words, key, node) => BundleError::Said { words, key: key.into(), node: tree.path(node) },
-        }
-    }
+/// Says what is wrong with `key` in `node`.
+#[cold]
+pub(crate) fn said(tree: &Tree<'_>, words: &'static Words, key: &str, node: NodeId) -> Box<BundleError> {
+    Box::new(BundleError::Said { words, key: key.into(), node: tree.path(node) })
 }
 
 impl fmt::Display for BundleError {

@@ -19,12 +19,11 @@ mod error;
 pub use bundle::{Bundle, ImageEntry};
 pub use digest::Digest;
 pub use error::BundleError;
-use error::Fault;
 
 use alloc::vec::Vec;
 
 /// The version of the `/cellwall` node that this crate reads and `cellwall build` writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u64 = 1;
 
 /// The partition plan as a person wrote it (desk) or as the bundle holds it (board).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -132,7 +132,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Walks the properties of `id` in tree order; a name that is no text is "".
-    pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
+    pub fn properties(&self, id: NodeId) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + '_ {
         self.list(id).iter().map(|property| {
             let name = self.strings.get(property.name as usize..).and_then(first_string).unwrap_or_default();
             (core::str::from_utf8(name).unwrap_or_default(), property.value)
@@ -161,11 +161,17 @@ impl<'a> Tree<'a> {
     /// Returns the value of property `name` of `id`.
     #[must_use]
     pub fn property(&self, id: NodeId, name: &str) -> Option<&'a [u8]> {
-        let named = |property: &&Property<'a>| {
-            let text = self.strings.get(property.name as usize..).unwrap_or_default();
-            text.get(name.len()) == Some(&0) && text.starts_with(name.as_bytes())
-        };
-        self.list(id).iter().find(named).map(|property| property.value)
+        self.place(id, name).map(|(_, value)| value)
+    }
+
+    /// Returns which of the properties of `id` has this name, and its value.
+    #[must_use]
+    pub fn place(&self, id: NodeId, name: &str) -> Option<(u32, &'a [u8])> {
+        (0..).zip(self.list(id)).find_map(|(place, property)| {
+            let text = self.strings.get(property.name as usize..)?;
+            let named = text.get(name.len()) == Some(&0) && text.starts_with(name.as_bytes());
+            named.then_some((place, property.value))
+        })
     }
 
     fn list(&self, id: NodeId) -> &[Property<'a>] {
