@@ -3,7 +3,8 @@
 //! Owns the chain of buses between the root and the node being looked at. An address that a bus does not pass on is no
 //! CPU address: it yields nothing, never the untranslated number. Devicetree Specification v0.4, 2.3.5, 2.3.6, 2.3.8.
 
-use crate::Fault;
+use crate::device::Part;
+use crate::error::{Read, malformed};
 use crate::node::count;
 use address::{Address, PhysAddr, Region};
 use alloc::vec::Vec;
@@ -16,8 +17,8 @@ pub(crate) struct Bus<'b> {
     /// How many there are above it.
     pub(crate) depth: usize,
     pub(crate) node: NodeId,
-    /// Its full path, "" for the root.
-    pub(crate) path: &'b str,
+    /// Where its full path is kept; the root's is empty.
+    pub(crate) path: Part,
     /// Cells of an address, and of a size, of its children's `reg`; absent means 2 and 1.
     pub(crate) address: usize,
     pub(crate) size: usize,
@@ -29,13 +30,13 @@ pub(crate) struct Bus<'b> {
 
 impl<'b> Bus<'b> {
     /// Opens the bus `node`.
-    pub(crate) fn new(tree: &'b Tree<'_>, node: NodeId, path: &'b str, up: Option<&'b Bus<'b>>) -> Self {
+    pub(crate) fn new(tree: &'b Tree<'_>, node: NodeId, up: Option<&'b Bus<'b>>) -> Self {
         let inherited = up.and_then(|up| up.interrupt_parent);
         Self {
             up,
             depth: up.map_or(0, |up| up.depth.saturating_add(1)),
             node,
-            path,
+            path: Part::default(),
             address: count(tree, node, Known::AddressCells, 2),
             size: count(tree, node, Known::SizeCells, 1),
             ranges: tree.get(node, Known::Ranges).filter(|_| up.is_some()).unwrap_or_default(),
@@ -74,22 +75,27 @@ impl<'b> Bus<'b> {
         Region::new(PhysAddr::new(base), size)
     }
 
-    /// Reads the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.
-    pub(crate) fn regions(&self, tree: &Tree<'_>, id: NodeId) -> Result<Vec<Region<PhysAddr>>, Fault> {
+    /// Adds the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.
+    pub(crate) fn regions(&self, tree: &Tree<'_>, id: NodeId, to: &mut Vec<Region<PhysAddr>>) -> Read<()> {
         let reg = tree.get(id, Known::Reg).unwrap_or_default();
-        self.windows(reg, 0, self.size).ok_or(Fault::malformed(id, "reg"))
+        self.windows(reg, 0, self.size, to).ok_or_else(|| malformed(tree, id, "reg"))
     }
 
-    /// Reads entries of so many cells to be skipped, an address of this bus and a size of so many cells.
-    pub(crate) fn windows(&self, bytes: &[u8], skipped: usize, size: usize) -> Option<Vec<Region<PhysAddr>>> {
+    /// Adds entries of so many cells to be skipped, an address of this bus and a size of so many cells.
+    pub(crate) fn windows(
+        &self,
+        bytes: &[u8],
+        skipped: usize,
+        size: usize,
+        to: &mut Vec<Region<PhysAddr>>,
+    ) -> Option<()> {
         let mut numbers = Numbers::new(bytes, skipped | self.address | size)?;
-        let mut regions = Vec::with_capacity(1);
         while !numbers.0.is_empty() {
             numbers.next(skipped)?;
             let (base, size) = (numbers.next(self.address)?, numbers.next(size)?);
-            regions.extend(self.translate(base, size));
+            to.extend(self.translate(base, size));
         }
-        Some(regions)
+        Some(())
     }
 }
 

@@ -3,8 +3,9 @@
 //! Promises that no two CPUs have the same affinity: a plan gives each to one cell.
 
 use crate::bus::Numbers;
+use crate::error::{Read, malformed, missing};
 use crate::node::{count, disabled, is_type};
-use crate::{Cpu, Fault, Start};
+use crate::{Cpu, Start};
 use address::PhysAddr;
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
@@ -13,27 +14,27 @@ use tree::{Known, NodeId, Tree};
 const MAX_CPUS: usize = 512;
 
 /// Reads the children of `/cpus`.
-pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, Fault> {
-    let list = tree.child(NodeId::ROOT, "cpus").ok_or(Fault::missing("CPUs"))?;
+pub(crate) fn cpus(tree: &Tree<'_>) -> Read<Vec<Cpu>> {
+    let list = tree.child(NodeId::ROOT, "cpus").ok_or_else(|| missing("CPUs"))?;
     let width = count(tree, list, Known::AddressCells, 2);
     let shared = tree.string(list, "enable-method");
     let mut cpus: Vec<Cpu> = Vec::new();
     for node in tree.children(list).filter(|id| is_type(tree, *id, b"cpu\0")) {
-        let bad = |property| Fault::malformed(node, property);
+        let bad = |property| malformed(tree, node, property);
         let reg = tree.get(node, Known::Reg).filter(|reg| reg.len().checked_rem(width << 2) == Some(0));
-        let mpidr = reg.and_then(|reg| Numbers(reg).next(width)).ok_or(bad("reg"))?;
+        let mpidr = reg.and_then(|reg| Numbers(reg).next(width)).ok_or_else(|| bad("reg"))?;
         if cpus.len() >= MAX_CPUS || cpus.iter().any(|cpu| cpu.mpidr == mpidr) {
             return Err(bad("reg"));
         }
         let start = match tree.string(node, "enable-method").or(shared) {
             Some("psci") => Start::Psci,
             Some("spin-table") => {
-                let word = tree.u64(node, "cpu-release-addr").ok_or(bad("cpu-release-addr"))?;
+                let word = tree.u64(node, "cpu-release-addr").ok_or_else(|| bad("cpu-release-addr"))?;
                 Start::SpinTable(PhysAddr::at(word))
             }
             _ => Start::Unknown,
         };
         cpus.push(Cpu { mpidr, start, disabled: disabled(tree, node), node });
     }
-    if cpus.is_empty() { Err(Fault::missing("CPUs")) } else { Ok(cpus) }
+    if cpus.is_empty() { Err(missing("CPUs")) } else { Ok(cpus) }
 }

@@ -5,18 +5,34 @@
 //! windows instead. Devicetree Specification v0.4, 2.3 and 3; IEEE 1275 PCI binding, 2.2.1.1.
 
 use crate::bus::{Bus, interrupt_parent};
+use crate::error::{Read, malformed};
 use crate::interrupt::Controller;
 use crate::node::{count, disabled, is_type};
-use crate::{Conduit, Device, Fault, Gic, Timers, UARTS, gic, memory};
+use crate::{Conduit, Device, Devices, Gic, Timers, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree, first_string};
+use tree::{Known, NodeId, Tree};
 
 /// How many buses may stand between the root and a device.
 const MAX_BUSES: usize = 16;
 
 /// Children of the root that are no bus although some have `ranges`.
-const NO_BUSES: [&str; 3] = ["reserved-memory", "chosen", "firmware"];
+const NO_BUSES: [&[u8]; 3] = [b"reserved-memory", b"chosen", b"firmware"];
+
+/// From one place in a list up to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part(usize, usize);
+
+impl Part {
+    pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
+        list.get(self.0..self.1).unwrap_or_default()
+    }
+
+    /// Returns what is from its start up to the end of `other`.
+    pub(crate) fn to(self, other: Self) -> Self {
+        Self(self.0, other.1)
+    }
+}
 
 /// What the walk found.
 pub(crate) struct Found<'t, 'a> {
@@ -24,36 +40,30 @@ pub(crate) struct Found<'t, 'a> {
     controller: Controller,
     pub(crate) ram: Vec<Region<PhysAddr>>,
     /// What is wrong with these two waits for the end of the walk, which finds the UART to say it on.
-    pub(crate) gic: Result<Gic, Fault>,
-    pub(crate) timers: Result<Timers, Fault>,
+    pub(crate) gic: Option<Read<Gic>>,
+    pub(crate) timers: Option<Read<Timers>>,
     pub(crate) psci: Option<Conduit>,
-    pub(crate) devices: Vec<Device<'a>>,
+    pub(crate) devices: Devices,
 }
 
 /// Walks the tree.
-pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Result<Found<'t, 'a>, Fault> {
-    let mut found = Found {
-        tree,
-        controller: gic::find(tree)?,
-        ram: Vec::new(),
-        gic: Err(Fault::missing("GICv2 or GICv3")),
-        timers: Err(Fault::missing("generic timer")),
-        psci: None,
-        devices: Vec::with_capacity(tree.nodes().len().min(64)),
-    };
-    found.walk(&Bus::new(tree, NodeId::ROOT, "", None))?;
+pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Read<Found<'t, 'a>> {
+    let controller = gic::find(tree)?;
+    let (devices, ram) = (Devices::with_capacity(tree.nodes().len().min(64)), Vec::new());
+    let mut found = Found { tree, controller, ram, gic: None, timers: None, psci: None, devices };
+    found.walk(&Bus::new(tree, NodeId::ROOT, None))?;
     Ok(found)
 }
 
 impl Found<'_, '_> {
     /// Takes note of every node on `bus`, and of those below it where it is a bus itself.
-    fn walk(&mut self, bus: &Bus<'_>) -> Result<(), Fault> {
+    fn walk(&mut self, bus: &Bus<'_>) -> Read<()> {
         let (tree, controller, top) = (self.tree, self.controller, bus.up.is_none());
         for id in tree.children(bus.node) {
             let pci = is_type(tree, id, b"pci\0");
             let (reg, opens) = (tree.has(id, Known::Reg), !pci && tree.has(id, Known::Ranges));
             if id == controller.node {
-                self.gic = gic::gic(tree, controller, bus);
+                self.gic = Some(gic::gic(tree, controller, bus));
             } else if reg {
                 if top && is_type(tree, id, b"memory\0") {
                     // What goes on where the last one ends is one with it: with sizes of 32 bits 4 GiB are two.
@@ -67,64 +77,63 @@ impl Found<'_, '_> {
                 }
                 self.device(bus, id, pci)?;
             } else if tree.is_compatible(id, &gic::TIMER) {
-                self.timers = gic::timers(tree, controller, id, bus);
-            } else if top && tree.name(id) == "psci" {
+                self.timers = Some(gic::timers(tree, controller, id, bus));
+            } else if top && tree.name_bytes(id) == b"psci" {
                 self.psci = Some(match tree.string(id, "method") {
                     Some("smc") => Conduit::Smc,
                     Some("hvc") => Conduit::Hvc,
-                    _ => return Err(Fault::malformed(id, "method")),
+                    _ => return Err(malformed(tree, id, "method")),
                 });
             }
-            if opens && id != controller.node && !(top && NO_BUSES.contains(&tree.name(id))) {
+            if opens && id != controller.node && !(top && NO_BUSES.contains(&tree.name_bytes(id))) {
                 if bus.depth >= MAX_BUSES {
-                    return Err(Fault::malformed(id, "ranges"));
+                    return Err(malformed(tree, id, "ranges"));
                 }
-                self.walk(&Bus::new(tree, id, &[bus.path, "/", tree.name(id)].concat(), Some(bus)))?;
+                let mut below = Bus::new(tree, id, Some(bus));
+                below.path = self.path(bus, id);
+                self.walk(&below)?;
             }
         }
         Ok(())
     }
 
     /// Adds the device `node` is, if the CPUs can reach any of it.
-    fn device(&mut self, bus: &Bus<'_>, node: NodeId, pci: bool) -> Result<(), Fault> {
+    fn device(&mut self, bus: &Bus<'_>, node: NodeId, pci: bool) -> Read<()> {
         let tree = self.tree;
-        let regions = bus.regions(tree, node)?;
-        if regions.is_empty() {
+        let (first_page, first_line) = (self.devices.pages.len(), self.devices.lines.len());
+        bus.regions(tree, node, &mut self.devices.pages)?;
+        let regions = Part(first_page, self.devices.pages.len());
+        if regions.0 == regions.1 {
             return Ok(());
         }
-        let mut windows = Vec::new();
         if pci {
             // PCI address (space and 64 bits), CPU address, size.
             let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
-            let windows_of = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1));
-            windows = windows_of.ok_or(Fault::malformed(node, "ranges"))?;
+            let windows = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1), &mut self.devices.pages);
+            windows.ok_or_else(|| malformed(tree, node, "ranges"))?;
         }
         let parent = interrupt_parent(tree, node, bus.interrupt_parent);
-        self.devices.push(Device {
+        self.controller.add(tree, node, parent, &mut self.devices.lines)?;
+        let device = Device {
             node,
-            path: [bus.path, "/", tree.name(node)].concat(),
-            compatible: tree.get(node, Known::Compatible).and_then(first_string).unwrap_or_default(),
+            path: self.path(bus, node),
             regions,
-            windows,
-            interrupts: self.controller.of(tree, node, parent)?,
+            windows: Part(regions.1, self.devices.pages.len()),
+            interrupts: Part(first_line, self.devices.lines.len()),
             disabled: disabled(tree, node),
             iommu: tree.has(node, Known::Iommus) || tree.has(node, Known::IommuMap),
-        });
+        };
+        self.devices.list.push(device);
         Ok(())
     }
-}
 
-/// Returns the index of the device whose node is `id`.
-pub(crate) fn of_node(devices: &[Device<'_>], id: NodeId) -> Option<usize> {
-    devices.binary_search_by_key(&id, |device| device.node).ok()
-}
-
-/// Finds the device `stdout-path` names, else the first UART that EL2 drives and that is not disabled.
-pub(crate) fn stdout(tree: &Tree<'_>, devices: &[Device<'_>]) -> Option<usize> {
-    let chosen = tree.child(NodeId::ROOT, "chosen");
-    let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));
-    // What follows a colon is the UART's mode.
-    let path = path.map(|path| path.split_once(':').map_or(path, |(path, _)| path));
-    let named = path.and_then(|path| of_node(devices, tree.find(path)?));
-    named.or_else(|| devices.iter().position(|device| !device.disabled && UARTS.contains(&device.compatible)))
+    /// Writes down the path of `node` on `bus`.
+    fn path(&mut self, bus: &Bus<'_>, node: NodeId) -> Part {
+        let paths = &mut self.devices.paths;
+        let start = paths.len();
+        paths.extend_from_within(bus.path.0..bus.path.1);
+        paths.push(b'/');
+        paths.extend_from_slice(self.tree.name_bytes(node));
+        Part(start, paths.len())
+    }
 }

@@ -1,5 +1,6 @@
 //! Why a tree is no board a hypervisor can run on, in one sentence each.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use tree::{NodeId, Tree, TreeError};
@@ -20,25 +21,17 @@ pub enum BoardError {
     },
 }
 
-/// The same while the tree is at hand: the node's index, [`usize::MAX`] where something is missing, and what.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault(usize, &'static str);
+/// What was read, or why not: one word to pass on.
+pub(crate) type Read<T> = Result<T, Box<BoardError>>;
 
-impl Fault {
-    pub(crate) fn missing(what: &'static str) -> Self {
-        Self(usize::MAX, what)
-    }
+#[cold]
+pub(crate) fn missing(what: &'static str) -> Box<BoardError> {
+    Box::new(BoardError::Missing(what))
+}
 
-    pub(crate) fn malformed(node: NodeId, property: &'static str) -> Self {
-        Self(node.index(), property)
-    }
-
-    pub(crate) fn named(self, tree: &Tree<'_>) -> BoardError {
-        match tree.nodes().nth(self.0) {
-            None => BoardError::Missing(self.1),
-            Some(node) => BoardError::Malformed { path: tree.path(node), property: self.1 },
-        }
-    }
+#[cold]
+pub(crate) fn malformed(tree: &Tree<'_>, node: NodeId, property: &'static str) -> Box<BoardError> {
+    Box::new(BoardError::Malformed { path: tree.path(node), property })
 }
 
 impl fmt::Display for BoardError {

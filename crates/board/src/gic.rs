@@ -1,9 +1,10 @@
 //! The interrupt controller and the generic timer (bindings `arm,gic`, `arm,gic-v3`, `arm,armv8-timer`).
 
-use crate::bus::Bus;
+use crate::bus::{Bus, interrupt_parent};
+use crate::error::{Read, malformed, missing};
 use crate::interrupt::Controller;
 use crate::node::{count, disabled};
-use crate::{Fault, Gic, Timers};
+use crate::{Gic, Timers};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
@@ -16,7 +17,7 @@ pub(crate) const TIMER: [&str; 2] = ["arm,armv8-timer", "arm,armv7-timer"];
 const MAINTENANCE: u32 = 25;
 
 /// Finds the GIC's node; without one the root stands in, to which no interrupt goes.
-pub(crate) fn find(tree: &Tree<'_>) -> Result<Controller, Fault> {
+pub(crate) fn find(tree: &Tree<'_>) -> Read<Controller> {
     let is_gic = |id: &NodeId| {
         let is = |these| tree.is_compatible(*id, these);
         tree.has(*id, Known::InterruptController) && (is(&V3) || is(&V2))
@@ -26,52 +27,50 @@ pub(crate) fn find(tree: &Tree<'_>) -> Result<Controller, Fault> {
     };
     let cells = count(tree, node, Known::InterruptCells, 0);
     if cells < 3 {
-        return Err(Fault::malformed(node, "#interrupt-cells"));
+        return Err(malformed(tree, node, "#interrupt-cells"));
     }
     Ok(Controller { node, cells, address_cells: count(tree, node, Known::AddressCells, 0) })
 }
 
 /// Reads the GIC's frames on `bus`.
-pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Result<Gic, Fault> {
-    let node = controller.node;
-    let mut frames = bus.regions(tree, node)?.into_iter();
+pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Read<Gic> {
+    let (node, mut frames, mut lines) = (controller.node, Vec::new(), Vec::new());
+    bus.regions(tree, node, &mut frames)?;
     let own = tree.get(node, Known::Interrupts).unwrap_or_default();
-    let lines = controller.decode_all(own).ok_or(Fault::malformed(node, "interrupts"))?;
+    controller.decode_all(own, &mut lines).ok_or_else(|| malformed(tree, node, "interrupts"))?;
     let maintenance = lines.first().map_or(MAINTENANCE, |line| line.intid);
-    let mut next = || frames.next().ok_or(Fault::malformed(node, "reg"));
-    let distributor = next()?;
-    if tree.is_compatible(node, &V3) {
-        let count = tree.u32(node, "#redistributor-regions").unwrap_or(1).max(1);
-        let mut redistributors = Vec::new();
-        for _ in 0..count {
-            redistributors.push(next()?);
+    let v3 = tree.is_compatible(node, &V3);
+    let others = children(tree, node, bus, if v3 { "arm,gic-v3-its" } else { "arm,gic-v2m-frame" })?;
+    match *frames.as_slice() {
+        [distributor, ref rest @ ..] if v3 => {
+            let count = tree.u32(node, "#redistributor-regions").unwrap_or(1).max(1);
+            let redistributors = rest.get(..count as usize).ok_or_else(|| malformed(tree, node, "reg"))?.to_vec();
+            Ok(Gic::V3 { distributor, redistributors, its: others, node, maintenance })
         }
-        let its = children(tree, node, bus, "arm,gic-v3-its")?;
-        return Ok(Gic::V3 { distributor, redistributors, its, node, maintenance });
+        [distributor, cpu, hypervisor, virtual_cpu, ..] => {
+            Ok(Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi: others, node, maintenance })
+        }
+        [_, _, ..] => Err(missing("GICv2 with a virtual CPU interface")),
+        _ => Err(malformed(tree, node, "reg")),
     }
-    let cpu = next()?;
-    let mut virtual_frame = || next().map_err(|_| Fault::missing("GICv2 with a virtual CPU interface"));
-    let (hypervisor, virtual_cpu) = (virtual_frame()?, virtual_frame()?);
-    let msi = children(tree, node, bus, "arm,gic-v2m-frame")?;
-    Ok(Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi, node, maintenance })
 }
 
 /// Reads the regions of the GIC's children that are `compatible`.
-fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Result<Vec<Region<PhysAddr>>, Fault> {
+fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Read<Vec<Region<PhysAddr>>> {
     let mut found = Vec::new();
-    let bus = Bus::new(tree, gic, "", Some(bus));
+    let bus = Bus::new(tree, gic, Some(bus));
     for id in tree.children(gic).filter(|id| tree.is_compatible(*id, &[compatible]) && !disabled(tree, *id)) {
         if tree.has(gic, Known::Ranges) {
-            found.append(&mut bus.regions(tree, id)?);
+            bus.regions(tree, id, &mut found)?;
         }
     }
     Ok(found)
 }
 
 /// Reads the generic timer's PPIs: secure, physical, virtual, hypervisor, and perhaps the hypervisor's virtual one.
-pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus: &Bus<'_>) -> Result<Timers, Fault> {
-    let parent = crate::bus::interrupt_parent(tree, node, bus.interrupt_parent);
-    let lines = controller.of(tree, node, parent)?;
+pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus: &Bus<'_>) -> Read<Timers> {
+    let (parent, mut lines) = (interrupt_parent(tree, node, bus.interrupt_parent), Vec::new());
+    controller.add(tree, node, parent, &mut lines)?;
     match lines.as_slice() {
         [secure, physical, virtual_, hypervisor, ..] if lines.iter().all(|line| line.intid < 32) => Ok(Timers {
             secure: secure.intid,
@@ -80,6 +79,6 @@ pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus:
             hypervisor: hypervisor.intid,
             node,
         }),
-        _ => Err(Fault::malformed(node, "interrupts")),
+        _ => Err(malformed(tree, node, "interrupts")),
     }
 }

@@ -4,8 +4,9 @@
 //! what goes to another controller than the GIC. The GIC's format is type, number, flags and perhaps more: SPI `n` is
 //! INTID 32 + n, PPI `n` is 16 + n (binding `arm,gic-v3`).
 
+use crate::Interrupt;
+use crate::error::{Read, malformed};
 use crate::node::count;
-use crate::{Fault, Interrupt};
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
 
@@ -30,43 +31,51 @@ fn decode(words: &[[u8; 4]]) -> Option<Interrupt> {
 }
 
 impl Controller {
-    /// Reads an `interrupts` that goes to the GIC; nothing where it is malformed.
-    pub(crate) fn decode_all(self, bytes: &[u8]) -> Option<Vec<Interrupt>> {
+    /// Adds an `interrupts` that goes to the GIC; nothing where it is malformed.
+    pub(crate) fn decode_all(self, bytes: &[u8], lines: &mut Vec<Interrupt>) -> Option<()> {
         let (mut words, []) = bytes.as_chunks() else { return None };
-        let mut lines = Vec::with_capacity(words.len() / 3);
         while !words.is_empty() {
             lines.push(decode(words)?);
             words = words.get(self.cells..)?;
         }
-        Some(lines)
+        Some(())
     }
 
-    /// Reads the interrupts of `node`, whose interrupts go to `parent` unless it says otherwise.
-    pub(crate) fn of(self, tree: &Tree<'_>, node: NodeId, parent: Option<NodeId>) -> Result<Vec<Interrupt>, Fault> {
-        let bad = |property| Fault::malformed(node, property);
-        let mut found = match (tree.get(node, Known::InterruptsExtended), tree.get(node, Known::Interrupts)) {
-            (Some(extended), _) => {
-                let mut found = Vec::new();
-                self.listed(tree, extended, None, &mut found).ok_or(bad("interrupts-extended"))?;
-                found
-            }
-            (_, Some(plain)) if parent == Some(self.node) => self.decode_all(plain).ok_or(bad("interrupts"))?,
-            _ => Vec::new(),
-        };
+    /// Adds the interrupts of `node`, whose interrupts go to `parent` unless it says otherwise.
+    pub(crate) fn add(
+        self,
+        tree: &Tree<'_>,
+        node: NodeId,
+        parent: Option<NodeId>,
+        lines: &mut Vec<Interrupt>,
+    ) -> Read<()> {
+        let (own, bad) = (lines.len(), |property| move || malformed(tree, node, property));
+        if let Some(extended) = tree.get(node, Known::InterruptsExtended) {
+            self.listed(tree, extended, None, lines).ok_or_else(bad("interrupts-extended"))?;
+        } else if let Some(plain) = tree.get(node, Known::Interrupts).filter(|_| parent == Some(self.node)) {
+            self.decode_all(plain, lines).ok_or_else(bad("interrupts"))?;
+        }
         if let Some(map) = tree.get(node, Known::InterruptMap) {
             let address = count(tree, node, Known::AddressCells, 2);
             let child = address.saturating_add(count(tree, node, Known::InterruptCells, 1));
-            self.listed(tree, map, Some(child), &mut found).ok_or(bad("interrupt-map"))?;
+            self.listed(tree, map, Some((child, own)), lines).ok_or_else(bad("interrupt-map"))?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Adds what the entries of a list lead to, each a controller and an interrupt in that controller's format; in a
-    /// bus's `interrupt-map` behind so many cells of the child, with an address between, and each interrupt once.
-    fn listed(self, tree: &Tree<'_>, list: &[u8], child: Option<usize>, found: &mut Vec<Interrupt>) -> Option<()> {
+    /// bus's `interrupt-map` behind so many cells of the child, with an address between, and each interrupt once from
+    /// that place of `lines` on.
+    fn listed(
+        self,
+        tree: &Tree<'_>,
+        list: &[u8],
+        child: Option<(usize, usize)>,
+        lines: &mut Vec<Interrupt>,
+    ) -> Option<()> {
         let (mut words, []) = list.as_chunks() else { return None };
         while !words.is_empty() {
-            let (phandle, rest) = words.get(child.unwrap_or(0)..)?.split_first()?;
+            let (phandle, rest) = words.get(child.map_or(0, |(cells, _)| cells)..)?.split_first()?;
             let controller = tree.by_phandle(u32::from_be_bytes(*phandle))?;
             let (mut address, mut width) = (self.address_cells, self.cells);
             if controller != self.node {
@@ -77,8 +86,8 @@ impl Controller {
             words = rest;
             if controller == self.node {
                 let interrupt = decode(line)?;
-                if child.is_none() || !found.contains(&interrupt) {
-                    found.push(interrupt);
+                if child.is_none_or(|(_, own)| !lines.iter().skip(own).any(|line| *line == interrupt)) {
+                    lines.push(interrupt);
                 }
             }
         }

@@ -24,12 +24,13 @@ mod no_dma;
 mod node;
 
 use address::{PhysAddr, Region};
-use alloc::string::String;
 use alloc::vec::Vec;
-use tree::{NodeId, Tree};
+use core::ops::Deref;
+use device::Part;
+use tree::{Known, NodeId, Tree, first_string};
 
 pub use error::BoardError;
-use error::Fault;
+use error::{Read, malformed, missing};
 pub use facts::FACTS;
 
 /// The board.
@@ -56,7 +57,7 @@ pub struct Board<'a> {
     /// How firmware is called, where the tree has a psci node.
     pub psci: Option<Conduit>,
     /// Every MMIO device but the GIC and its frames, ITS and timers.
-    pub devices: Vec<Device<'a>>,
+    pub devices: Devices,
     /// Where the loader put the bundle (/chosen/linux,initrd-start and -end).
     pub initrd: Option<Region<PhysAddr>>,
 }
@@ -165,33 +166,107 @@ pub struct Interrupt {
 /// The UARTs EL2 can drive, by first `compatible`.
 pub const UARTS: [&[u8]; 4] = [b"arm,pl011", b"brcm,bcm2835-aux-uart", b"xlnx,zynqmp-uart", b"cdns,uart-r1p12"];
 
-/// An MMIO device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device<'a> {
+/// A UART EL2 can drive: which of [`UARTS`], and its registers.
+pub type Uart = (usize, Region<PhysAddr>);
+
+/// An MMIO device. What it has lies with all others' in [`Devices`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
     /// Its node.
     pub node: NodeId,
-    /// Full path.
-    pub path: String,
-    /// First `compatible`, or nothing.
-    pub compatible: &'a [u8],
-    /// CPU-physical regions (translated through `ranges`); not page-rounded.
-    pub regions: Vec<Region<PhysAddr>>,
-    /// Windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.
-    pub windows: Vec<Region<PhysAddr>>,
-    /// Its interrupts on the GIC.
-    pub interrupts: Vec<Interrupt>,
     /// `status` is neither absent nor okay.
     pub disabled: bool,
     /// Behind an IOMMU: it, or the bus it bridges to, has `iommus` or `iommu-map`.
     pub iommu: bool,
+    path: Part,
+    regions: Part,
+    /// Behind `regions`.
+    windows: Part,
+    interrupts: Part,
 }
 
-impl Device<'_> {
-    /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
-    #[must_use]
-    pub fn no_dma(&self) -> bool {
-        no_dma::is_reviewed(self.compatible)
+/// The devices in tree order, and what they have in lists all share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Devices {
+    list: Vec<Device>,
+    pages: Vec<Region<PhysAddr>>,
+    lines: Vec<Interrupt>,
+    paths: Vec<u8>,
+}
+
+impl Deref for Devices {
+    type Target = [Device];
+
+    fn deref(&self) -> &[Device] {
+        &self.list
     }
+}
+
+impl Devices {
+    fn with_capacity(devices: usize) -> Self {
+        Self {
+            list: Vec::with_capacity(devices),
+            pages: Vec::with_capacity(devices),
+            lines: Vec::with_capacity(devices),
+            paths: Vec::with_capacity(devices << 5),
+        }
+    }
+
+    /// Returns the full path of one of them.
+    #[must_use]
+    pub fn path(&self, device: &Device) -> &str {
+        core::str::from_utf8(device.path.of(&self.paths)).unwrap_or_default()
+    }
+
+    /// Returns its CPU-physical regions (translated through `ranges`), not page-rounded.
+    #[must_use]
+    pub fn regions(&self, device: &Device) -> &[Region<PhysAddr>] {
+        device.regions.of(&self.pages)
+    }
+
+    /// Returns the windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.
+    #[must_use]
+    pub fn windows(&self, device: &Device) -> &[Region<PhysAddr>] {
+        device.windows.of(&self.pages)
+    }
+
+    /// Returns its regions and windows.
+    #[must_use]
+    pub fn pages(&self, device: &Device) -> &[Region<PhysAddr>] {
+        device.regions.to(device.windows).of(&self.pages)
+    }
+
+    /// Returns its interrupts on the GIC.
+    #[must_use]
+    pub fn interrupts(&self, device: &Device) -> &[Interrupt] {
+        device.interrupts.of(&self.lines)
+    }
+
+    /// Returns the device at `id`.
+    fn at(&self, id: NodeId) -> Option<usize> {
+        self.binary_search_by_key(&id, |device| device.node).ok()
+    }
+
+    /// Returns which of [`UARTS`] one of them is, and its registers.
+    fn uart(&self, tree: &Tree<'_>, device: &Device) -> Option<Uart> {
+        let kind = UARTS.iter().position(|name| *name == compatible(tree, device.node))?;
+        Some((kind, *self.regions(device).first()?))
+    }
+
+    /// Finds the device `stdout-path` names, else the first UART that EL2 drives and that is not disabled.
+    fn stdout(&self, tree: &Tree<'_>) -> Option<usize> {
+        let chosen = tree.child(NodeId::ROOT, "chosen");
+        let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));
+        // What follows a colon is the UART's mode.
+        let path = path.map(|path| path.split_once(':').map_or(path, |(path, _)| path));
+        let named = path.and_then(|path| self.at(tree.find(path)?));
+        named.or_else(|| self.iter().position(|device| !device.disabled && self.uart(tree, device).is_some()))
+    }
+}
+
+/// Returns the first `compatible` of a node, or nothing.
+fn compatible<'a>(tree: &Tree<'a>, node: NodeId) -> &'a [u8] {
+    tree.get(node, Known::Compatible).and_then(first_string).unwrap_or_default()
 }
 
 impl<'a> Board<'a> {
@@ -200,21 +275,22 @@ impl<'a> Board<'a> {
     /// # Errors
     /// The first thing that is missing or malformed.
     pub fn parse(blob: &'a [u8]) -> Result<Self, BoardError> {
-        let tree = Tree::parse(blob)?;
-        let read = || {
-            let (cpus, reserved, found) = (cpu::cpus(&tree)?, memory::reserved(&tree)?, device::survey(&tree)?);
-            let (gic, timers) = (found.gic?, found.timers?);
-            if found.ram.is_empty() {
-                return Err(Fault::missing("RAM"));
-            }
-            Ok((cpus, reserved, gic, timers, found.ram, found.psci, found.devices, initrd(&tree)?))
-        };
-        let (cpus, reserved, gic, timers, ram, psci, devices, initrd) = read().map_err(|fault| fault.named(&tree))?;
+        Self::read(Tree::parse(blob)?).map_err(|error| *error)
+    }
+
+    fn read(tree: Tree<'a>) -> Read<Self> {
+        let (cpus, reserved, found) = (cpu::cpus(&tree)?, memory::reserved(&tree)?, device::survey(&tree)?);
+        let gic = found.gic.unwrap_or_else(|| Err(missing("GICv2 or GICv3")))?;
+        let timers = found.timers.unwrap_or_else(|| Err(missing("generic timer")))?;
+        let (ram, psci, devices) = (found.ram, found.psci, found.devices);
+        if ram.is_empty() {
+            return Err(missing("RAM"));
+        }
         Ok(Self {
             compatible: tree.string(NodeId::ROOT, "compatible").unwrap_or_default(),
             model: tree.string(NodeId::ROOT, "model").unwrap_or_default(),
-            stdout: device::stdout(&tree, &devices),
-            initrd,
+            stdout: devices.stdout(&tree),
+            initrd: initrd(&tree)?,
             devices,
             psci,
             ram,
@@ -229,26 +305,43 @@ impl<'a> Board<'a> {
     /// Finds a device by path, alias or label; its index in [`Board::devices`].
     #[must_use]
     pub fn device(&self, path: &str) -> Option<usize> {
-        device::of_node(&self.devices, self.tree.find(path)?)
+        self.devices.at(self.tree.find(path)?)
+    }
+
+    /// Returns the first `compatible` of `device`, or nothing.
+    #[must_use]
+    pub fn compatible_of(&self, device: &Device) -> &'a [u8] {
+        compatible(&self.tree, device.node)
+    }
+
+    /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
+    #[must_use]
+    pub fn no_dma(&self, device: &Device) -> bool {
+        no_dma::is_reviewed(self.compatible_of(device))
+    }
+
+    /// Returns which UART that EL2 can drive the device at `index` is.
+    #[must_use]
+    pub fn uart(&self, index: Option<usize>) -> Option<Uart> {
+        self.devices.uart(&self.tree, self.devices.get(index?)?)
     }
 }
 
 /// Finds the UART of a tree that is well-formed but no board, for whoever must say so.
 #[must_use]
-pub fn stdout(blob: &[u8]) -> Option<Device<'_>> {
+pub fn stdout(blob: &[u8]) -> Option<Uart> {
     let tree = Tree::parse(blob).ok()?;
-    let mut devices = device::survey(&tree).ok()?.devices;
-    let index = device::stdout(&tree, &devices)?;
-    Some(devices.swap_remove(index))
+    let devices = device::survey(&tree).ok()?.devices;
+    devices.uart(&tree, devices.get(devices.stdout(&tree)?)?)
 }
 
 /// Reads where the loader put the initrd.
-fn initrd(tree: &Tree<'_>) -> Result<Option<Region<PhysAddr>>, Fault> {
+fn initrd(tree: &Tree<'_>) -> Read<Option<Region<PhysAddr>>> {
     let Some(chosen) = tree.child(NodeId::ROOT, "chosen") else { return Ok(None) };
     let (start, end) = ("linux,initrd-start", "linux,initrd-end");
     if tree.property(chosen, start).is_none() {
         return Ok(None);
     }
-    let read = |name| tree.u64(chosen, name).map(PhysAddr::at).ok_or(Fault::malformed(chosen, name));
+    let read = |name| tree.u64(chosen, name).map(PhysAddr::at).ok_or_else(|| malformed(tree, chosen, name));
     Ok(Region::from_ends(read(start)?, read(end)?))
 }

@@ -120,7 +120,9 @@ impl<'a> Tree<'a> {
         core::str::from_utf8(self.name_bytes(id)).unwrap_or_default()
     }
 
-    fn name_bytes(&self, id: NodeId) -> &'a [u8] {
+    /// The same as bytes, all ASCII.
+    #[must_use]
+    pub fn name_bytes(&self, id: NodeId) -> &'a [u8] {
         self.node(id).map_or(b"", |node| node.name)
     }
 
