@@ -37,7 +37,7 @@ fn main(loaded: Loaded) -> ! {
         Ok(board) => Box::leak(Box::new(board)),
         Err(error) => boot::no_board(loaded, blob, &error),
     };
-    console::init(board.stdout.and_then(|index| board.devices.get(index)));
+    console::init(board.uart(board.stdout));
     match loaded.at_el2().and_then(|()| divide(board, Region::new(loaded.tree, blob.len() as u64))) {
         Ok(()) => smp::run(board),
         Err(Said { .. }) => boot::halt(Reason::Said),

@@ -188,16 +188,18 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
         name: name.to_owned(),
     };
     let unnamed = |regions: &[Region<PhysAddr>]| regions.iter().map(|region| piece(region, "")).collect();
+    let interrupt = |line: &board::Interrupt| Interrupt { intid: line.intid, edge: line.edge };
     let frames = frames(&board.gic);
     let mut devices = Vec::new();
-    for device in &board.devices {
+    for device in board.devices.iter() {
+        let path = board.devices.path(device);
         devices.push(Item {
-            path: device.path.clone(),
+            path: path.to_owned(),
             names: names(&board.tree, device.node),
             compatible: String::from_utf8_lossy(device.compatible).into_owned(),
-            registers: unnamed(&device.regions),
-            windows: unnamed(&device.windows),
-            interrupts: device.interrupts.iter().map(|line| Interrupt { intid: line.intid, edge: line.edge }).collect(),
+            registers: unnamed(board.devices.regions(device)),
+            windows: unnamed(board.devices.windows(device)),
+            interrupts: board.devices.interrupts(device).iter().map(interrupt).collect(),
             disabled: device.disabled,
             dma: if device.no_dma() {
                 "none"
@@ -208,7 +210,7 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
             },
             shares_pages_with: neighbours(&board, device, &frames),
             needs: needs::of(&board.tree, device.node, gic),
-            refused: refusal(&board, &device.path)?,
+            refused: refusal(&board, path)?,
         });
     }
     Ok(Offer {
@@ -221,7 +223,10 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
         gic: if matches!(board.gic, Gic::V2 { .. }) { 2 } else { 3 },
         gic_frames: frames.iter().map(|(region, name)| piece(region, name)).collect(),
         psci: board.psci.map(|conduit| if conduit == board::Conduit::Smc { "smc" } else { "hvc" }),
-        console: board.stdout.and_then(|index| board.devices.get(index)).map(|uart| uart.path.clone()),
+        console: board
+            .stdout
+            .and_then(|index| board.devices.get(index))
+            .map(|uart| board.devices.path(uart).to_owned()),
         devices,
     })
 }
@@ -277,12 +282,16 @@ fn neighbours(board: &Board<'_>, device: &Device<'_>, frames: &[(Region<PhysAddr
     let pages = |regions: &[Region<PhysAddr>]| -> Vec<Region<PhysAddr>> {
         regions.iter().filter_map(|region| region.widen(PAGE_BYTES)).collect()
     };
-    let mine = pages(&device.regions);
+    let mine = pages(board.devices.regions(device));
     let meets =
         |theirs: &[Region<PhysAddr>]| theirs.iter().any(|theirs| mine.iter().any(|page| page.overlaps(*theirs)));
-    let others = board.devices.iter().filter(|other| other.node != device.node && meets(&pages(&other.regions)));
+    let others =
+        board.devices.iter().filter(|other| other.node != device.node && meets(&pages(board.devices.regions(other))));
     let frames = frames.iter().filter(|(frame, _)| meets(&pages(&[*frame])));
-    others.map(|other| other.path.clone()).chain(frames.map(|(_, name)| format!("the GIC ({name})"))).collect()
+    others
+        .map(|other| board.devices.path(other).to_owned())
+        .chain(frames.map(|(_, name)| format!("the GIC ({name})")))
+        .collect()
 }
 
 /// Asks the plan's judge whether a cell that vouches for its DMA can have the device at `path`.

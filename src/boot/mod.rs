@@ -106,7 +106,7 @@ pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
 /// Ends boot where the tree describes no board: in a sentence if it tells at least of a UART.
 pub fn no_board(loaded: Loaded, blob: &[u8], error: &BoardError) -> ! {
     let Some(stdout) = board::stdout(blob) else { halt(Reason::BadTree) };
-    console::init(Some(&stdout));
+    console::init(Some(stdout));
     if loaded.at_el2().is_ok() {
         panic::said(format_args!(
             "{error}: Cellwall cannot run on this board, or the loader gave another board's device tree"

@@ -16,7 +16,7 @@ use crate::smp;
 use crate::uart::Uart;
 use address::PAGE_BYTES;
 use alloc::boxed::Box;
-use board::{Board, Device};
+use board::Board;
 use console::Ring;
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
@@ -32,12 +32,12 @@ fn uart() -> Option<Uart> {
 }
 
 /// Takes the UART EL2 owns.
-fn take(device: Option<&Device>) {
-    UART.set(Box::leak(Box::new(device.and_then(Uart::probe))));
+fn take(uart: Option<board::Uart>) {
+    UART.set(Box::leak(Box::new(uart.and_then(Uart::probe))));
 }
 
 /// Finds the UART EL2 owns until a plan says more.
-pub fn init(stdout: Option<&Device>) {
+pub fn init(stdout: Option<board::Uart>) {
     take(stdout);
     let _ = log::set_logger(&Logger);
     log::set_max_level(log::LevelFilter::Info);
@@ -48,11 +48,11 @@ fn settle(board: &Board, own: Option<usize>) {
     if own == board.stdout {
         return;
     }
-    let device = |index: Option<usize>| index.and_then(|index| board.devices.get(index));
-    let place = device(own).map_or("in rings nobody reads: no other UART is free", |device| device.path.as_str());
+    let device = own.and_then(|index| board.devices.get(index));
+    let place = device.map_or("in rings nobody reads: no other UART is free", |device| board.devices.path(device));
     say_now(format_args!("this UART is a cell's from here on; EL2's lines go on {place}"));
-    take(device(own));
-    if let Some(region) = device(board.stdout).and_then(|device| device.regions.first()?.widen(PAGE_BYTES)) {
+    take(board.uart(own));
+    if let Some(region) = board.uart(board.stdout).and_then(|(_, region)| region.widen(PAGE_BYTES)) {
         let _ = map::unmap(region);
     }
 }

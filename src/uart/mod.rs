@@ -6,7 +6,7 @@
 
 use crate::memory::mmio::Mmio;
 use address::{PhysAddr, Region};
-use board::{Device, UARTS};
+use board::UARTS;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
 
@@ -69,9 +69,8 @@ pub struct Uart {
 
 impl Uart {
     /// Finds the kind of `device`, maps its registers and begins.
-    pub fn probe(device: &Device) -> Option<Self> {
-        let kind = *KINDS.get(UARTS.iter().position(|name| *name == device.compatible)?)?;
-        let region = *device.regions.first()?;
+    pub fn probe((kind, region): board::Uart) -> Option<Self> {
+        let kind = *KINDS.get(kind)?;
         let status = Mmio::<ReadWrite<u32>>::map(region).and(Mmio::at(region, kind.status))?;
         let uart = Self { kind, region, data: Mmio::at(region, kind.data)?, status };
         kind.begin.iter().for_each(|&(offset, value)| uart.write(offset, value));

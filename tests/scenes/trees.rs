@@ -126,7 +126,7 @@ fn high_map() -> Result<(), Failed> {
     let Gic::V2 { distributor, virtual_cpu, .. } = &board.gic else { return Err("no GICv2".into()) };
     let frames = [distributor.base(), virtual_cpu.base()];
     check(frames == [0x4_c004_1000, 0x4_c004_6000].map(PhysAddr::at), || format!("GIC at {frames:?}"))?;
-    let uart = board.stdout.and_then(|index| board.devices.get(index)).and_then(|device| device.regions.first());
+    let uart = board.uart(board.stdout).map(|(_, region)| region);
     check(uart.is_some_and(|uart| uart.base() == PhysAddr::at(0x4_7e21_5040)), || format!("UART at {uart:?}"))?;
     let cell = format!("{}devices = [\"/soc/gpio@7e200000\"]\ndma = \"none\"\n", cell("hello", "[0]", ""));
     verdict(name, &cell, &tree)?.map_err(Failed::from)

@@ -13,7 +13,8 @@ pub(super) fn of_cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Vec<Int
     for device in &cell.devices {
         let Some(found) = source.board.devices.get(*device) else { continue };
         let line = source.device_line(cell.index, *device);
-        lines.extend(found.interrupts.iter().map(|interrupt| one(interrupt.intid, &found.path, line)));
+        let (path, own) = (source.device_path(*device), source.board.devices.interrupts(found));
+        lines.extend(own.iter().map(|interrupt| one(interrupt.intid, &path, line)));
     }
     join(lines)
 }
@@ -26,7 +27,8 @@ pub(super) fn of_el2(source: &Source<'_, '_>) -> Vec<Interrupt> {
     let mut lines =
         vec![one(maintenance, "GIC maintenance", None), one(source.board.timers.hypervisor, "EL2's timer", None)];
     if let Some(uart) = source.sealed.uart().and_then(|uart| source.board.devices.get(uart)) {
-        lines.extend(uart.interrupts.iter().map(|line| one(line.intid, &uart.path, None)));
+        let devices = &source.board.devices;
+        lines.extend(devices.interrupts(uart).iter().map(|line| one(line.intid, devices.path(uart), None)));
     }
     join(lines)
 }

@@ -63,7 +63,7 @@ fn of_wall(source: &Source<'_, '_>, wall: &Wall<'_>) -> Segment {
             .board
             .devices
             .iter()
-            .position(|device| device.path == wall.what)
+            .position(|device| source.board.devices.path(device) == wall.what)
             .and_then(|device| source.device_line(cell, device)),
         _ => None,
     };
@@ -93,8 +93,9 @@ fn add(source: &Source<'_, '_>, segment: &mut Segment, wall: &Wall<'_>) {
         return;
     }
     let on = |region: &Region<PhysAddr>| region.overlaps(wall.region);
-    let devices = source.board.devices.iter().filter(|device| device.regions.iter().chain(&device.windows).any(on));
-    let names = devices.map(|device| device.path.clone()).chain([wall.what.to_owned()]);
+    let all = &source.board.devices;
+    let devices = all.iter().filter(|device| all.pages(device).iter().any(on));
+    let names = devices.map(|device| all.path(device).to_owned()).chain([wall.what.to_owned()]);
     for name in names {
         if !segment.details.contains(&name) {
             segment.details.push(name);
@@ -119,7 +120,7 @@ pub(super) fn cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Lane {
     for run in &cell.mmio {
         let on = |index: &&usize| {
             let device = source.board.devices.get(**index);
-            device.is_some_and(|device| device.regions.iter().chain(&device.windows).any(|it| it.overlaps(run.pa)))
+            device.is_some_and(|device| source.board.devices.pages(device).iter().any(|it| it.overlaps(run.pa)))
         };
         let devices: Vec<usize> = cell.devices.iter().filter(on).copied().collect();
         let details: Vec<String> = devices.iter().map(|device| source.device_path(*device)).collect();

@@ -11,7 +11,7 @@ use crate::node::{count, disabled, is_type};
 use crate::{Conduit, Device, Devices, Gic, Timers, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree};
+use tree::{Known, NodeId, Tree, first_string};
 
 /// How many buses may stand between the root and a device.
 const MAX_BUSES: usize = 16;
@@ -21,7 +21,7 @@ const NO_BUSES: [&[u8]; 3] = [b"reserved-memory", b"chosen", b"firmware"];
 
 /// From one place in a list up to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Part(usize, usize);
+pub struct Part(pub usize, pub usize);
 
 impl Part {
     pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
@@ -43,7 +43,7 @@ pub(crate) struct Found<'t, 'a> {
     pub(crate) gic: Option<Read<Gic>>,
     pub(crate) timers: Option<Read<Timers>>,
     pub(crate) psci: Option<Conduit>,
-    pub(crate) devices: Devices,
+    pub(crate) devices: Devices<'a>,
 }
 
 /// Walks the tree.
@@ -116,6 +116,7 @@ impl Found<'_, '_> {
         self.controller.add(tree, node, parent, &mut self.devices.lines)?;
         let device = Device {
             node,
+            compatible: tree.get(node, Known::Compatible).and_then(first_string).unwrap_or_default(),
             path: self.path(bus, node),
             regions,
             windows: Part(regions.1, self.devices.pages.len()),

@@ -26,9 +26,9 @@ mod node;
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
 use core::ops::Deref;
-use device::Part;
-use tree::{Known, NodeId, Tree, first_string};
+use tree::{NodeId, Tree};
 
+pub use device::Part;
 pub use error::BoardError;
 use error::{Read, malformed, missing};
 pub use facts::FACTS;
@@ -57,7 +57,7 @@ pub struct Board<'a> {
     /// How firmware is called, where the tree has a psci node.
     pub psci: Option<Conduit>,
     /// Every MMIO device but the GIC and its frames, ITS and timers.
-    pub devices: Devices,
+    pub devices: Devices<'a>,
     /// Where the loader put the bundle (/chosen/linux,initrd-start and -end).
     pub initrd: Option<Region<PhysAddr>>,
 }
@@ -171,38 +171,47 @@ pub type Uart = (usize, Region<PhysAddr>);
 
 /// An MMIO device. What it has lies with all others' in [`Devices`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device {
+pub struct Device<'a> {
     /// Its node.
     pub node: NodeId,
+    /// First `compatible`, or nothing.
+    pub compatible: &'a [u8],
     /// `status` is neither absent nor okay.
     pub disabled: bool,
     /// Behind an IOMMU: it, or the bus it bridges to, has `iommus` or `iommu-map`.
     pub iommu: bool,
-    path: Part,
-    regions: Part,
-    /// Behind `regions`.
-    windows: Part,
-    interrupts: Part,
+    /// In [`Devices::paths`].
+    pub path: Part,
+    /// In [`Devices::pages`].
+    pub regions: Part,
+    /// There too, behind the regions.
+    pub windows: Part,
+    /// In [`Devices::lines`].
+    pub interrupts: Part,
 }
 
 /// The devices in tree order, and what they have in lists all share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Devices {
-    list: Vec<Device>,
-    pages: Vec<Region<PhysAddr>>,
-    lines: Vec<Interrupt>,
-    paths: Vec<u8>,
+pub struct Devices<'a> {
+    /// The devices.
+    pub list: Vec<Device<'a>>,
+    /// Their regions and windows.
+    pub pages: Vec<Region<PhysAddr>>,
+    /// Their interrupts.
+    pub lines: Vec<Interrupt>,
+    /// Their paths.
+    pub paths: Vec<u8>,
 }
 
-impl Deref for Devices {
-    type Target = [Device];
+impl<'a> Deref for Devices<'a> {
+    type Target = [Device<'a>];
 
-    fn deref(&self) -> &[Device] {
+    fn deref(&self) -> &[Device<'a>] {
         &self.list
     }
 }
 
-impl Devices {
+impl Devices<'_> {
     fn with_capacity(devices: usize) -> Self {
         Self {
             list: Vec::with_capacity(devices),
@@ -214,31 +223,31 @@ impl Devices {
 
     /// Returns the full path of one of them.
     #[must_use]
-    pub fn path(&self, device: &Device) -> &str {
+    pub fn path(&self, device: &Device<'_>) -> &str {
         core::str::from_utf8(device.path.of(&self.paths)).unwrap_or_default()
     }
 
     /// Returns its CPU-physical regions (translated through `ranges`), not page-rounded.
     #[must_use]
-    pub fn regions(&self, device: &Device) -> &[Region<PhysAddr>] {
+    pub fn regions(&self, device: &Device<'_>) -> &[Region<PhysAddr>] {
         device.regions.of(&self.pages)
     }
 
     /// Returns the windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.
     #[must_use]
-    pub fn windows(&self, device: &Device) -> &[Region<PhysAddr>] {
+    pub fn windows(&self, device: &Device<'_>) -> &[Region<PhysAddr>] {
         device.windows.of(&self.pages)
     }
 
     /// Returns its regions and windows.
     #[must_use]
-    pub fn pages(&self, device: &Device) -> &[Region<PhysAddr>] {
+    pub fn pages(&self, device: &Device<'_>) -> &[Region<PhysAddr>] {
         device.regions.to(device.windows).of(&self.pages)
     }
 
     /// Returns its interrupts on the GIC.
     #[must_use]
-    pub fn interrupts(&self, device: &Device) -> &[Interrupt] {
+    pub fn interrupts(&self, device: &Device<'_>) -> &[Interrupt] {
         device.interrupts.of(&self.lines)
     }
 
@@ -248,8 +257,8 @@ impl Devices {
     }
 
     /// Returns which of [`UARTS`] one of them is, and its registers.
-    fn uart(&self, tree: &Tree<'_>, device: &Device) -> Option<Uart> {
-        let kind = UARTS.iter().position(|name| *name == compatible(tree, device.node))?;
+    fn uart(&self, device: &Device<'_>) -> Option<Uart> {
+        let kind = UARTS.iter().position(|name| *name == device.compatible)?;
         Some((kind, *self.regions(device).first()?))
     }
 
@@ -260,13 +269,16 @@ impl Devices {
         // What follows a colon is the UART's mode.
         let path = path.map(|path| path.split_once(':').map_or(path, |(path, _)| path));
         let named = path.and_then(|path| self.at(tree.find(path)?));
-        named.or_else(|| self.iter().position(|device| !device.disabled && self.uart(tree, device).is_some()))
+        named.or_else(|| self.iter().position(|device| !device.disabled && self.uart(device).is_some()))
     }
 }
 
-/// Returns the first `compatible` of a node, or nothing.
-fn compatible<'a>(tree: &Tree<'a>, node: NodeId) -> &'a [u8] {
-    tree.get(node, Known::Compatible).and_then(first_string).unwrap_or_default()
+impl Device<'_> {
+    /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
+    #[must_use]
+    pub fn no_dma(&self) -> bool {
+        no_dma::is_reviewed(self.compatible)
+    }
 }
 
 impl<'a> Board<'a> {
@@ -308,22 +320,10 @@ impl<'a> Board<'a> {
         self.devices.at(self.tree.find(path)?)
     }
 
-    /// Returns the first `compatible` of `device`, or nothing.
-    #[must_use]
-    pub fn compatible_of(&self, device: &Device) -> &'a [u8] {
-        compatible(&self.tree, device.node)
-    }
-
-    /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
-    #[must_use]
-    pub fn no_dma(&self, device: &Device) -> bool {
-        no_dma::is_reviewed(self.compatible_of(device))
-    }
-
     /// Returns which UART that EL2 can drive the device at `index` is.
     #[must_use]
     pub fn uart(&self, index: Option<usize>) -> Option<Uart> {
-        self.devices.uart(&self.tree, self.devices.get(index?)?)
+        self.devices.uart(self.devices.get(index?)?)
     }
 }
 
@@ -332,7 +332,7 @@ impl<'a> Board<'a> {
 pub fn stdout(blob: &[u8]) -> Option<Uart> {
     let tree = Tree::parse(blob).ok()?;
     let devices = device::survey(&tree).ok()?.devices;
-    devices.uart(&tree, devices.get(devices.stdout(&tree)?)?)
+    devices.uart(devices.get(devices.stdout(&tree)?)?)
 }
 
 /// Reads where the loader put the initrd.

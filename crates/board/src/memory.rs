@@ -9,12 +9,7 @@ use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
 
 /// Reads the `reg` of `id` on `bus`, empty entries left out; what is disabled is the secure world's.
-pub(crate) fn banks(
-    tree: &Tree<'_>,
-    id: NodeId,
-    bus: &Bus<'_>,
-    mut add: impl FnMut(Region<PhysAddr>),
-) -> Read<()> {
+pub(crate) fn banks(tree: &Tree<'_>, id: NodeId, bus: &Bus<'_>, mut add: impl FnMut(Region<PhysAddr>)) -> Read<()> {
     let bad = || malformed(tree, id, "reg");
     let Some(reg) = tree.get(id, Known::Reg).filter(|_| !disabled(tree, id)) else { return Ok(()) };
     let mut numbers = Numbers::new(reg, bus.address | bus.size).ok_or_else(bad)?;

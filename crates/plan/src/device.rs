@@ -6,7 +6,7 @@
 use address::{PAGE_BYTES, PhysAddr, Region};
 use alloc::vec;
 use alloc::vec::Vec;
-use board::{Board, Gic, UARTS};
+use board::{Board, Gic};
 use manifest::Console;
 
 use crate::line::{self, Piece};
@@ -41,7 +41,7 @@ pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
     let console = passed_console(proof);
     let uart = own_uart(proof, console);
     let mut owners = vec![Owner::NOBODY; board.devices.len()];
-    for (index, (owner, device)) in owners.iter_mut().zip(&board.devices).enumerate() {
+    for (index, (owner, device)) in owners.iter_mut().zip(board.devices.iter()).enumerate() {
         if uart == Some(index) || is_iommu(device.compatible) {
             *owner = Owner::EL2;
         } else if board.stdout == Some(index) {
@@ -91,7 +91,7 @@ fn own_uart(proof: &mut Proof<'_, '_>, console: Option<usize>) -> Option<usize> 
     let next = board.devices.iter().enumerate().position(|(index, device)| {
         board.stdout != Some(index)
             && !device.disabled
-            && UARTS.contains(&device.compatible)
+            && board.uart(Some(index)).is_some()
             && !cells.iter().any(|cell| cell.devices.iter().any(names(index)))
     });
     if next.is_none() {
@@ -107,7 +107,11 @@ pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u16> {
     if [gic, board.timers.node].contains(&node) {
         return Err(0xE304);
     }
-    board.devices.iter().position(|device| device.node == node && !device.regions.is_empty()).ok_or(0xC302)
+    board
+        .devices
+        .iter()
+        .position(|device| device.node == node && !board.devices.regions(device).is_empty())
+        .ok_or(0xC302)
 }
 
 /// Returns all device space inside the IPA space in whole pages, ascending.
@@ -121,7 +125,7 @@ fn spans(board: &Board<'_>) -> Vec<Piece> {
     };
     wall::frames(&board.gic, &mut |frame, _| add(frame, NONE));
     for (index, device) in board.devices.iter().enumerate() {
-        device.regions.iter().chain(&device.windows).for_each(|region| add(region, index));
+        board.devices.pages(device).iter().for_each(|region| add(region, index));
     }
     spans
 }

@@ -9,7 +9,7 @@
     reason = "tests"
 )]
 
-use crate::common::{blames, footprint, gicv3, name, only, two};
+use crate::common::{blames, footprint, gicv3, name, only, place, two};
 use manifest::Console;
 use plan::seal;
 
@@ -31,7 +31,7 @@ fn the_boards_uart_goes_to_one_cell() {
     let named_too = only(|board, plan| {
         plan.cells[0].console = Console::Passthrough;
         plan.cells[1].console = Console::None;
-        plan.cells[1].devices = vec![Box::leak(board.devices[board.stdout.unwrap()].path.clone().into_boxed_str())];
+        plan.cells[1].devices = vec![board.devices.path(&board.devices[board.stdout.unwrap()]).to_owned().leak()];
     });
     blames(&named_too, "E0305", 0, Some(1), Some(0));
     let no_uart = only(|board, plan| {
@@ -60,26 +60,26 @@ fn el2_takes_the_next_uart_that_is_enabled_and_no_cells() {
     // The clock takes a second UART's name, and the one behind it a third's.
     let uarts = |change: &dyn Fn(&mut board::Board<'static>, &mut manifest::Manifest<'static>)| {
         let (mut board, mut plan) = (gicv3(), two());
-        let place =
-            |board: &board::Board<'_>, path| board.devices.iter().position(|device| device.path == path).unwrap();
         let (second, third) = (place(&board, "/pl031@9010000"), place(&board, "/pl061@9030000"));
-        board.devices[second].compatible = b"arm,pl011";
-        board.devices[third].compatible = b"arm,pl011";
+        board.devices.list[second].compatible = b"arm,pl011";
+        board.devices.list[third].compatible = b"arm,pl011";
         plan.cells[0].console = Console::Passthrough;
         change(&mut board, &mut plan);
         let uart = seal(&board, &plan, &footprint()).unwrap().uart();
-        uart.map(|uart| board.devices[uart].path.clone())
+        uart.map(|uart| board.devices.path(&board.devices[uart]).to_owned())
     };
     let (second, third) = ("/pl031@9010000", "/pl061@9030000");
     let first = uarts(&|_, _| ()).unwrap();
     let [first, other] = if first == second { [second, third] } else { [third, second] };
     let disabled = uarts(&|board, _| {
-        board.devices.iter_mut().find(|device| device.path == first).unwrap().disabled = true;
+        let first = place(board, first);
+        board.devices.list[first].disabled = true;
     });
     assert_eq!(disabled.as_deref(), Some(other));
     assert_eq!(uarts(&|_, plan| plan.cells[1].devices = vec![first]).as_deref(), Some(other));
     let strange = uarts(&|board, _| {
-        board.devices.iter_mut().find(|device| device.path == first).unwrap().compatible = b"strange,uart";
+        let first = place(board, first);
+        board.devices.list[first].compatible = b"strange,uart";
     });
     assert_eq!(strange.as_deref(), Some(other));
     let neither = uarts(&|_, plan| {
@@ -119,7 +119,7 @@ fn a_passed_through_cells_uart_has_a_line_of_hardware_that_no_device_has() {
     assert_ne!(lines[0], lines[1]);
     for (cell, line) in sealed.cells().iter().zip(lines) {
         assert!(cell.interrupts.iter().any(|owned| owned.intid == line), "it is the cell's");
-        let wired = board.devices.iter().flat_map(|device| &device.interrupts).any(|wired| wired.intid == line);
+        let wired = board.devices.lines.iter().any(|wired| wired.intid == line);
         assert!(line >= 32 && !wired, "{line}");
     }
     plan.cells[1].passthrough = false;

@@ -11,9 +11,9 @@
     reason = "tests"
 )]
 
-use crate::common::{MIB, RAM, cell, gicv2, gicv3, region};
+use crate::common::{MIB, RAM, add, cell, gicv2, gicv3, place, region, rewires};
 use address::{Address, Ipa, PhysAddr, Region};
-use board::{Board, Gic, Interrupt, Reserved, Start};
+use board::{Board, Gic, Reserved, Start};
 use manifest::{Cell, Console, Dma, Image, Manifest, Memory};
 use plan::{Footprint, Outside, Owner, SealedCell, SealedPlan, VirtualGic, seal, seal_sound_cells};
 use proptest::prelude::*;
@@ -49,17 +49,14 @@ fn crowded(v3: bool) -> Board<'static> {
     board.cpus.push(board.cpus[3]);
     board.cpus[4].disabled = true;
     board.cpus[5].start = Start::Unknown;
-    let model = board.devices.iter().find(|device| device.path == DEVICES[0]).unwrap().clone();
-    let mut add = |path: &str, base, size, intid| {
-        let mut device = model.clone();
-        device.path = path.into();
-        device.regions = vec![region(base, size)];
-        device.interrupts = vec![Interrupt { intid, edge: false }];
-        board.devices.push(device);
+    let model = place(&board, DEVICES[0]);
+    let mut crowd = |path: &str, base, size, intid| {
+        let new = add(&mut board, model, path, region(base, size));
+        rewires(&mut board, new, intid);
     };
-    add("/near-uart@9000800", 0x0900_0800, 0x100, 40);
-    add("/wide@9030800", 0x0903_0800, 0x1000, 34);
-    add("/in-ram@41000000", RAM + 16 * MIB, 0x1000, 41);
+    crowd("/near-uart@9000800", 0x0900_0800, 0x100, 40);
+    crowd("/wide@9030800", 0x0903_0800, 0x1000, 34);
+    crowd("/in-ram@41000000", RAM + 16 * MIB, 0x1000, 41);
     board
 }
 
@@ -144,10 +141,15 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
     board.reserved.iter().flat_map(|reserved| pages(reserved.region)).for_each(|page| give(&mut ram, page, Owner::EL2));
     let mut io = BTreeMap::new();
     gic_frames(&board.gic).into_iter().flat_map(pages).for_each(|page| give(&mut io, page, Owner::EL2));
-    uart.regions.iter().flat_map(|&region| pages(region)).for_each(|page| give(&mut io, page, Owner::EL2));
+    board
+        .devices
+        .regions(uart)
+        .iter()
+        .flat_map(|&region| pages(region))
+        .for_each(|page| give(&mut io, page, Owner::EL2));
     let (mut cpus, mut lines, mut devices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    lines.extend(uart.interrupts.iter().map(|line| line.intid));
-    let small = |device: &board::Device<'_>| device.path != "/pcie@10000000";
+    lines.extend(board.devices.interrupts(uart).iter().map(|line| line.intid));
+    let small = |device: &board::Device<'_>| board.devices.path(device) != "/pcie@10000000";
     for cell in sealed.cells() {
         let me = Owner(cell.index);
         let said = &wanted.cells[cell.index];
@@ -169,14 +171,14 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
         }
         for &index in &cell.devices {
             let device = &board.devices[index];
-            assert!(devices.insert(index), "{} has two owners", device.path);
+            assert!(devices.insert(index), "{} has two owners", board.devices.path(device));
             assert!(!device.disabled);
             assert!(
                 device.no_dma()
                     || said.dma == Dma::None
                     || said.dma == Dma::Trusted && said.memory.iter().all(|run| run.identity)
             );
-            assert!(device.interrupts.iter().all(|line| cell.interrupts.contains(line)));
+            assert!(board.devices.interrupts(device).iter().all(|line| cell.interrupts.contains(line)));
         }
         for line in &cell.interrupts {
             assert!(lines.insert(line.intid), "interrupt {} has two owners", line.intid);
@@ -184,7 +186,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
         // The bridge's windows have too many pages to count: they are met by no other device of this board.
         let owned = cell.devices.iter().map(|&index| &board.devices[index]).filter(|device| small(device));
         let exact: BTreeSet<u64> =
-            owned.flat_map(|device| device.regions.iter().flat_map(|&region| pages(region))).collect();
+            owned.flat_map(|device| board.devices.regions(device).iter().flat_map(|&region| pages(region))).collect();
         let mapped: BTreeSet<u64> = cell
             .mmio
             .iter()
@@ -200,12 +202,12 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
     for (index, device) in
         board.devices.iter().enumerate().filter(|(index, device)| !devices.contains(index) && !device.disabled)
     {
-        for page in device.regions.iter().filter(|_| small(device)).flat_map(|&region| pages(region)) {
+        for page in board.devices.regions(device).iter().filter(|_| small(device)).flat_map(|&region| pages(region)) {
             let owner = io.get(&page).copied().unwrap_or(Owner::NOBODY);
             assert!(
                 owner == Owner::EL2 || owner == Owner::NOBODY,
                 "cell {owner:?} reaches {}, device {index}",
-                device.path
+                board.devices.path(device)
             );
         }
     }
@@ -264,10 +266,15 @@ fn judge_holes_and_walls(
                 Outside::Hole => panic!("{owner:?}'s page {page:#x} is a hole"),
             }
         }
-        for device in board.devices.iter().filter(|device| !device.path.starts_with("/in-ram")) {
-            let base = device.regions[0].base();
+        for device in board.devices.iter().filter(|device| !board.devices.path(device).starts_with("/in-ram")) {
+            let base = board.devices.regions(device)[0].base();
             let mine = cell.mmio.iter().any(|run| run.pa.contains(base));
-            assert_eq!(sealed.outside(cell.index, Ipa::at(base.get())) == Outside::Hole, mine, "{}", device.path);
+            assert_eq!(
+                sealed.outside(cell.index, Ipa::at(base.get())) == Outside::Hole,
+                mine,
+                "{}",
+                board.devices.path(device)
+            );
         }
     }
 }

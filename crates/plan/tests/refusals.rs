@@ -10,8 +10,8 @@
 )]
 
 use crate::common::{
-    MIB, RAM, blames, cell, codes, footprint, gicv2, gicv3, identity, name, only, refusals, region, run, run_at, smmu,
-    two,
+    MIB, RAM, add, blames, cell, codes, footprint, gicv2, gicv3, identity, moves, name, only, place, refusals, region,
+    rewires, run, run_at, smmu, two,
 };
 use address::Address;
 use board::{Interrupt, Reserved, Start};
@@ -203,8 +203,8 @@ fn a_device_is_one_of_the_board_and_enabled() {
     assert_eq!(found.names[2], "/pl031@901000");
     blames(&only(|_, plan| plan.cells[0].devices = vec!["/cpus"]), "E0302", 0, Some(0), None);
     let disabled = only(|board, plan| {
-        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
-        board.devices[rtc].disabled = true;
+        let rtc = place(board, RTC);
+        board.devices.list[rtc].disabled = true;
         plan.cells[0].devices = vec![RTC];
     });
     blames(&disabled, "E0303", 0, Some(0), None);
@@ -251,15 +251,14 @@ fn devices_of_a_page_go_together() {
 #[test]
 fn a_disabled_neighbour_does_not_hold_a_page() {
     let (mut board, mut plan) = (gicv3(), two());
-    for device in board.devices.iter_mut().filter(|device| device.path.starts_with("/virtio_mmio@a0002")) {
-        device.disabled = true;
-    }
+    let neighbour = place(&board, "/virtio_mmio@a000200");
+    board.devices.list[neighbour].disabled = true;
     plan.cells[0].dma = Dma::None;
     plan.cells[0].devices = board
         .devices
         .iter()
-        .filter(|device| device.path.starts_with("/virtio_mmio@a000") && !device.disabled)
-        .map(|device| &*device.path.clone().leak())
+        .filter(|device| board.devices.path(device).starts_with("/virtio_mmio@a000") && !device.disabled)
+        .map(|device| &*board.devices.path(device).to_owned().leak())
         .collect();
     assert_eq!(plan.cells[0].devices.len(), 7);
     assert_eq!(codes(&board, &plan), Vec::<String>::new());
@@ -268,14 +267,14 @@ fn a_disabled_neighbour_does_not_hold_a_page() {
 #[test]
 fn a_page_of_el2_is_no_cells() {
     let found = only(|board, plan| {
-        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
-        board.devices[rtc].regions = vec![region(0x0900_0800, 0x100)];
+        let rtc = place(board, RTC);
+        moves(board, rtc, region(0x0900_0800, 0x100));
         plan.cells[0].devices = vec![RTC];
     });
     blames(&found, "E0313", 0, Some(0), None);
     let frame = only(|board, plan| {
-        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
-        board.devices[rtc].regions = vec![region(0x0808_0000, 0x100)];
+        let rtc = place(board, RTC);
+        moves(board, rtc, region(0x0808_0000, 0x100));
         plan.cells[0].devices = vec![RTC];
     });
     blames(&frame, "E0313", 0, Some(0), None);
@@ -286,8 +285,8 @@ fn a_page_of_el2_is_no_cells() {
 fn registers_in_ram_or_beyond_the_ipa_space_are_refused() {
     let moved = |base| {
         only(|board, plan| {
-            let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
-            board.devices[rtc].regions = vec![region(base, 0x1000)];
+            let rtc = place(board, RTC);
+            moves(board, rtc, region(base, 0x1000));
             plan.cells[0].devices = vec![RTC];
         })
     };
@@ -298,8 +297,8 @@ fn registers_in_ram_or_beyond_the_ipa_space_are_refused() {
 #[test]
 fn a_device_under_the_emulated_redistributors_is_refused() {
     let found = only(|board, plan| {
-        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
-        board.devices[rtc].regions = vec![region(0x080c_0000, 0x1000)];
+        let rtc = place(board, RTC);
+        moves(board, rtc, region(0x080c_0000, 0x1000));
         if let board::Gic::V3 { redistributors, .. } = &mut board.gic {
             *redistributors = vec![region(0x080a_0000, 0x2_0000)];
         }
@@ -308,10 +307,9 @@ fn a_device_under_the_emulated_redistributors_is_refused() {
     });
     blames(&found, "E0314", 0, Some(0), None);
     let (mut board, mut plan) = (gicv3(), two());
-    let place = |path| board.devices.iter().position(|device| device.path == path).unwrap();
-    let (rtc, gpio) = (place(RTC), place(GPIO));
-    board.devices[rtc].regions = vec![region(0x080c_0000, 0x1000)];
-    board.devices[gpio].regions = vec![region(0x0900_0800, 0x100)];
+    let (rtc, gpio) = (place(&board, RTC), place(&board, GPIO));
+    moves(&mut board, rtc, region(0x080c_0000, 0x1000));
+    moves(&mut board, gpio, region(0x0900_0800, 0x100));
     if let board::Gic::V3 { redistributors, .. } = &mut board.gic {
         *redistributors = vec![region(0x080a_0000, 0x2_0000)];
     }
@@ -324,11 +322,11 @@ fn a_device_under_the_emulated_redistributors_is_refused() {
 #[test]
 fn an_interrupt_has_one_owner() {
     let shared = |board: &mut board::Board<'static>, intid| {
-        let gpio = board.devices.iter().position(|device| device.path == GPIO).unwrap();
-        board.devices[gpio].interrupts = vec![Interrupt { intid, edge: false }];
+        let gpio = place(board, GPIO);
+        rewires(board, gpio, intid);
     };
     let found = only(|board, plan| {
-        let rtc = board.devices.iter().find(|device| device.path == RTC).unwrap().interrupts[0].intid;
+        let rtc = board.devices.interrupts(&board.devices[place(board, RTC)])[0].intid;
         shared(board, rtc);
         plan.cells[0].devices = vec![RTC];
         plan.cells[1].devices = vec![GPIO];
@@ -446,10 +444,10 @@ fn a_bad_image_refuses_its_cell_and_no_other() {
 #[test]
 fn a_disabled_uart_that_el2_uses_still_holds_its_page() {
     let found = only(|board, plan| {
-        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
-        board.devices[rtc].regions = vec![region(0x0900_0800, 0x100)];
+        let rtc = place(board, RTC);
+        moves(board, rtc, region(0x0900_0800, 0x100));
         let stdout = board.stdout.unwrap();
-        board.devices[stdout].disabled = true;
+        board.devices.list[stdout].disabled = true;
         plan.cells[0].devices = vec![RTC];
     });
     blames(&found, "E0313", 0, Some(0), None);
@@ -470,12 +468,8 @@ fn a_pci_window_beyond_the_ipa_space_is_left_out_with_a_warning() {
 #[test]
 fn a_device_inside_a_wider_one_goes_with_it_though_a_third_lies_between() {
     let found = only(|board, plan| {
-        let rtc = board.devices.iter().position(|device| device.path == RTC).unwrap();
-        let mut wide = board.devices[rtc].clone();
-        wide.path = "/wide@900f000".into();
-        wide.regions = vec![region(0x0900_f000, 0x3_0000)];
-        wide.interrupts.clear();
-        board.devices.push(wide);
+        let rtc = place(board, RTC);
+        add(board, rtc, "/wide@900f000", region(0x0900_f000, 0x3_0000));
         plan.cells[0].devices = vec![GPIO];
     });
     blames(&found, "E0307", 0, Some(0), None);

@@ -9,7 +9,7 @@
     reason = "tests"
 )]
 
-use crate::common::{MIB, RAM, footprint, gicv2, gicv3, identity, region, two};
+use crate::common::{MIB, RAM, add, footprint, gicv2, gicv3, identity, place, region, two};
 use address::Ipa;
 use plan::{Outside, Owner, seal};
 
@@ -94,12 +94,9 @@ fn walls_are_disjoint_and_ascending() {
 #[test]
 fn an_owner_shows_through_a_larger_neighbour() {
     let (mut board, mut plan) = (gicv3(), two());
-    let rtc = board.devices.iter().position(|device| device.path == "/pl031@9010000").unwrap();
-    let mut around = board.devices[rtc].clone();
-    around.path = "/around@900f000".into();
-    around.regions = vec![region(0x0900_f000, 0x4000)];
-    around.disabled = true;
-    board.devices.push(around);
+    let rtc = place(&board, "/pl031@9010000");
+    let around = add(&mut board, rtc, "/around@900f000", region(0x0900_f000, 0x4000));
+    board.devices.list[around].disabled = true;
     plan.cells[1].devices = vec!["/pl031@9010000"];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
     let touched = |ipa| sealed.outside(0, Ipa::at(ipa));

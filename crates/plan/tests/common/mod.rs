@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use address::{PhysAddr, Region};
-use board::Board;
+use board::{Board, Device, Interrupt, Part};
 use manifest::{Cell, Image, Kernel, Manifest, Memory};
 use plan::{Class, Finding, Footprint, seal};
 
@@ -33,6 +33,37 @@ pub fn gicv3() -> Board<'static> {
 /// QEMU's virt with `GICv3` and `SMMUv3`, 256 MiB.
 pub fn smmu() -> Board<'static> {
     board(SMMU)
+}
+
+/// Returns which device has this path.
+pub fn place(board: &Board<'_>, path: &str) -> usize {
+    board.devices.iter().position(|device| board.devices.path(device) == path).expect("a device of the board")
+}
+
+/// Gives a device one region instead of its own.
+pub fn moves(board: &mut Board<'_>, device: usize, region: Region<PhysAddr>) {
+    let devices = &mut board.devices;
+    let from = devices.pages.len();
+    devices.pages.push(region);
+    devices.list[device].regions = Part(from, from + 1);
+    devices.list[device].windows = Part(from + 1, from + 1);
+}
+
+/// Gives a device one interrupt instead of its own.
+pub fn rewires(board: &mut Board<'_>, device: usize, intid: u32) {
+    let from = board.devices.lines.len();
+    board.devices.lines.push(Interrupt { intid, edge: false });
+    board.devices.list[device].interrupts = Part(from, from + 1);
+}
+
+/// Adds a device that is as `model` but for its path and region.
+pub fn add(board: &mut Board<'_>, model: usize, path: &str, region: Region<PhysAddr>) -> usize {
+    let (new, from) = (board.devices.len(), board.devices.paths.len());
+    board.devices.paths.extend_from_slice(path.as_bytes());
+    let path = Part(from, board.devices.paths.len());
+    board.devices.list.push(Device { path, interrupts: Part(0, 0), ..board.devices[model] });
+    moves(board, new, region);
+    new
 }
 
 pub fn region(base: u64, size: u64) -> Region<PhysAddr> {
