@@ -18,13 +18,14 @@ pub fn judge(plan: &PlanFile, board: &Board<'_>, lines: u32) -> Vec<Problem> {
         let console = (cell.console == Console::Passthrough).then(|| ("console".to_owned(), board.stdout));
         for (key, device) in named.chain(console) {
             let Some(device) = device.and_then(|device| board.devices.get(device)) else { continue };
-            let Some(line) = device.interrupts.iter().find(|line| line.intid >= lines) else { continue };
-            let (name, path, intid) = (&cell.name, &device.path, line.intid);
+            let mut own = board.devices.interrupts(device).iter();
+            let Some(line) = own.find(|line| line.intid >= lines) else { continue };
+            let (name, path, intid) = (&cell.name, board.devices.path(device), line.intid);
             let said =
                 format!("cell {name}'s {path} has interrupt {intid}, but the board's GIC has those below {lines}");
             let problem = Problem {
                 cells: vec![name.clone()],
-                names: vec![path.clone()],
+                names: vec![path.to_owned()],
                 numbers: vec![intid.into(), lines.into()],
                 ..Problem::new(said).code("E0403").help("mend the tree's interrupts, or take the device away")
             };

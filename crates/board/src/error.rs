@@ -25,11 +25,13 @@ pub enum BoardError {
 pub(crate) type Read<T> = Result<T, Box<BoardError>>;
 
 #[cold]
+#[expect(clippy::unnecessary_box_returns, reason = "results are a word")]
 pub(crate) fn missing(what: &'static str) -> Box<BoardError> {
     Box::new(BoardError::Missing(what))
 }
 
 #[cold]
+#[expect(clippy::unnecessary_box_returns, reason = "results are a word")]
 pub(crate) fn malformed(tree: &Tree<'_>, node: NodeId, property: &'static str) -> Box<BoardError> {
     Box::new(BoardError::Malformed { path: tree.path(node), property })
 }

@@ -50,6 +50,7 @@ pub(crate) const OUTSIDE: Words = ["the bundle's ", " in ", " leads outside it"]
 
 /// Says what is wrong with `key` in `node`.
 #[cold]
+#[expect(clippy::unnecessary_box_returns, reason = "results are a word")]
 pub(crate) fn said(tree: &Tree<'_>, words: &'static Words, key: &str, node: NodeId) -> Box<BundleError> {
     Box::new(BundleError::Said { words, key: key.into(), node: tree.path(node) })
 }
@@ -63,8 +64,7 @@ impl fmt::Display for BundleError {
                 write!(f, "the bundle is cut short: it has {need} bytes, {have} are here")
             }
             Self::Version(version) => {
-                let (version, ours) = (u64::from(*version), u64::from(crate::VERSION));
-                write!(f, "the bundle is of version {version}, this reads version {ours}")
+                write!(f, "the bundle is of version {version}, this reads version {}", crate::VERSION)
             }
             Self::Said { words: [before, between, behind], key, node } => {
                 write!(f, "{before}{key}{between}{node}{behind}")

@@ -134,6 +134,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Walks the properties of `id` in tree order; a name that is no text is "".
+    #[must_use]
     pub fn properties(&self, id: NodeId) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + '_ {
         self.list(id).iter().map(|property| {
             let name = self.strings.get(property.name as usize..).and_then(first_string).unwrap_or_default();

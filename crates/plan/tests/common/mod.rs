@@ -1,5 +1,10 @@
 //! What the tests of this crate share: QEMU's boards, a small good plan, and the codes of what refuses one.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests; each file uses its part"
+)]
 
 use address::{PhysAddr, Region};
 use board::{Board, Device, Interrupt, Part};
