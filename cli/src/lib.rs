@@ -44,6 +44,7 @@ pub mod platform;
 pub mod qemu;
 pub mod report;
 mod schema;
+pub mod second_reader;
 pub mod sentence;
 pub mod size;
 pub mod starter;

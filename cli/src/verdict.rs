@@ -12,13 +12,13 @@ use crate::platform::{self, Target};
 use crate::qemu;
 use crate::report::{Problem, Report};
 use crate::sentence::{self, Sentence};
-use crate::{size, suggest};
+use crate::{second_reader, size, suggest};
 use address::{Address as _, PAGE_BYTES, PhysAddr, Region};
 use anyhow::{Context as _, Result};
 use board::{Board, Device, Gic};
 use manifest::{Bundle, Manifest, Memory};
 use plan::{Class, Finding, Footprint, SealedPlan};
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::Path;
 use tree::NodeId;
 
@@ -110,9 +110,11 @@ pub fn sealed<T>(
     target: &Target,
     then: impl FnOnce(&Board<'_>, &Manifest<'_>, &SealedPlan<'_>) -> Result<T>,
 ) -> Result<(Report, T)> {
-    let board = Board::parse(&target.tree).map_err(|error| {
-        plan.report(vec![Problem::new(format!("the board's tree cannot be used: {error}")).code("E0007")])
-    })?;
+    let unusable = |why: &dyn Display| {
+        plan.report(vec![Problem::new(format!("the board's tree cannot be used: {why}")).code("E0007")])
+    };
+    let board = Board::parse(&target.tree).map_err(|error| unusable(&error))?;
+    second_reader::agrees(&target.tree).map_err(|error| unusable(&error))?;
     let read = Bundle::read(bundle)?;
     let footprint = footprint(&board, target, bundle.len() as u64)?;
     let problems = |findings: &[Finding<'_>]| {

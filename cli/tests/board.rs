@@ -12,7 +12,7 @@ mod common;
 use cellwall_cli::bundle::{self, Hash};
 use cellwall_cli::offer::{self, Item, Offer};
 use cellwall_cli::qemu::Options;
-use cellwall_cli::{plan_file, platform, starter, verdict};
+use cellwall_cli::{plan_file, platform, second_reader, starter, verdict};
 use common::{Folder, GOOD};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -145,6 +145,7 @@ fn every_tree_of_a_kernel_package_is_listed_or_refused_in_a_sentence() {
     assert!(trees.len() > 100);
     let (mut listed, mut offering) = (0, 0);
     for (name, tree) in &trees {
+        second_reader::agrees(tree).unwrap_or_else(|error| panic!("{name}: {error:#}"));
         match offer::list(tree) {
             Ok(offer) => {
                 listed += 1;

@@ -6,7 +6,7 @@
 //! never in a panic and never in half a tree. The board's tree (crate `board`) and the bundle (a FIT, crate `manifest`)
 //! are both read through it.
 //!
-//! The `fdt` crate is the tests' oracle and not the reader: its walk ends silently at depth 16 and at a cut, passes every
+//! The `fdt` crate is the tests' oracle and the desk's second reader (cli), not the reader here: its walk ends silently at depth 16 and at a cut, passes every
 //! property twice, adds hostile offsets unchecked and has no memory reservation block.
 //!
 //! Format: Devicetree Specification v0.4, chapter 5.
