@@ -6,8 +6,9 @@
 //! never in a panic and never in half a tree. The board's tree (crate `board`) and the bundle (a FIT, crate `manifest`)
 //! are both read through it.
 //!
-//! The `fdt` crate is the tests' oracle and the desk's second reader (cli), not the reader here: its walk ends silently at depth 16 and at a cut, passes every
-//! property twice, adds hostile offsets unchecked and has no memory reservation block.
+//! The `fdt` crate is the desk's second reader (cli) and the tests' oracle, not the reader here: its walk ends silently
+//! at depth 16 and at a cut, passes every property twice, adds hostile offsets unchecked and has no memory reservation
+//! block.
 //!
 //! Format: Devicetree Specification v0.4, chapter 5.
 #![no_std]
