@@ -425,7 +425,7 @@ impl Cell {
         self.send(kicks);
     }
     pub fn pulse(&mut self, intid: u32) {
-        let kicks = self.vgic.pulse(intid, &mut self.hw);
+        let kicks = self.vgic.set_line(intid, true, &mut self.hw);
         self.send(kicks);
     }
 
