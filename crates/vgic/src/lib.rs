@@ -47,7 +47,7 @@ mod state;
 mod v2;
 mod words;
 
-pub use hardware::{Hardware, ListRegister, Maintenance, field};
+pub use hardware::{Hardware, ListRegister, field, maintenance};
 pub use registers::{Frame, SGIR};
 pub use repeat::{Place, Repeat};
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};

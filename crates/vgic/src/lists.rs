@@ -11,7 +11,7 @@ use crate::hardware::field;
 use crate::masked::{bit, bits};
 use crate::repeat::{Place, Repeat};
 use crate::state::{intid_at, number};
-use crate::{Hardware, ListRegister, Maintenance, Vgic};
+use crate::{Hardware, ListRegister, Vgic, maintenance};
 
 /// What [`Vgic::best`] looks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,22 +54,23 @@ impl Vgic {
         let (by, v2, n) = (self.by, self.v2, bit(slot));
         let me = self.me();
         me.used &= !n;
-        for place in [&mut me.repeat.ppi, &mut me.repeat.sgi] {
-            if place.slot == n {
-                *place = Place::NONE;
-            }
+        if me.repeat.ppi.slot == n {
+            me.repeat.ppi = Place::NONE;
+        }
+        if me.repeat.sgi.slot == n {
+            me.repeat.sgi = Place::NONE;
         }
         let (i, soft) = (usize::from(me.slots[slot]), me.soft & n != 0);
-        if i < 16 && v2 && lr.is_pending() {
+        if i < 16 && v2 && lr.has(ListRegister::PENDING) {
             me.senders[i] |= 1 << lr.sender();
         }
         let (at, n) = (self.at(by, i), bit(i));
         let word = self.word_mut(at);
         word.resident &= !n;
-        if lr.is_pending() && (soft || word.level() & n == 0) {
+        if lr.has(ListRegister::PENDING) && (soft || word.level() & n == 0) {
             word.latch |= n;
         }
-        if lr.is_active() {
+        if lr.has(ListRegister::ACTIVE) {
             word.active |= n;
             self.parked |= bit(by);
             return;
@@ -99,43 +100,42 @@ impl Vgic {
 
     /// Ends the parked interrupts that the guest has ended: highest priority first, as priorities drop.
     pub(crate) fn count_ended<H: Hardware>(&mut self, hw: &mut H) {
-        if self.me().maintenance & Maintenance::NOT_PRESENT == 0 {
+        if self.me().maintenance & maintenance::NOT_PRESENT == 0 {
             return;
         }
         for _ in 0..hw.take_eoi_count().min(32) {
-            let Some((_, i)) = self.best(Pick::Ended) else { break };
+            let Some(best) = self.best(Pick::Ended) else { break };
+            let i = best as usize & 0x3ff;
             let at = self.at(self.by, i);
-            let ((frame, w), word) = (self.place(at), self.word_mut(at));
+            let word = self.word_mut(at);
             word.active &= !bit(i);
-            hw.write(field::ICACTIVER, frame, w, word.physical & bit(i));
+            let physical = word.physical;
+            self.write(field::ICACTIVER, at, physical & bit(i), hw);
             self.announce(at, bit(i));
         }
     }
 
-    /// The interrupt of this vCPU with the highest priority among those that `pick` names; of equals the lowest INTID.
-    fn best(&mut self, pick: Pick) -> Option<(u8, usize)> {
-        let (mut best, by) = (None, self.by);
+    /// The interrupt of this vCPU with the highest priority among those that `pick` names; of equals the lowest INTID. Its
+    /// priority, above ten bits of INTID.
+    fn best(&mut self, pick: Pick) -> Option<u32> {
+        let (mut best, by) = (u32::MAX, self.by);
         let own = bit(self.count).wrapping_sub(1) & !bit(by);
         let words = if pick == Pick::Ready { self.hot } else { u64::MAX };
         for at in bits(words & !u64::from(own)).take_while(|at| *at < self.words.len()) {
-            let word = self.word(at);
-            let set = match pick {
-                Pick::Ready => word.ready(self.groups),
-                Pick::Parked => word.active & !word.resident,
-                Pick::Ended => word.active & !word.forced & !word.resident,
+            let (word, w) = (self.word(at), self.place(at).1);
+            let (set, whose) = match pick {
+                Pick::Ready => (word.ready(self.groups), &word.to),
+                Pick::Parked => (word.active & !word.resident, &word.home),
+                Pick::Ended => (word.active & !word.forced & !word.resident, &word.home),
             };
-            for n in bits(set) {
-                let whose = if pick == Pick::Ready { word.to[n] } else { word.home[n] };
-                let this = (word.priority[n], intid_at(self.place(at).1, n) as usize);
-                if usize::from(whose) == by && best.is_none_or(|best| this < best) {
-                    best = Some(this);
-                }
+            for n in bits(set).filter(|n| usize::from(whose[*n]) == by) {
+                best = best.min(u32::from(word.priority[n]) << 10 | intid_at(w, n));
             }
             if pick == Pick::Ready && set == 0 {
                 self.hot &= !(1 << at);
             }
         }
-        best
+        (best != u32::MAX).then_some(best)
     }
 
     /// Fills the list registers by priority, then, while there is room, with what is parked, and sets the maintenance
@@ -143,13 +143,13 @@ impl Vgic {
     pub(crate) fn refill<H: Hardware>(&mut self, hw: &mut H) {
         let mut wanted = 0;
         while self.frozen == 0
-            && let Some((priority, i)) = self.best(Pick::Ready)
+            && let Some(best) = self.best(Pick::Ready)
         {
-            let Some(slot) = self.room(priority, hw) else {
-                wanted = Maintenance::NO_PENDING;
+            let Some(slot) = self.room(best >> 10, hw) else {
+                wanted = maintenance::NO_PENDING;
                 break;
             };
-            self.load(slot, i, hw);
+            self.load(slot, best as usize & 0x3ff, hw);
         }
         if self.parked & bit(self.by) != 0 {
             wanted |= self.unpark(hw);
@@ -161,8 +161,8 @@ impl Vgic {
     pub(crate) fn set_maintenance<H: Hardware>(&mut self, wanted: u32, hw: &mut H) {
         let old = core::mem::replace(&mut self.me().maintenance, wanted);
         if old != wanted {
-            hw.maintenance(Maintenance(wanted));
-            if wanted & !old & Maintenance::NOT_PRESENT != 0 {
+            hw.maintenance(wanted);
+            if wanted & !old & maintenance::NOT_PRESENT != 0 {
                 hw.take_eoi_count(); // what was ended before is none of ours
             }
         }
@@ -171,15 +171,15 @@ impl Vgic {
     /// Loads parked interrupts while there is room.
     fn unpark<H: Hardware>(&mut self, hw: &mut H) -> u32 {
         if self.frozen != 0 {
-            return Maintenance::NOT_PRESENT;
+            return maintenance::NOT_PRESENT;
         }
-        while let Some((_, i)) = self.best(Pick::Parked) {
+        while let Some(best) = self.best(Pick::Parked) {
             let Some(slot) = self.free(hw) else {
                 // With one list register "at most one holds an interrupt" is always true.
-                let underflow = if self.slots == 1 { 0 } else { Maintenance::UNDERFLOW };
-                return Maintenance::NOT_PRESENT | underflow;
+                let underflow = if self.slots == 1 { 0 } else { maintenance::UNDERFLOW };
+                return maintenance::NOT_PRESENT | underflow;
             };
-            self.load(slot, i, hw);
+            self.load(slot, best as usize & 0x3ff, hw);
         }
         self.parked &= !bit(self.by);
         0
@@ -198,18 +198,21 @@ impl Vgic {
 
     /// A list register for a pending interrupt of `priority`: a free one, or that of the lowest pending one if lower, or,
     /// where none is pending, that of the lowest active one. So something pending is always in, and NPIE means progress.
-    fn room<H: Hardware>(&mut self, priority: u8, hw: &mut H) -> Option<usize> {
+    fn room<H: Hardware>(&mut self, priority: u32, hw: &mut H) -> Option<usize> {
+        const PENDING: u32 = 1 << 12;
         if let Some(slot) = self.free(hw) {
             return Some(slot);
         }
         let rank = |slot: usize| {
             let lr = hw.read_lr(slot);
-            (lr.is_pending() && !lr.is_active(), lr.priority(), slot)
+            let pending = if lr.has(ListRegister::PENDING) && !lr.has(ListRegister::ACTIVE) { PENDING } else { 0 };
+            pending | u32::from(lr.priority()) << 4 | (slot as u64 & 0xf) as u32
         };
-        let (pending, lowest, victim) = bits(self.slots).map(rank).max()?;
-        if pending && lowest <= priority {
+        let lowest = bits(self.slots).map(rank).max()?;
+        if lowest & PENDING != 0 && lowest >> 4 & 0xff <= priority {
             return None;
         }
+        let victim = lowest as usize & 0xf;
         self.fold_one(victim, hw);
         Some(victim)
     }
@@ -256,9 +259,9 @@ impl Vgic {
         me.used |= this;
         me.soft = me.soft & !this | if soft { this } else { 0 };
         me.tells = me.tells & !this | if tells { this } else { 0 };
-        if i < 32 && !active && lr.is_hw() {
+        if i < 32 && !active && lr.has(ListRegister::HW) {
             me.repeat.ppi = place;
-        } else if i < 16 && !active && !tells && (sent || lr.is_group1()) {
+        } else if i < 16 && !active && !tells && (sent || lr.has(ListRegister::GROUP1)) {
             me.repeat.sgi = place;
         }
         hw.write_lr(slot, lr);

@@ -32,6 +32,14 @@ pub enum Frame {
     Redistributor(usize),
 }
 
+/// What it is there.
+#[derive(Clone, Copy)]
+struct Access {
+    offset: usize,
+    size: u32,
+    write: Option<u64>,
+}
+
 impl Vgic {
     /// A guest's access by `vcpu`: `size` in bytes (1, 2, 4, 8), `write` the value stored. Returns what a load gets.
     ///
@@ -47,18 +55,24 @@ impl Vgic {
         hw: &mut H,
     ) -> Result<(u64, Kicks), Retry> {
         self.by = vcpu;
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut access = Access { offset: usize::try_from(offset).unwrap_or(usize::MAX), size, write };
         let done = match frame {
-            Frame::Distributor => self.distributor(offset, size, write, hw),
-            Frame::Redistributor(frame) => self.redistributor(frame, offset, size, write, hw),
+            Frame::Distributor => self.distributor(&access, hw),
+            Frame::Redistributor(frame) if frame >= self.count => Some(0),
+            Frame::Redistributor(frame) if access.offset >= SGI_FRAME => {
+                access.offset = access.offset.wrapping_sub(SGI_FRAME);
+                self.fields(Some(frame), &access, hw)
+            }
+            Frame::Redistributor(frame) => Some(self.redistributor(frame, &access)),
         };
         let Some(value) = done else { return Err(Retry(self.kicks())) };
         self.thaw();
         Ok((value, self.finish(hw)))
     }
 
-    fn distributor<H: Hardware>(&mut self, offset: usize, size: u32, write: Option<u64>, hw: &mut H) -> Option<u64> {
+    fn distributor<H: Hardware>(&mut self, access: &Access, hw: &mut H) -> Option<u64> {
         let v3 = !self.v2;
+        let Access { offset, size, write } = *access;
         Some(match (offset, size) {
             (0x0, 4) => {
                 if let Some(value) = write {
@@ -77,50 +91,33 @@ impl Vgic {
             }
             (0xffd0..0x1_0000, 4) if v3 => id(&ID, offset),
             (0xfd0..0x1000, 4) if !v3 => id(&ID_V2, offset),
-            _ => self.fields(None, (offset, size), write, hw)?,
+            _ => self.fields(None, access, hw)?,
         })
     }
 
-    fn redistributor<H: Hardware>(
-        &mut self,
-        frame: usize,
-        offset: usize,
-        size: u32,
-        write: Option<u64>,
-        hw: &mut H,
-    ) -> Option<u64> {
-        if frame >= self.count {
-            return Some(0);
-        }
+    fn redistributor(&mut self, frame: usize, access: &Access) -> u64 {
         let typer = (frame as u64) << 32 | (frame as u64) << 8 | u64::from(frame.wrapping_add(1) == self.count) << 4;
-        Some(match (offset, size) {
-            (SGI_FRAME.., _) => self.fields(Some(frame), (offset.wrapping_sub(SGI_FRAME), size), write, hw)?,
+        match (access.offset, access.size) {
             (0x4, 4) => IIDR,
             (0x8, 8) => typer,
             (0x8, 4) => typer & 0xffff_ffff,
             (0xc, 4) => typer >> 32,
             (0x14, 4) => {
                 // Nothing sleeps: interrupts are forwarded whatever it says, as QEMU's model does.
-                if let Some(value) = write {
+                if let Some(value) = access.write {
                     self.asleep = self.asleep & !bit(frame) | if value & 0b10 == 0 { 0 } else { bit(frame) };
                 }
                 u64::from(self.asleep & bit(frame) != 0).wrapping_mul(0b110)
             }
-            (0xffd0..0x1_0000, 4) => id(&ID, offset),
+            (0xffd0..0x1_0000, 4) => id(&ID, access.offset),
             _ => 0,
-        })
+        }
     }
 
     /// The registers with one or two bits or a byte for each interrupt, in the layout that all frames share; `frame`: a
     /// redistributor's, which has the private ones only.
-    fn fields<H: Hardware>(
-        &mut self,
-        frame: Option<usize>,
-        (offset, size): (usize, u32),
-        write: Option<u64>,
-        hw: &mut H,
-    ) -> Option<u64> {
-        let v2 = self.v2;
+    fn fields<H: Hardware>(&mut self, frame: Option<usize>, access: &Access, hw: &mut H) -> Option<u64> {
+        let (v2, Access { offset, size, write }) = (self.v2, *access);
         let i = match offset {
             0x80..0x100 if v2 => return Some(0),
             0x80..0x400 if size == 4 => offset << 3,

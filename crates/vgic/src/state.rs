@@ -64,12 +64,14 @@ impl Word {
         self.signalled(groups) & !self.active & !self.resident
     }
     /// The vCPUs in whose list registers some of `set` stand.
+    #[inline]
     pub(crate) fn homes(&self, set: u32) -> u32 {
-        bits(self.resident & set).fold(0, |mask, n| mask | bit(self.home[n].into()))
+        named(&self.home, self.resident & set)
     }
     /// The vCPUs that are to get `set`, bit 31 for nobody.
+    #[inline]
     pub(crate) fn targets(&self, set: u32) -> u32 {
-        bits(set).fold(0, |mask, n| mask | bit(self.to[n].into()))
+        named(&self.to, set)
     }
 }
 
@@ -90,7 +92,7 @@ pub(crate) struct Vcpu {
     pub tells: u32,
     /// The physical PPI and the SGI that came last, and their list registers.
     pub repeat: Repeat,
-    /// The [`crate::Maintenance`] interrupts that are on.
+    /// The [`crate::maintenance`] interrupts that are on.
     pub maintenance: u32,
 }
 
@@ -157,8 +159,8 @@ impl Vgic {
     fn restore<H: Hardware>(&mut self, at: usize, hw: &mut H) {
         self.forget(at);
         let ((frame, w), physical) = (self.place(at), self.word(at).physical);
-        for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
-            hw.write(register, frame, w, physical);
+        for register in (field::ICENABLER..=field::ICACTIVER).step_by(0x100) {
+            self.write(register, at, physical, hw);
         }
         for n in bits(physical) {
             if self.direct {
@@ -222,6 +224,14 @@ impl Vgic {
     pub(crate) fn word_mut(&mut self, at: usize) -> &mut Word {
         self.words.get_mut(at).unwrap_or(&mut self.spare)
     }
+    /// Writes one of [`field`]'s registers.
+    #[inline(never)]
+    pub(crate) fn write<H: Hardware>(&self, register: usize, at: usize, bits: u32, hw: &mut H) {
+        if bits != 0 {
+            let (frame, w) = self.place(at);
+            hw.write(register, frame, w, bits);
+        }
+    }
     /// Notes who has to be kicked.
     #[inline]
     pub(crate) fn kick(&mut self, mask: u32) {
@@ -235,6 +245,12 @@ impl Vgic {
         self.review |= mask;
         self.kick(mask);
     }
+}
+
+/// The vCPUs that `of` names for some of `set`.
+#[inline(never)]
+fn named(of: &Masked<u8, 32>, set: u32) -> u32 {
+    bits(set).fold(0, |mask, n| mask | bit(of[n].into()))
 }
 
 /// A vCPU's number as a byte.

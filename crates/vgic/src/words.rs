@@ -48,7 +48,7 @@ impl Vgic {
 
     /// Writes it.
     pub(crate) fn write_word<H: Hardware>(&mut self, at: usize, offset: usize, value: u32, hw: &mut H) -> Option<u32> {
-        let (kind, (frame, w), word) = (offset >> 7, self.place(at), self.word(at));
+        let (kind, w, word) = (offset >> 7, self.place(at).1, self.word(at));
         // GICv2: GICD_ICENABLER0, GICD_ISPENDR0 and GICD_ICPENDR0 are read-only for SGIs.
         let fixed = if w == 0 && self.v2 && matches!(kind, 3..6) { SGIS } else { 0 };
         let wanted = match kind {
@@ -64,7 +64,7 @@ impl Vgic {
         }
         let (direct, physical) = (self.direct, set & word.physical);
         if direct && matches!(kind, 4..8) {
-            hw.write(kind << 7, frame, w, physical);
+            self.write(kind << 7, at, physical, hw);
             return Some(0);
         }
         if matches!(kind, 1 | 3..8) {
@@ -79,24 +79,24 @@ impl Vgic {
             4 => {
                 word.latch |= set & word.emulated;
                 // A line that was acknowledged for the guest is pending already.
-                hw.write(field::ISPENDR, frame, w, physical & !latch);
+                self.write(field::ISPENDR, at, physical & !latch, hw);
             }
             5 => {
                 word.latch &= !set;
                 // One that was acknowledged for the guest and that it will not see: let the line fire again.
-                hw.write(field::ICACTIVER, frame, w, physical & latch & !was);
-                hw.write(field::ICPENDR, frame, w, physical);
+                self.write(field::ICACTIVER, at, physical & latch & !was, hw);
+                self.write(field::ICPENDR, at, physical, hw);
             }
             6 => {
                 word.active |= set;
                 word.forced |= set & !was;
-                hw.write(field::ISACTIVER, frame, w, physical & !was & !latch);
+                self.write(field::ISACTIVER, at, physical & !was & !latch, hw);
                 self.adopt(at, set & !was);
             }
             7 => {
                 word.active &= !set;
                 word.forced &= !set;
-                hw.write(field::ICACTIVER, frame, w, physical & was & !latch);
+                self.write(field::ICACTIVER, at, physical & was & !latch, hw);
             }
             // Shadow only; of each two bits one is reserved, and the SGIs' half is read-only.
             _ if (w, half(offset)) == (0, 0) => {}
@@ -135,10 +135,9 @@ impl Vgic {
 
     /// Carries a change of [`Self::driven`] to hardware.
     pub(crate) fn drive<H: Hardware>(&mut self, at: usize, before: u32, hw: &mut H) {
-        let (frame, w) = self.place(at);
         let changed = (self.driven(at, self.groups) ^ before) & self.word(at).physical;
-        hw.write(field::ICENABLER, frame, w, changed & before);
-        hw.write(field::ISENABLER, frame, w, changed & !before);
+        self.write(field::ICENABLER, at, changed & before, hw);
+        self.write(field::ISENABLER, at, changed & !before, hw);
     }
 
     /// Assigns the group enables of `GICD_CTLR`: bit 0 group 0, bit 1 group 1.
