@@ -107,10 +107,11 @@ impl Vgic {
             let of = |all: &[u32; WORDS]| all.get(w).copied().unwrap_or_default();
             let sgis = if w == 0 { SGIS } else { 0 };
             let (owned, emulated) = (of(&config.physical), of(&config.emulated) & !of(&config.physical));
-            let (physical, emulated) = match config.passthrough {
-                false => (owned & !sgis, emulated | sgis),
+            let (physical, emulated) = if config.passthrough {
                 // What EL2 emulates is made pending in hardware too.
-                true => (owned | emulated | sgis & config.sgis, 0),
+                (owned | emulated | sgis & config.sgis, 0)
+            } else {
+                (owned & !sgis, emulated | sgis)
             };
             Word { physical, emulated, wired_edge: of(&config.edge) | sgis, ..Word::default() }
         };
@@ -213,14 +214,14 @@ impl Vgic {
     /// The frame and the number by which [`Hardware`] knows a word.
     #[inline]
     pub(crate) const fn place(&self, at: usize) -> (usize, usize) {
-        (at, at.wrapping_add(1).saturating_sub(self.count))
+        if at < self.count { (at, 0) } else { (0, at.wrapping_sub(self.count).wrapping_add(1)) }
     }
     /// A word.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn word(&self, at: usize) -> &Word {
         self.words.get(at).unwrap_or(&self.spare)
     }
-    #[inline]
+    #[inline(never)]
     pub(crate) fn word_mut(&mut self, at: usize) -> &mut Word {
         self.words.get_mut(at).unwrap_or(&mut self.spare)
     }

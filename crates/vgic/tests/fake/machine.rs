@@ -77,6 +77,7 @@ impl Hardware for Machine {
         std::mem::take(&mut self.cpus[self.cpu].eoi_count)
     }
     fn read(&self, register: usize, vcpu: usize, w: usize) -> u32 {
+        assert!(vcpu < self.cpus.len(), "a vCPU that does not exist");
         let of = |n: &u32| {
             let Some(l) = self.lines.get(&key(vcpu, w as u32 * 32 + n)) else { return false };
             match register {
@@ -88,6 +89,7 @@ impl Hardware for Machine {
         (0..32).filter(of).fold(0, |m, n| m | 1 << n)
     }
     fn write(&mut self, register: usize, vcpu: usize, w: usize, bits: u32) {
+        assert!(vcpu < self.cpus.len(), "a vCPU that does not exist");
         for n in (0..32).filter(|n| bits >> n & 1 != 0) {
             let l = self.line(vcpu, w as u32 * 32 + n);
             match register {
@@ -99,6 +101,7 @@ impl Hardware for Machine {
         }
     }
     fn set_priority(&mut self, vcpu: usize, intid: u32, priority: u8) {
+        assert!(vcpu < self.cpus.len(), "a vCPU that does not exist");
         self.line(vcpu, intid).priority = priority;
     }
     fn route(&mut self, intid: u32, vcpu: usize) {
