@@ -35,17 +35,22 @@ impl Vgic {
     pub fn sync<H: Hardware>(&mut self, vcpu: usize, inbox: &Inbox, hw: &mut H) -> Kicks {
         self.by = vcpu;
         self.fold_empty(hw);
-        let sgis = inbox.take();
-        let group = self.word(vcpu).group;
-        let came =
-            if self.v2 { self.receive(sgis >> 16 & SGIS, inbox) } else { sgis & group & SGIS | sgis >> 16 & !group };
-        let own = self.word_mut(vcpu);
-        own.latch |= came;
-        // One that is still pending in its list register merges as it is folded, on an active one it comes on top.
-        let again = own.resident & came;
-        self.hot |= if came == 0 { 0 } else { bit(vcpu).into() };
         self.kicked |= bit(vcpu);
-        self.review |= if again == 0 { 0 } else { bit(vcpu) };
+        let sgis = inbox.take();
+        if sgis != 0 {
+            let came = if self.v2 {
+                self.receive(sgis >> 16 & SGIS, inbox)
+            } else {
+                let group = self.word(vcpu).group;
+                sgis & group & SGIS | sgis >> 16 & !group
+            };
+            let own = self.word_mut(vcpu);
+            own.latch |= came;
+            // One that is still pending in its list register merges as it is folded, on an active one it comes on top.
+            let again = own.resident & came;
+            self.hot |= u64::from(bit(vcpu));
+            self.review |= if again == 0 { 0 } else { bit(vcpu) };
+        }
         self.finish(hw)
     }
 
