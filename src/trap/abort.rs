@@ -5,7 +5,7 @@ use crate::cell::Seat;
 use crate::console::event;
 use crate::el2;
 use aarch64_cpu::registers as arch;
-use address::Ipa;
+use address::{Address, Ipa};
 use core::fmt;
 use plan::{Outside, Owner};
 use syndrome::{Abort, inject};
@@ -15,8 +15,10 @@ use tock_registers::interfaces::Readable;
 pub fn judge(seat: Seat, frame: &mut Frame, abort: Abort, esr: u64) {
     // Where `HPFAR_EL2` has nothing the bus refused: hardware's own external abort, which is the guest's to handle.
     if abort.ipa().is_none_or(|ipa| is_hole(seat, frame, abort, ipa)) {
-        let esr = inject::external_abort(esr, arch::SPSR_EL2.get());
-        apply(Outcome::Inject { esr, far: Some(abort.far().unwrap_or(0)) });
+        let (far, table) = (abort.far().unwrap_or(0), abort.ipa().map_or(0, Ipa::get));
+        let level = inject::walk_level(table, far, arch::TCR_EL1.get(), [arch::TTBR0_EL1.get(), arch::TTBR1_EL1.get()]);
+        let esr = inject::external_abort(esr, arch::SPSR_EL2.get(), level);
+        apply(Outcome::Inject { esr, far: Some(far) });
     }
 }
 
