@@ -70,8 +70,12 @@ fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Re
 
 /// Reads the generic timer's PPIs: secure, physical, virtual, hypervisor, and perhaps the hypervisor's virtual one.
 pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus: &Bus<'_>) -> Result<Timers, Fault> {
-    let parent = crate::bus::interrupt_parent(tree, node, bus.interrupt_parent);
-    let lines = controller.of(tree, node, parent)?;
+    let lines_of = |node| controller.of(tree, node, crate::bus::interrupt_parent(tree, node, bus.interrupt_parent));
+    let lines = lines_of(node)?;
+    let monitors = tree.child(NodeId::ROOT, "pmu").and_then(|node| match lines_of(node).ok()?.as_slice() {
+        [line] if line.intid < 32 => Some((node, line.intid)),
+        _ => None,
+    });
     match lines.as_slice() {
         [secure, physical, virtual_, hypervisor, ..] if lines.iter().all(|line| line.intid < 32) => Ok(Timers {
             secure: secure.intid,
@@ -79,6 +83,7 @@ pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus:
             virtual_: virtual_.intid,
             hypervisor: hypervisor.intid,
             node,
+            monitors,
         }),
         _ => Err(Fault::Malformed(node, "interrupts")),
     }
