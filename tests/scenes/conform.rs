@@ -43,7 +43,7 @@ pub fn scenes() -> Vec<Scene> {
     on_each(|gic| {
         let cells = [
             cell_of("first", "conform", "[0]", "processor hold"),
-            cell_of("second", "conform", "[1]", "processor wait=20"),
+            cell_of("second", "conform", "[1]", "processor wait=200"),
         ];
         let machine = Machine { gic, cpus: 3, ..Machine::default() }.counted();
         Scene::new("debug_registers_are_each_cells_own", Start::plan(&ending(&cells), machine))
