@@ -47,8 +47,11 @@ pub const fn walk_level(table: u64, far: u64, tcr: u64, [lower, upper]: [u64; 2]
     } else {
         (tcr >> 16 & 0x3f, upper, 0x10_0c_0e_0c >> (tcr >> 27 & 0x18) & 0xff)
     };
-    let resolved = 64_u64.saturating_sub(size).saturating_sub(granule);
-    let first = 3_u64.saturating_sub(resolved.div_ceil(granule.saturating_sub(3)).saturating_sub(1));
+    let stride = granule.saturating_sub(3);
+    let (mut first, mut resolved): (u64, u64) = (3, 64_u64.saturating_sub(size).saturating_sub(granule));
+    while resolved > stride && first > 0 {
+        (first, resolved) = (first.wrapping_sub(1), resolved.wrapping_sub(stride));
+    }
     let root = ((base & 0xffff_ffff_ffff) ^ table) >> granule == 0;
     if root || first >= 3 { first } else { first.saturating_add(1) }
 }
