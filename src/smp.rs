@@ -35,7 +35,7 @@ pub struct PerCpu {
     stack_top: u64,
     /// Where `vectors.S` may deliver to its vCPU.
     pub again: Option<&'static Again>,
-    /// How many SGIs its vCPU may send by writing `ICC_SGI1R_EL1` without more ado (0 on `GICv2`), but to those vCPUs.
+    /// What its vCPU writes to `ICC_SGI1R_EL1` below this `vectors.S` sends without more ado, but to those vCPUs; on `GICv2` 0.
     pub sgis: [u32; 2],
     /// How SGIs name the CPUs of its cell.
     pub doorbells: Option<&'static Doorbells>,
@@ -130,7 +130,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
         cpus.push(PerCpu {
             stack_top: stack_top.get(),
             again: seat.filter(|seat| !seat.cell.sealed.passthrough).map(|seat| &seat.vcpu.again),
-            sgis: seat.map_or([0; 2], |seat| [if gic.is_v3() { seat.vcpu.sgis } else { 0 }, seat.vcpu.excepted]),
+            sgis: seat.map_or([0; 2], |seat| [if gic.is_v3() { seat.vcpu.sgis << 24 } else { 0 }, seat.vcpu.excepted]),
             doorbells: seat.map(|seat| &seat.cell.doorbells),
             index,
             mpidr: cpu.mpidr,

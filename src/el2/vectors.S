@@ -359,18 +359,16 @@ trapped:
     ubfx    x2, x1, #5, #5
     ldr     x1, [sp, x2, lsl #3]
     mrs     x0, tpidr_el2
-    ldp     w4, w5, [x0, #{SGIS}]       // how many may be sent so, vCPUs to which none may
+    ldp     w4, w5, [x0, #{SGIS}]       // below what, and to which vCPUs not
     tst     w1, w5
     b.ne    to_oneself
     and     x2, x1, #0xff
-    ubfx    x3, x1, #24, #4
-    orr     x5, x2, x3, lsl #24
-    cmp     x5, x1
-    ccmp    w3, w4, #2, eq              // else: as if too high
+    tst     x1, #0xffff00
+    ccmp    x1, x4, #2, eq              // other clusters: as if too high
     b.hs    rest
     cbz     x2, rest
     ldr     x0, [x0, #{DOORBELLS}]
-    lsl     x3, x3, #24
+    sub     x3, x1, x2
     dsb     sy
 1:  rbit    x4, x2
     clz     x4, x4
