@@ -1,6 +1,6 @@
 //! CPUs: what each of them has of its own, how the others are started, what they do between guests.
 
-use crate::cell::{self, Cell, Seat};
+use crate::cell::{self, Cell, Doorbells, Seat};
 use crate::console::{self, LogRing};
 use crate::el2::smc::{self, Function};
 use crate::el2::{self, barrier, timer};
@@ -35,6 +35,10 @@ pub struct PerCpu {
     stack_top: u64,
     /// Where `vectors.S` may deliver to its vCPU.
     pub again: Option<&'static Again>,
+    /// What its vCPU writes to `ICC_SGI1R_EL1` below this `vectors.S` sends without more ado, but to those vCPUs; on `GICv2` 0.
+    pub sgis: [u32; 2],
+    /// How SGIs name the CPUs of its cell.
+    pub doorbells: Option<&'static Doorbells>,
     /// Number in the board's tree.
     pub index: usize,
     /// Affinity.
@@ -126,6 +130,8 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
         cpus.push(PerCpu {
             stack_top: stack_top.get(),
             again: seat.filter(|seat| !seat.cell.sealed.passthrough).map(|seat| &seat.vcpu.again),
+            sgis: seat.map_or([0; 2], |seat| [if gic.is_v3() { seat.vcpu.sgis << 24 } else { 0 }, seat.vcpu.excepted]),
+            doorbells: seat.map(|seat| &seat.cell.doorbells),
             index,
             mpidr: cpu.mpidr,
             seat,

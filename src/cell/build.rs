@@ -155,9 +155,12 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         passthrough: sealed.passthrough,
         sgis: 0xffff & !(1 << gic::KICK),
     };
-    let timers = [board.timers.physical, board.timers.virtual_];
-    for intid in timers.into_iter().chain(sealed.interrupts.iter().map(|interrupt| interrupt.intid)) {
+    let monitors = board.timers.monitors.map(|(_, intid)| intid);
+    for intid in [board.timers.physical, board.timers.virtual_].into_iter().chain(monitors) {
         set(&mut config.physical, intid);
+    }
+    for interrupt in &sealed.interrupts {
+        set(&mut config.physical, interrupt.intid);
     }
     for interrupt in sealed.interrupts.iter().filter(|interrupt| interrupt.edge) {
         set(&mut config.edge, interrupt.intid);

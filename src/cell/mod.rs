@@ -15,7 +15,7 @@ pub use build::build_all;
 pub use enter::{prepare, resume_at, run_vcpu};
 pub use start::{NEWS_BYTES, refuse, work};
 pub use stop::{end, leave, lose, retire, stop, watch};
-pub use vcpu::{Seat, Vcpu};
+pub use vcpu::{Doorbells, Seat, Vcpu};
 
 use crate::console::LogRing;
 use crate::el2::barrier::{Held, Lock, hold};
@@ -29,7 +29,6 @@ use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lifecycle::{Life, Watchdog};
 use plan::{SealedCell, SealedPlan};
-use vcpu::Doorbells;
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;

@@ -25,7 +25,10 @@ global_asm!(
     SERROR = sym crate::trap::serror,
     OWN_FAULT = sym crate::panic::own_fault,
     CONSTANTS = sym vpsci::CONSTANTS,
+    SEND = const syndrome::system::ICC_SGI1R_EL1,
     AGAIN = const offset_of!(crate::smp::PerCpu, again),
+    SGIS = const offset_of!(crate::smp::PerCpu, sgis),
+    DOORBELLS = const offset_of!(crate::smp::PerCpu, doorbells),
     FRAMES = const crate::gic::FRAMES,
 );
 

@@ -1,9 +1,10 @@
 // EL2's exception vectors (DDI 0487 D1.3): guests' exits, and EL2's own faults.
 //
-// What guests do often is done here, with few registers saved: calls with one answer for all times, and the interrupt that
-// came last once more (src/gic/again.rs). All else saves x0 to x30 in a Frame on this CPU's stack and calls its handler;
-// then the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs.
-//   {SYNC}(frame, esr) -> 0: done, 1: done, and x20 to x29 of the frame may have changed, 2: {REST}(frame, esr) does it
+// What guests do often is done here, with few registers saved or restored: calls with one answer for all times, SGIs to CPUs
+// in a list, and the interrupt that came last once more (src/gic/again.rs). All else saves x0 to x30 in a Frame on this CPU's
+// stack and calls its handler; then the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs.
+//   {SYNC}(frame, esr) for aborts -> 0: done, 1: done, and x20 to x29 of the frame may have changed, 2: {REST}(frame, esr)
+//   does it, as all other traps
 //   {CALL}(frame, esr) for all other calls
 //   {IRQ}(what was acknowledged, or ~0), {SERROR}(frame)
 // A vector has room for 32 instructions: routines that fit stand in what their vectors leave free, and are called from
@@ -48,6 +49,13 @@
     eret
     dsb     nsh
     isb
+.endm
+
+// Steps over the instruction that trapped.
+.macro step
+    mrs     x4, elr_el2
+    add     x4, x4, #4
+    msr     elr_el2, x4
 .endm
 
 .macro own kind
@@ -243,7 +251,9 @@ irq_v3:
     cmp     w1, #16
     b.hs    2f
     msr     S3_0_C12_C11_1, x1          // ICC_DIR_EL1
-2:  tbz     w3, #0, 3f
+2:
+refill_v3:
+    tbz     w3, #0, 3f
     msr     S3_4_C12_C12_0, x2          // ICH_LR0_EL2
     b       irq_done
 3:  tbz     w3, #1, 4f
@@ -274,6 +284,10 @@ irq_done:
     ldp     x2, x3, [sp, #16]
     ldp     x4, x5, [sp, #32]
     return
+sent:
+    isb
+    step
+    b       irq_done
 
     open                                // lower EL, AArch64
 synchronous:
@@ -282,6 +296,7 @@ synchronous:
     cmp     x2, #0x0b                   // EC 0x16 and 0x17
     b.eq    call
     save
+    tbz     w1, #31, trapped            // EC below 0x20: no abort
     bl      {SYNC}
     cbz     w0, resume
     b       not_quick
@@ -302,6 +317,7 @@ interrupt:
 // In: w0 = 1: done, 2: {REST} does it.
 not_quick:
     tbnz    w0, #0, 1f
+rest:
     mov     x0, sp
     mrs     x1, esr_el2
     bl      {REST}
@@ -332,8 +348,55 @@ irq_rest:
 
     open
     b       interrupt
+
+// In: x0 = frame, x1 = ESR_EL2. What guests write most is an SGI of group 1 to CPUs in a list (ICC_SGI1R_EL1): each goes as
+// a physical one of its own number, which these vectors deliver.
+trapped:
+    bic     x2, x1, #0x3e0              // but for the register
+    ldr     w3, =({SEND} | 0x18 << 26 | 1 << 25)
+    cmp     x2, x3
+    b.ne    rest
+    ubfx    x2, x1, #5, #5
+    ldr     x1, [sp, x2, lsl #3]
+    mrs     x0, tpidr_el2
+    ldp     w4, w5, [x0, #{SGIS}]       // below what, and to which vCPUs not
+    tst     w1, w5
+    b.ne    to_oneself
+    and     x2, x1, #0xff
+    tst     x1, #0xffff00
+    ccmp    x1, x4, #2, eq              // other clusters: as if too high
+    b.hs    rest
+    cbz     x2, rest
+    ldr     x0, [x0, #{DOORBELLS}]
+    sub     x3, x1, x2
+    dsb     sy
+1:  rbit    x4, x2
+    clz     x4, x4
+    ldr     x4, [x0, x4, lsl #3]
+    orr     x4, x4, x3
+    msr     S3_0_C12_C11_5, x4          // ICC_SGI1R_EL1
+    sub     x4, x2, #1
+    ands    x2, x2, x4
+    b.ne    1b
+    b       sent
+
     open
     b       interrupt
+
+// In: x0 = this CPU's own, x1 = what was written. The SGI that came last once more, if it is that.
+to_oneself:
+    ldr     x0, [x0, #{AGAIN}]
+    ldr     x2, [x0, #{FRAMES} + 16]
+    ldr     w3, [x0, #28]
+    mrs     x5, S3_4_C12_C11_5          // ICH_ELRSR_EL2
+    cmp     x1, x2
+    b.ne    rest
+    tst     w5, w3
+    b.eq    rest
+    step
+    ldr     x2, [x0, #16]
+    b       refill_v3
+
     .org    vectors + 0x780             // the last is in its place: so are all
     open
     b       serror

@@ -1,10 +1,9 @@
 //! The interrupt that came last, once more: what a CPU puts into a list register without its cell's lock. `vectors.S` does
-//! it for what was acknowledged, [`Again::send_v3`] and `send_v2` for the SGI that a vCPU sends itself.
+//! it for what was acknowledged and, on `GICv3`, for the SGI that a vCPU sends itself.
 
 use super::v2::{V2, pack};
 use super::{Acknowledged, Driver, Gic, SERVICE};
 use crate::cell::{Cell, Vcpu};
-use crate::el2::sysreg::{ICH_ELRSR_EL2, set_list_register};
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::ptr::from_ref;
@@ -78,24 +77,8 @@ impl Again {
         unsafe { &*self.0.get() }
     }
 
-    /// Delivers the SGI that the vCPU sends itself by writing `value`, if it is the one that came last; false: nothing was
-    /// done.
-    #[inline(always)]
-    pub fn send_v3(&self, value: u64) -> bool {
-        let State { repeat: Repeat { sgi: Place { lr, slot, .. }, .. }, own, .. } = self.state();
-        let fits = value == *own && ICH_ELRSR_EL2::get() & u64::from(*slot) != 0;
-        if fits {
-            match slot {
-                1 => set_list_register(0, lr.0),
-                2 => set_list_register(1, lr.0),
-                4 => set_list_register(2, lr.0),
-                _ => set_list_register(3, lr.0),
-            }
-        }
-        fits
-    }
-
-    /// The same of a `GICv2`.
+    /// `GICv2`: delivers the SGI that the vCPU sends itself by writing `value`, if it is the one that came last; false: nothing
+    /// was done. `vectors.S` has the same for `GICv3`.
     #[inline(always)]
     pub fn send_v2(&self, gic: &Gic, value: u32) -> bool {
         let State { repeat: Repeat { sgi: Place { lr, slot, .. }, .. }, own, .. } = self.state();

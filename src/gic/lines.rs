@@ -6,7 +6,7 @@ use super::Gic;
 use super::banks::Banks;
 use super::direct::GUEST_PRIORITY;
 use crate::cell::Cell;
-use vgic::{Hardware, ListRegister, Maintenance};
+use vgic::{Hardware, ListRegister, maintenance};
 
 /// `ICH_HCR_EL2.EOIcount`.
 const EOI_COUNT: u64 = 0x1f << 27;
@@ -43,8 +43,8 @@ impl Hardware for Lines {
         self.gic.empty_lrs() | self.gic.ended_lrs()
     }
 
-    fn maintenance(&mut self, wanted: Maintenance) {
-        self.gic.set_ich_hcr((self.gic.ich_hcr() & !u64::from(Maintenance::ALL)) | u64::from(wanted.0));
+    fn maintenance(&mut self, wanted: u32) {
+        self.gic.set_ich_hcr((self.gic.ich_hcr() & !u64::from(maintenance::ALL)) | u64::from(wanted));
     }
 
     fn take_eoi_count(&mut self) -> u32 {
@@ -60,11 +60,9 @@ impl Hardware for Lines {
         self.banks(vcpu, w).map_or(0, |banks| banks.read(register, w))
     }
 
-    #[inline(never)]
+    #[inline]
     fn write(&mut self, register: usize, vcpu: usize, w: usize, bits: u32) {
-        if bits != 0
-            && let Some(banks) = self.banks(vcpu, w)
-        {
+        if let Some(banks) = self.banks(vcpu, w) {
             banks.write(register, w, bits);
         }
     }

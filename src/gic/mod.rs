@@ -12,7 +12,6 @@ mod virtual_interface;
 
 pub use again::{Again, FRAMES};
 pub use direct::common_register;
-pub use v3::send as send_v3;
 
 use alloc::vec::Vec;
 use banks::{Banks, bit};
@@ -157,6 +156,11 @@ impl Gic {
             Driver::V3(_) => v3::deactivate(interrupt.0),
             Driver::V2(gic) => gic.deactivate(interrupt.0),
         }
+    }
+
+    /// Tells the version.
+    pub fn is_v3(&self) -> bool {
+        matches!(self.driver, Driver::V3(_))
     }
 
     /// How SGIs name CPU `cpu`; 0 until known.

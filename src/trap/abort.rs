@@ -5,7 +5,7 @@ use crate::cell::Seat;
 use crate::console::event;
 use crate::el2;
 use aarch64_cpu::registers as arch;
-use address::Ipa;
+use address::{Address, Ipa};
 use core::fmt;
 use plan::{Outside, Owner};
 use syndrome::{Abort, inject};
@@ -15,9 +15,17 @@ use tock_registers::interfaces::Readable;
 pub fn judge(seat: Seat, frame: &mut Frame, abort: Abort, esr: u64) {
     // Where `HPFAR_EL2` has nothing the bus refused: hardware's own external abort, which is the guest's to handle.
     if abort.ipa().is_none_or(|ipa| is_hole(seat, frame, abort, ipa)) {
-        let esr = inject::external_abort(esr, arch::SPSR_EL2.get());
-        apply(Outcome::Inject { esr, far: Some(abort.far().unwrap_or(0)) });
+        let far = abort.far().unwrap_or(0);
+        let level = if abort.is_stage1_walk() { walk_level(abort, far) } else { 0 };
+        let esr = inject::external_abort(esr, arch::SPSR_EL2.get(), level);
+        apply(Outcome::Inject { esr, far: Some(far) });
     }
+}
+
+#[cold]
+fn walk_level(abort: Abort, far: u64) -> u64 {
+    let table = abort.ipa().map_or(0, Ipa::get);
+    inject::walk_level(table, far, arch::TCR_EL1.get(), [arch::TTBR0_EL1.get(), arch::TTBR1_EL1.get()])
 }
 
 /// Tells whether the guest gets an external abort for what it did at `ipa`.

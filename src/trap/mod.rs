@@ -39,15 +39,11 @@ pub enum Outcome {
     },
 }
 
-/// A synchronous exit but the calls that `vectors.S` answers, first what guests do often. What it returns, `vectors.S` says.
+/// An abort: first what guests do often. What it returns, `vectors.S` says.
 pub extern "C" fn sync(frame: &mut Frame, esr: u64) -> u64 {
     let this = smp::this();
     let Some(seat) = this.seat() else { return NOT_DONE };
-    let done = if syndrome::is_word(esr) {
-        device::quick(seat, this.gic, frame, esr)
-    } else {
-        register::quick(seat, frame, esr)
-    };
+    let done = if syndrome::is_word(esr) { device::quick(seat, this.gic, frame, esr) } else { NOT_DONE };
     if done != NOT_DONE {
         arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_add(4));
     }

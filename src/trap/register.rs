@@ -39,33 +39,8 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     apply(Outcome::Skip);
 }
 
-/// What guests write most: an SGI of group 1 to CPUs in a list. Each goes as a physical one of its own number, which EL2's
-/// vectors deliver; to oneself if it is the same as last time.
-#[inline(always)]
-pub fn quick(seat: Seat, frame: &Frame, esr: u64) -> u64 {
-    // EC, register and direction.
-    const WHICH: u64 = 0x3f << 26 | 0x3f_fc1f;
-    let Seat { cell, vcpu } = seat;
-    if esr & WHICH != 0x18 << 26 | u64::from(system::ICC_SGI1R_EL1) {
-        return NOT_DONE;
-    }
-    let value = frame.get((esr >> 5 & 0x1f) as u8);
-    let mut targets = (value & 0xff) as u32;
-    if targets & vcpu.excepted != 0 {
-        return if vcpu.again.send_v3(value) { 0 } else { NOT_DONE };
-    }
-    let intid = (value >> 24 & 0xf) as u32;
-    if value & !0x0f00_00ff != 0 || intid >= vcpu.sgis {
-        return NOT_DONE;
-    }
-    while targets != 0 {
-        gic::send_v3(cell.doorbells.of(targets.trailing_zeros() as usize).load(Ordering::Relaxed), intid);
-        targets &= targets.wrapping_sub(1);
-    }
-    0
-}
-
-/// The same for a write of `GICD_SGIR`.
+/// What guests of a `GICv2` write most: `GICD_SGIR` with CPUs in a list. As `vectors.S` does it for `ICC_SGI1R_EL1`; to oneself
+/// if it is the same as last time.
 #[inline(always)]
 pub fn quick_v2(seat: Seat, gic: &Gic, value: u32) -> u64 {
     let Seat { cell, vcpu } = seat;

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         .chain(attacks::scenes())
         .chain(lifecycle::scenes())
         .chain(linux::scenes())
+        .chain(conform::scenes())
         .chain(passthrough::scenes());
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))

@@ -34,7 +34,10 @@ impl Board<'_> {
             cpus,
             regions(0, &self.ram),
             self.reserved.iter().fold(0, |sum, reserved| regions(sum, &[reserved.region])),
-            mix(mix(gic, self.timers.physical.into()), self.timers.virtual_.into()),
+            [Some(self.timers.physical), Some(self.timers.virtual_), self.timers.monitors.map(|(_, intid)| intid)]
+                .into_iter()
+                .flatten()
+                .fold(gic, |sum, intid| mix(sum, intid.into())),
             devices,
         ]
     }

@@ -69,8 +69,16 @@ fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Re
 
 /// Reads the generic timer's PPIs: secure, physical, virtual, hypervisor, and perhaps the hypervisor's virtual one.
 pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus: &Bus<'_>) -> Read<Timers> {
-    let (parent, mut lines) = (interrupt_parent(tree, node, bus.interrupt_parent), Vec::new());
-    controller.add(tree, node, parent, &mut lines)?;
+    let lines_of = |node| -> Read<Vec<_>> {
+        let (parent, mut lines) = (interrupt_parent(tree, node, bus.interrupt_parent), Vec::new());
+        controller.add(tree, node, parent, &mut lines)?;
+        Ok(lines)
+    };
+    let lines = lines_of(node)?;
+    let monitors = tree.child(NodeId::ROOT, "pmu").and_then(|node| match lines_of(node).ok()?.as_slice() {
+        [line] if line.intid < 32 => Some((node, line.intid)),
+        _ => None,
+    });
     match lines.as_slice() {
         [secure, physical, virtual_, hypervisor, ..] if lines.iter().all(|line| line.intid < 32) => Ok(Timers {
             secure: secure.intid,
@@ -78,6 +86,7 @@ pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus:
             virtual_: virtual_.intid,
             hypervisor: hypervisor.intid,
             node,
+            monitors,
         }),
         _ => Err(malformed(tree, node, "interrupts")),
     }

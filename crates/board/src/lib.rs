@@ -152,6 +152,8 @@ pub struct Timers {
     pub hypervisor: u32,
     /// The node.
     pub node: NodeId,
+    /// The performance monitors' node and their interrupt, where that is a PPI too: every CPU's own.
+    pub monitors: Option<(NodeId, u32)>,
 }
 
 /// One interrupt of a device.

@@ -172,6 +172,12 @@ fn timer(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
     }
     to.cells("interrupts", lines.as_flattened());
     to.end();
+    if let Some((node, intid)) = timers.monitors {
+        to.begin("pmu", None);
+        to.copy(&board.tree, node, "compatible");
+        to.cells("interrupts", &[1, intid.saturating_sub(16), mask | 4]);
+        to.end();
+    }
 }
 
 /// Returns the virtual UART's name: the board's own where that is a PL011 too.

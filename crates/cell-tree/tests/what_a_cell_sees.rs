@@ -119,6 +119,8 @@ fn the_boot_cpu_comes_first_and_every_node_has_what_guests_search_for() {
     let psci = tree.find("/psci").unwrap();
     assert_eq!(tree.strings(psci, "compatible").collect::<Vec<_>>(), ["arm,psci-1.0", "arm,psci-0.2"]);
     assert_eq!(words(&tree, "/timer", "interrupts"), [1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4]);
+    assert_eq!(words(&tree, "/pmu", "interrupts"), [1, 7, 4]);
+    assert_eq!(tree.string(tree.find("/pmu").unwrap(), "compatible"), Some("arm,armv8-pmuv3"));
     let chosen = tree.find("/chosen").unwrap();
     assert_eq!(tree.string(chosen, "bootargs"), Some("console=ttyAMA0 quiet"));
     assert_eq!(tree.string(chosen, "stdout-path"), Some("/pl011@9000000"));

@@ -10,6 +10,10 @@ use crate::IL;
 const LOWER_ABORT: u64 = 0x24 << 26;
 /// DFSC and IFSC of a synchronous external abort that is not on a walk.
 const EXTERNAL: u64 = 0x10;
+/// On a walk of stage 1; its level is added.
+const EXTERNAL_ON_WALK: u64 = 0x14;
+/// `ESR_EL2`: what stage 2 refused was a walk of stage 1.
+const S1PTW: u64 = 1 << 7;
 const WNR: u64 = 1 << 6;
 const CM: u64 = 1 << 8;
 
@@ -19,13 +23,37 @@ pub const fn undefined() -> u64 {
     IL
 }
 
-/// Returns the `ESR_EL1` of the external abort that an access to a hole gets: no instruction syndrome, FAR valid. `esr` and
-/// `spsr` are those of the exit. The class is that of the abort taken: one more than the exit's from EL1; from EL0, where
+/// Returns the `ESR_EL1` of the external abort that an access gets which goes into a hole, or whose walk does: no instruction
+/// syndrome, FAR valid. `esr` and `spsr` are those of the exit, `level` is that of the walk. The class is that of the abort taken: one more than the exit's from EL1; from EL0, where
 /// M\[3:0\] is 0 in both states, the same.
 #[must_use]
-pub const fn external_abort(esr: u64, spsr: u64) -> u64 {
+pub const fn external_abort(esr: u64, spsr: u64, level: u64) -> u64 {
     let same_level = (spsr & MODE != 0) as u64;
-    (esr & LOWER_ABORT | same_level << 26) | IL | esr & (WNR | CM) | EXTERNAL
+    let status = match esr & 0x3f {
+        0x14..=0x17 => esr & 0x3f, // the bus refused it
+        _ if esr & S1PTW != 0 => EXTERNAL_ON_WALK | level & 3,
+        _ => EXTERNAL,
+    };
+    (esr & LOWER_ABORT | same_level << 26) | IL | esr & (WNR | CM) | status
+}
+
+/// Returns the level of a walk whose table lies at `table`, for the address `far`: exact for the table that `TTBR0_EL1` or
+/// `TTBR1_EL1` names, else one below, since the cell's memory is not looked at (DDI 0487 D8.2.8: levels by size and granule).
+#[must_use]
+pub const fn walk_level(table: u64, far: u64, tcr: u64, [lower, upper]: [u64; 2]) -> u64 {
+    // The granule's bits, a byte each, in the order of TG0 and TG1.
+    let (size, base, granule): (u64, u64, u64) = if far >> 55 & 1 == 0 {
+        (tcr & 0x3f, lower, 0x0c_0e_10_0c >> (tcr >> 11 & 0x18) & 0xff)
+    } else {
+        (tcr >> 16 & 0x3f, upper, 0x10_0c_0e_0c >> (tcr >> 27 & 0x18) & 0xff)
+    };
+    let stride = granule.saturating_sub(3);
+    let (mut first, mut resolved): (u64, u64) = (3, 64_u64.saturating_sub(size).saturating_sub(granule));
+    while resolved > stride && first > 0 {
+        (first, resolved) = (first.wrapping_sub(1), resolved.wrapping_sub(stride));
+    }
+    let root = ((base & 0xffff_ffff_ffff) ^ table) >> granule == 0;
+    if root || first >= 3 { first } else { first.saturating_add(1) }
 }
 
 /// Where a guest's CPU goes on.

@@ -9,7 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
 use proptest::prelude::*;
-use syndrome::inject::{Entry, exception_entry, external_abort, undefined};
+use syndrome::inject::{Entry, exception_entry, external_abort, undefined, walk_level};
 
 const EL0T: u64 = 0;
 const EL1T: u64 = 0x3c4;
@@ -22,15 +22,39 @@ const SCTLR: u64 = 0x30d5_0838;
 #[test]
 fn a_hole_s_abort_is_the_external_abort_linux_prints() {
     // "synchronous external abort: 0000000096000010" and its kin.
-    assert_eq!(external_abort(0x9381_0007, EL1H), 0x9600_0010, "load at EL1");
-    assert_eq!(external_abort(0x9381_0047, EL1H), 0x9600_0050, "store at EL1");
-    assert_eq!(external_abort(0x9381_0007, EL0T), 0x9200_0010, "load at EL0");
-    assert_eq!(external_abort(0x9381_0047, USER32), 0x9200_0050, "store of an AArch32 program");
-    assert_eq!(external_abort(0x9200_0147, EL1H), 0x9600_0150, "cache maintenance");
-    assert_eq!(external_abort(0x8200_0006, EL1H), 0x8600_0010);
-    assert_eq!(external_abort(0x8200_0006, EL1T), 0x8600_0010);
-    assert_eq!(external_abort(0x8200_0087, EL0T), 0x8200_0010);
+    assert_eq!(external_abort(0x9381_0007, EL1H, 1), 0x9600_0010, "load at EL1");
+    assert_eq!(external_abort(0x9381_0047, EL1H, 1), 0x9600_0050, "store at EL1");
+    assert_eq!(external_abort(0x9381_0007, EL0T, 1), 0x9200_0010, "load at EL0");
+    assert_eq!(external_abort(0x9381_0047, USER32, 1), 0x9200_0050, "store of an AArch32 program");
+    assert_eq!(external_abort(0x9200_0147, EL1H, 1), 0x9600_0150, "cache maintenance");
+    assert_eq!(external_abort(0x8200_0006, EL1H, 1), 0x8600_0010);
+    assert_eq!(external_abort(0x8200_0006, EL1T, 1), 0x8600_0010);
+    assert_eq!(external_abort(0x8200_0007, EL0T, 1), 0x8200_0010);
     assert_eq!(undefined(), 0x0200_0000);
+}
+
+#[test]
+fn an_abort_of_a_walk_says_so_and_at_which_level() {
+    // "synchronous external abort (translation table walk)", ESR_EL2.S1PTW set; the level of stage 2 is not the walk's.
+    assert_eq!(external_abort(0x9200_0087, EL1H, 1), 0x9600_0015, "load");
+    assert_eq!(external_abort(0x9200_00c6, EL1H, 0), 0x9600_0054, "store");
+    assert_eq!(external_abort(0x8200_0087, EL0T, 3), 0x8200_0017, "fetch");
+    assert_eq!(external_abort(0x9200_0016, EL1H, 0), 0x9600_0016, "the bus's own word stays");
+}
+
+#[test]
+fn a_walk_begins_where_size_and_granule_say() {
+    const TABLE: u64 = 0x4020_3000;
+    let lower = |tcr| walk_level(TABLE, 0x1000, tcr, [TABLE | 1 << 48 | 1, 0]);
+    // T0SZ with 4 KiB, 64 KiB and 16 KiB granules.
+    assert_eq!([16, 25, 32].map(lower), [0, 1, 1]);
+    assert_eq!([16, 22, 25].map(|size| lower(size | 1 << 14)), [1, 2, 2]);
+    assert_eq!([16, 17, 28].map(|size| lower(size | 2 << 14)), [0, 1, 2]);
+    assert_eq!(lower(39), 2, "25 bits");
+    let upper = |tcr| walk_level(TABLE, u64::MAX, tcr, [0, TABLE]);
+    assert_eq!([2 << 30, 3 << 30, 1 << 30].map(|granule| upper(16 << 16 | granule)), [0, 1, 0]);
+    // Not the first table: below.
+    assert_eq!(walk_level(TABLE, 0, 25, [0x4000_0000, TABLE]), 2);
 }
 
 #[test]
@@ -72,12 +96,13 @@ fn ssbs_is_what_dssbs_says() {
 
 proptest! {
     #[test]
-    fn no_injection_leaves_el1(spsr: u64, vbar: u64, sctlr: u64, esr: u64) {
+    fn no_injection_leaves_el1(spsr: u64, vbar: u64, sctlr: u64, esr: u64, level: u64) {
         let Entry { pc, spsr: entered } = exception_entry(spsr, vbar, sctlr);
         prop_assert_eq!(entered & 0x1f, 0b0_0101);
         prop_assert_eq!(entered & 0x3c0, 0x3c0);
         prop_assert_eq!(pc.wrapping_sub(vbar & !0x7ff) & !0x600, 0);
-        let abort = external_abort(esr & 0x3ff_ffff | 0x24 << 26, spsr);
+        let abort = external_abort(esr & 0x3ff_ffff | 0x24 << 26, spsr, level);
         prop_assert!(abort >> 26 == 0x24 || abort >> 26 == 0x25);
+        prop_assert!(matches!(abort & 0x3f, 0x10 | 0x14..=0x17));
     }
 }

@@ -23,35 +23,11 @@ impl ListRegister {
     pub(crate) const fn new(intid: usize, priority: u8) -> Self {
         Self((intid as u64) | (priority as u64) << 48)
     }
-    /// The state is pending, or pending and active.
+    /// Some of these bits are set.
     #[inline]
     #[must_use]
-    pub const fn is_pending(self) -> bool {
-        self.0 & Self::PENDING != 0
-    }
-    /// The state is active, or pending and active.
-    #[inline]
-    #[must_use]
-    pub const fn is_active(self) -> bool {
-        self.0 & Self::ACTIVE != 0
-    }
-    /// Linked to the physical interrupt [`Self::pintid`].
-    #[inline]
-    #[must_use]
-    pub const fn is_hw(self) -> bool {
-        self.0 & Self::HW != 0
-    }
-    /// Group 1.
-    #[inline]
-    #[must_use]
-    pub const fn is_group1(self) -> bool {
-        self.0 & Self::GROUP1 != 0
-    }
-    /// Asks for a maintenance interrupt at EOI (meaningful with HW = 0).
-    #[inline]
-    #[must_use]
-    pub const fn wants_eoi(self) -> bool {
-        self.0 & (Self::HW | Self::EOI) == Self::EOI
+    pub const fn has(self, bits: u64) -> bool {
+        self.0 & bits != 0
     }
     /// The virtual priority.
     #[inline]
@@ -59,31 +35,16 @@ impl ListRegister {
     pub const fn priority(self) -> u8 {
         self.0.to_be_bytes()[1]
     }
-    /// The physical INTID (meaningful with HW = 1).
-    #[inline]
-    #[must_use]
-    pub const fn pintid(self) -> u32 {
-        ((self.0 >> 32) & 0x1fff) as u32
-    }
     /// `GICv2`: the sender of an SGI (`GICH_LR.CPUID`; meaningful with HW = 0).
     #[inline]
     #[must_use]
     pub const fn sender(self) -> usize {
         (self.0 >> 32 & 7) as usize
     }
-    /// The virtual INTID.
-    #[inline]
-    #[must_use]
-    pub const fn vintid(self) -> u32 {
-        (self.0 & 0xffff_ffff) as u32
-    }
 }
 
 /// The maintenance interrupts wanted besides EOI ones, at their places in `ICH_HCR_EL2` (`GICH_HCR` has the same).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Maintenance(pub u32);
-
-impl Maintenance {
+pub mod maintenance {
     /// UIE: at most one list register holds an interrupt.
     pub const UNDERFLOW: u32 = 1 << 1;
     /// LRENPIE: the guest ended an interrupt that stands in no list register (`EOIcount` > 0).
@@ -91,7 +52,7 @@ impl Maintenance {
     /// NPIE: no list register holds a pending interrupt.
     pub const NO_PENDING: u32 = 1 << 3;
     /// All of them: what a driver replaces in the register.
-    pub const ALL: u32 = Self::UNDERFLOW | Self::NOT_PRESENT | Self::NO_PENDING;
+    pub const ALL: u32 = UNDERFLOW | NOT_PRESENT | NO_PENDING;
 }
 
 /// Registers with a bit for each interrupt, by their offset in the distributor's frame and in that of a redistributor's SGIs
@@ -120,8 +81,8 @@ pub trait Hardware {
     fn write_lr(&mut self, n: usize, value: ListRegister);
     /// The list registers of this CPU whose state is invalid: `ICH_ELRSR_EL2` | `ICH_EISR_EL2`.
     fn empty(&self) -> u32;
-    /// Switches this CPU's maintenance interrupts: replaces the bits [`Maintenance::ALL`] of `ICH_HCR_EL2`.
-    fn maintenance(&mut self, wanted: Maintenance);
+    /// Switches this CPU's maintenance interrupts: replaces the bits [`maintenance::ALL`] of `ICH_HCR_EL2`.
+    fn maintenance(&mut self, wanted: u32);
     /// Reads `ICH_HCR_EL2.EOIcount` of this CPU and sets it to 0.
     fn take_eoi_count(&mut self) -> u32;
     /// Reads one of [`field`]'s registers for the 32 interrupts of word `w`.

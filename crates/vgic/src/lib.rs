@@ -47,12 +47,13 @@ mod state;
 mod v2;
 mod words;
 
-pub use hardware::{Hardware, ListRegister, Maintenance, field};
+pub use hardware::{Hardware, ListRegister, field, maintenance};
 pub use registers::{Frame, SGIR};
 pub use repeat::{Place, Repeat};
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};
 
 use alloc::boxed::Box;
+use masked::Masked;
 use state::{Vcpu, Word};
 
 /// The most vCPUs a cell can have.
@@ -84,7 +85,7 @@ pub struct Config {
     pub list_registers: usize,
     /// Lines whose physical counterpart the cell owns: delivered with HW = 1.
     pub physical: [u32; WORDS],
-    /// Lines that EL2 emulates (`set_line`, `pulse`). SGIs need not be named.
+    /// Lines that EL2 emulates (`set_line`). SGIs need not be named.
     pub emulated: [u32; WORDS],
     /// Lines that are edge-triggered as wired; the others are level-sensitive.
     pub edge: [u32; WORDS],
@@ -106,18 +107,20 @@ pub struct Retry(pub Kicks);
 /// The virtual GIC of one cell.
 #[derive(Debug)]
 pub struct Vgic {
-    version: Version,
+    v2: bool,
     /// Interrupts do not come by EL2.
     direct: bool,
     count: usize,
-    first: Vcpu,
-    others: Box<[Vcpu]>,
-    /// Word 1 and up: the SPIs.
+    /// The vCPU whose operation this is, on its CPU.
+    by: usize,
+    vcpus: Masked<Vcpu, VCPUS>,
+    /// A word of private interrupts for each vCPU, then the SPIs.
     words: Box<[Word]>,
+    spare: Word,
     /// All ones where `GICD_CTLR` enables group 0, group 1.
     groups: [u32; 2],
     /// Words that may hold something ready.
-    hot: u32,
+    hot: u64,
     /// vCPUs to which a kick is on its way, or whose list registers have to be refilled.
     kicked: u32,
     /// Of these, those that the caller has still to be told of.

@@ -10,8 +10,8 @@
 use crate::hardware::field;
 use crate::masked::{bit, bits};
 use crate::repeat::{Place, Repeat};
-use crate::state::{index, number};
-use crate::{Hardware, ListRegister, Maintenance, Version, Vgic};
+use crate::state::{intid_at, number};
+use crate::{Hardware, ListRegister, Vgic, maintenance};
 
 /// What [`Vgic::best`] looks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,201 +26,207 @@ enum Pick {
 
 impl Vgic {
     /// Forgets list registers whose interrupt the guest has ended, but for that of the PPI in [`Repeat`].
-    pub(crate) fn fold_empty<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
-        let me = self.vcpu(vcpu);
+    pub(crate) fn fold_empty<H: Hardware>(&mut self, hw: &mut H) {
+        let me = self.me();
         let used = me.used & !me.repeat.ppi.slot;
         for slot in bits(if used == 0 { 0 } else { used & hw.empty() }) {
-            self.forget(vcpu, slot, hw);
+            self.forget_slot(slot, hw);
         }
     }
 
     /// Forgets one list register whose interrupt the guest has ended.
-    fn forget<H: Hardware>(&mut self, vcpu: usize, slot: usize, hw: &mut H) {
-        let (i, tells) = self.leave(vcpu, slot);
-        if tells {
+    fn forget_slot<H: Hardware>(&mut self, slot: usize, hw: &mut H) {
+        if self.me().tells & bit(slot) != 0 {
             hw.write_lr(slot, ListRegister(0)); // takes its maintenance interrupt back
         }
-        let word = self.word_mut(vcpu, i >> 5);
-        word.forced &= !bit(i);
-        if (word.latch | word.line) & bit(i) != 0 {
-            self.hot |= bit(i >> 5);
-            self.kicked |= bit(vcpu);
-            if self.target(self.word(vcpu, i >> 5), i) != vcpu {
-                self.review |= bit(vcpu);
-            }
-        }
-    }
-
-    /// Empties a list register's place; returns its interrupt and whether it told its end.
-    fn leave(&mut self, vcpu: usize, slot: usize) -> (usize, bool) {
-        let me = self.vcpu_mut(vcpu);
-        me.used &= !bit(slot);
-        for place in [&mut me.repeat.ppi, &mut me.repeat.sgi] {
-            if place.slot == bit(slot) {
-                *place = Place::NONE;
-            }
-        }
-        let (i, tells) = (usize::from(me.slots[slot]), me.tells & bit(slot) != 0);
-        self.word_mut(vcpu, i >> 5).resident &= !bit(i);
-        (i, tells)
+        self.leave(slot, ListRegister(0));
     }
 
     /// Brings the interrupt of one list register home.
-    fn fold_one<H: Hardware>(&mut self, vcpu: usize, slot: usize, hw: &mut H) {
+    fn fold_one<H: Hardware>(&mut self, slot: usize, hw: &mut H) {
         let lr = hw.read_lr(slot);
         hw.write_lr(slot, ListRegister(0));
-        let (i, _) = self.leave(vcpu, slot);
-        let (n, soft) = (bit(i), self.vcpu(vcpu).soft & bit(slot) != 0);
-        if i < 16 && self.version == Version::V2 && lr.is_pending() {
-            self.vcpu_mut(vcpu).senders[i] |= 1 << lr.sender();
-        }
-        let word = self.word_mut(vcpu, i >> 5);
-        if lr.is_pending() && (soft || word.level() & n == 0) {
-            word.latch |= n;
-        }
-        if lr.is_active() {
-            word.active |= n;
-            self.parked |= bit(vcpu);
-        }
-        self.hot |= bit(i >> 5);
+        self.leave(slot, lr);
     }
 
-    /// Brings all of `vcpu`'s list registers home (they have to be refilled) and tells who takes over what is not for
-    /// `vcpu` any more.
-    pub(crate) fn go_home<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
-        self.count_ended(vcpu, hw);
-        self.fold_empty(vcpu, hw);
-        for slot in bits(self.vcpu(vcpu).used) {
-            self.fold_one(vcpu, slot, hw); // that of the PPI may be empty
+    /// Takes over what list register `slot` held, which is `lr`.
+    fn leave(&mut self, slot: usize, lr: ListRegister) {
+        let (by, v2, n) = (self.by, self.v2, bit(slot));
+        let me = self.me();
+        me.used &= !n;
+        if me.repeat.ppi.slot == n {
+            me.repeat.ppi = Place::NONE;
         }
-        self.kicked |= bit(vcpu);
-        self.review &= !bit(vcpu);
-        let words = bits(self.hot & !1);
-        let mask = words.fold(0, |m, w| m | self.targets(0, w, self.word(0, w).ready(self.groups)));
+        if me.repeat.sgi.slot == n {
+            me.repeat.sgi = Place::NONE;
+        }
+        let (i, soft) = (usize::from(me.slots[slot]), me.soft & n != 0);
+        if i < 16 && v2 && lr.has(ListRegister::PENDING) {
+            me.senders[i] |= 1 << lr.sender();
+        }
+        let (at, n) = (self.at(by, i), bit(i));
+        let word = self.word_mut(at);
+        word.resident &= !n;
+        if lr.has(ListRegister::PENDING) && (soft || word.level() & n == 0) {
+            word.latch |= n;
+        }
+        if lr.has(ListRegister::ACTIVE) {
+            word.active |= n;
+            self.parked |= bit(by);
+            return;
+        }
+        word.forced &= !n;
+        if (word.latch | word.line) & n != 0 {
+            let elsewhere = usize::from(word.to[i]) != by;
+            self.hot |= 1 << (at & 63);
+            self.kicked |= bit(by);
+            self.review |= if elsewhere { bit(by) } else { 0 };
+        }
+    }
+
+    /// Brings all list registers home (they have to be refilled) and tells who takes over what is not for this vCPU any
+    /// more.
+    pub(crate) fn go_home<H: Hardware>(&mut self, hw: &mut H) {
+        self.count_ended(hw);
+        self.fold_empty(hw);
+        for slot in bits(self.me().used) {
+            self.fold_one(slot, hw); // that of the PPI may be empty
+        }
+        self.kicked |= bit(self.by);
+        self.review &= !bit(self.by);
+        let mask = bits(self.hot).map(|at| self.word(at)).fold(0, |m, word| m | word.targets(word.ready(self.groups)));
         self.kick(mask);
     }
 
     /// Ends the parked interrupts that the guest has ended: highest priority first, as priorities drop.
-    pub(crate) fn count_ended<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
-        if self.vcpu(vcpu).maintenance.0 & Maintenance::NOT_PRESENT == 0 {
+    pub(crate) fn count_ended<H: Hardware>(&mut self, hw: &mut H) {
+        if self.me().maintenance & maintenance::NOT_PRESENT == 0 {
             return;
         }
         for _ in 0..hw.take_eoi_count().min(32) {
-            let Some((_, i)) = self.best(vcpu, Pick::Ended) else { break };
-            let word = self.word_mut(vcpu, i >> 5);
+            let Some(best) = self.best(Pick::Ended) else { break };
+            let i = best as usize & 0x3ff;
+            let at = self.at(self.by, i);
+            let word = self.word_mut(at);
             word.active &= !bit(i);
-            hw.write(field::ICACTIVER, vcpu, i >> 5, word.physical & bit(i));
-            self.announce(vcpu, i >> 5, bit(i));
+            let physical = word.physical;
+            self.write(field::ICACTIVER, at, physical & bit(i), hw);
+            self.announce(at, bit(i));
         }
     }
 
-    /// The interrupt of `vcpu` with the highest priority among those that `pick` names; of equals the lowest INTID.
-    fn best(&mut self, vcpu: usize, pick: Pick) -> Option<(u8, usize)> {
-        let mut best = None;
-        for w in bits(if pick == Pick::Ready { self.hot | 1 } else { u32::MAX }).take_while(|w| *w <= self.words.len())
-        {
-            let word = self.word(vcpu, w);
-            let set = match pick {
-                Pick::Ready => word.ready(self.groups),
-                Pick::Parked => word.active & !word.resident,
-                Pick::Ended => word.active & !word.forced & !word.resident,
+    /// The interrupt of this vCPU with the highest priority among those that `pick` names; of equals the lowest INTID. Its
+    /// priority, above ten bits of INTID.
+    fn best(&mut self, pick: Pick) -> Option<u32> {
+        let (mut best, by) = (u32::MAX, self.by);
+        let own = bit(self.count).wrapping_sub(1) & !bit(by);
+        let words = if pick == Pick::Ready { self.hot } else { u64::MAX };
+        for at in bits(words & !u64::from(own)).take_while(|at| *at < self.words.len()) {
+            let (word, w) = (self.word(at), self.place(at).1);
+            let (set, whose) = match pick {
+                Pick::Ready => (word.ready(self.groups), &word.to),
+                Pick::Parked => (word.active & !word.resident, &word.home),
+                Pick::Ended => (word.active & !word.forced & !word.resident, &word.home),
             };
-            if pick == Pick::Ready && set == 0 {
-                self.hot &= !bit(w);
-                continue;
+            for n in bits(set).filter(|n| usize::from(whose[*n]) == by) {
+                best = best.min(u32::from(word.priority[n]) << 10 | intid_at(w, n));
             }
-            for n in bits(set) {
-                let whose = if pick == Pick::Ready { self.target(word, n) } else { word.home[n].into() };
-                let this = (word.priority[n], index(w, n));
-                if whose == vcpu && best.is_none_or(|best| this < best) {
-                    best = Some(this);
-                }
+            if pick == Pick::Ready && set == 0 {
+                self.hot &= !(1 << at);
             }
         }
-        best
+        (best != u32::MAX).then_some(best)
     }
 
-    /// Fills the list registers by priority, then sets the maintenance interrupts by what had to stay outside.
-    pub(crate) fn refill<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
+    /// Fills the list registers by priority, then, while there is room, with what is parked, and sets the maintenance
+    /// interrupts by what had to stay outside.
+    pub(crate) fn refill<H: Hardware>(&mut self, hw: &mut H) {
         let mut wanted = 0;
-        if self.frozen == 0 {
-            while let Some((priority, i)) = self.best(vcpu, Pick::Ready) {
-                let Some(slot) = self.room(vcpu, priority, hw) else {
-                    wanted = Maintenance::NO_PENDING;
-                    break;
-                };
-                self.load(vcpu, slot, i, hw);
-            }
+        while self.frozen == 0
+            && let Some(best) = self.best(Pick::Ready)
+        {
+            let Some(slot) = self.room(best >> 10, hw) else {
+                wanted = maintenance::NO_PENDING;
+                break;
+            };
+            self.load(slot, best as usize & 0x3ff, hw);
         }
-        if self.parked & bit(vcpu) != 0 {
-            wanted |= self.unpark(vcpu, hw);
+        if self.parked & bit(self.by) != 0 {
+            wanted |= self.unpark(hw);
         }
-        let Maintenance(old) = core::mem::replace(&mut self.vcpu_mut(vcpu).maintenance, Maintenance(wanted));
+        self.set_maintenance(wanted, hw);
+    }
+
+    /// Switches this vCPU's maintenance interrupts.
+    pub(crate) fn set_maintenance<H: Hardware>(&mut self, wanted: u32, hw: &mut H) {
+        let old = core::mem::replace(&mut self.me().maintenance, wanted);
         if old != wanted {
-            hw.maintenance(Maintenance(wanted));
-            if wanted & !old & Maintenance::NOT_PRESENT != 0 {
+            hw.maintenance(wanted);
+            if wanted & !old & maintenance::NOT_PRESENT != 0 {
                 hw.take_eoi_count(); // what was ended before is none of ours
             }
         }
     }
 
     /// Loads parked interrupts while there is room.
-    fn unpark<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> u32 {
+    fn unpark<H: Hardware>(&mut self, hw: &mut H) -> u32 {
         if self.frozen != 0 {
-            return Maintenance::NOT_PRESENT;
+            return maintenance::NOT_PRESENT;
         }
-        while let Some((_, i)) = self.best(vcpu, Pick::Parked) {
-            let Some(slot) = self.free(vcpu, hw) else {
+        while let Some(best) = self.best(Pick::Parked) {
+            let Some(slot) = self.free(hw) else {
                 // With one list register "at most one holds an interrupt" is always true.
-                let underflow = if self.slots == 1 { 0 } else { Maintenance::UNDERFLOW };
-                return Maintenance::NOT_PRESENT | underflow;
+                let underflow = if self.slots == 1 { 0 } else { maintenance::UNDERFLOW };
+                return maintenance::NOT_PRESENT | underflow;
             };
-            self.load(vcpu, slot, i, hw);
+            self.load(slot, best as usize & 0x3ff, hw);
         }
-        self.parked &= !bit(vcpu);
+        self.parked &= !bit(self.by);
         0
     }
 
     /// A list register that holds nothing.
-    fn free<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) -> Option<usize> {
-        let me = self.vcpu(vcpu);
-        let (free, stale) = (!me.used & self.slots, me.repeat.ppi.slot);
+    fn free<H: Hardware>(&mut self, hw: &mut H) -> Option<usize> {
+        let me = self.vcpus[self.by];
+        let (mut free, stale) = (!me.used & self.slots, me.repeat.ppi.slot);
         if free == 0 && stale & hw.empty() != 0 {
-            self.forget(vcpu, stale.trailing_zeros() as usize, hw);
-            return Some(stale.trailing_zeros() as usize);
+            self.forget_slot(stale.trailing_zeros() as usize, hw);
+            free = stale;
         }
         (free != 0).then_some(free.trailing_zeros() as usize)
     }
 
     /// A list register for a pending interrupt of `priority`: a free one, or that of the lowest pending one if lower, or,
     /// where none is pending, that of the lowest active one. So something pending is always in, and NPIE means progress.
-    fn room<H: Hardware>(&mut self, vcpu: usize, priority: u8, hw: &mut H) -> Option<usize> {
-        if let Some(slot) = self.free(vcpu, hw) {
+    fn room<H: Hardware>(&mut self, priority: u32, hw: &mut H) -> Option<usize> {
+        const PENDING: u32 = 1 << 12;
+        if let Some(slot) = self.free(hw) {
             return Some(slot);
         }
         let rank = |slot: usize| {
             let lr = hw.read_lr(slot);
-            (lr.is_pending() && !lr.is_active(), lr.priority(), slot)
+            let pending = if lr.has(ListRegister::PENDING) && !lr.has(ListRegister::ACTIVE) { PENDING } else { 0 };
+            pending | u32::from(lr.priority()) << 4 | (slot as u64 & 0xf) as u32
         };
-        let (pending, lowest, victim) = bits(self.vcpu(vcpu).used).map(rank).max()?;
-        if pending && lowest <= priority {
+        let lowest = bits(self.slots).map(rank).max()?;
+        if lowest & PENDING != 0 && lowest >> 4 & 0xff <= priority {
             return None;
         }
-        self.fold_one(vcpu, victim, hw);
+        let victim = lowest as usize & 0xf;
+        self.fold_one(victim, hw);
         Some(victim)
     }
 
     /// Writes list register `slot` from the state of interrupt `i` and marks it resident.
-    pub(crate) fn load<H: Hardware>(&mut self, vcpu: usize, slot: usize, i: usize, hw: &mut H) {
-        let (w, n, groups) = (i >> 5, bit(i), self.groups);
-        let sent = i < 16 && self.version == Version::V2;
-        let here = self.target(self.word(vcpu, w), i) == vcpu;
-        let word = self.word_mut(vcpu, w);
+    pub(crate) fn load<H: Hardware>(&mut self, slot: usize, i: usize, hw: &mut H) {
+        let (by, n, groups) = (self.by, bit(i), self.groups);
+        let (at, sent) = (self.at(by, i), i < 16 && self.v2);
+        let word = self.word_mut(at);
         let mut lr = ListRegister::new(i, word.priority[i]);
         let (level, active) = (word.level() & n != 0, word.active & n != 0);
         // Pending on top of active: for edges only; HW = 1 forbids it, a level is looked at again after the EOI, and an SGI's
         // next sender is another one.
-        let signalled = word.signalled(groups) & n != 0 && here;
+        let signalled = word.signalled(groups) & n != 0 && usize::from(word.to[i]) == by;
         let pending = signalled && (!active || word.emulated & word.wired_edge & n != 0 && !sent);
         let soft = pending && word.latch & n != 0;
         if word.group & n != 0 {
@@ -230,34 +236,32 @@ impl Vgic {
             lr.0 |= ListRegister::PENDING;
             word.latch &= !n;
         }
-        if sent {
-            lr.0 |= self.vcpu_mut(vcpu).next_sender(i, pending);
-        }
-        let word = self.word_mut(vcpu, w);
-        // What is pending behind an active one, or from another sender, has to be looked at when that one ends.
-        let behind = (active || sent) && word.latch & n != 0;
-        let tells = level || behind;
-        if tells {
-            lr.0 |= ListRegister::EOI;
-        } else if word.physical & n != 0 {
-            lr.0 |= ListRegister::HW | ((i as u64) << 32);
-        }
         if active {
             lr.0 |= ListRegister::ACTIVE;
             word.active &= !n;
         }
         word.resident |= n;
-        word.home[i] = number(vcpu);
-        let me = self.vcpu_mut(vcpu);
-        let intid = (i as u64 & 0x3ff) as u16;
-        let place = Place { lr, intid: intid.into(), slot: bit(slot) };
+        word.home[i] = number(by);
+        if sent {
+            lr.0 |= self.next_sender(i, pending);
+        }
+        let word = self.word(at);
+        // What is pending behind an active one, or from another sender, has to be looked at when that one ends.
+        let tells = level || (active || sent) && word.latch & n != 0;
+        if tells {
+            lr.0 |= ListRegister::EOI;
+        } else if word.physical & n != 0 {
+            lr.0 |= ListRegister::HW | ((i as u64) << 32);
+        }
+        let (me, intid, this) = (self.me(), (i as u64 & 0x3ff) as u16, bit(slot));
+        let place = Place { lr, intid: intid.into(), slot: this };
         me.slots[slot] = intid;
-        me.used |= bit(slot);
-        me.soft = me.soft & !bit(slot) | if soft { bit(slot) } else { 0 };
-        me.tells = me.tells & !bit(slot) | if tells { bit(slot) } else { 0 };
-        if i < 32 && !active && lr.is_hw() {
+        me.used |= this;
+        me.soft = me.soft & !this | if soft { this } else { 0 };
+        me.tells = me.tells & !this | if tells { this } else { 0 };
+        if i < 32 && !active && lr.has(ListRegister::HW) {
             me.repeat.ppi = place;
-        } else if i < 16 && !active && !tells && (sent || lr.is_group1()) {
+        } else if i < 16 && !active && !tells && (sent || lr.has(ListRegister::GROUP1)) {
             me.repeat.sgi = place;
         }
         hw.write_lr(slot, lr);
@@ -268,7 +272,7 @@ impl Vgic {
     #[must_use]
     pub fn repeat(&self, vcpu: usize) -> Repeat {
         // Where others wait for a list register, who is next must be thought over.
-        let me = self.vcpu(vcpu);
-        if me.maintenance.0 == 0 { me.repeat } else { Repeat::NONE }
+        let me = &self.vcpus[vcpu];
+        if me.maintenance == 0 { me.repeat } else { Repeat::NONE }
     }
 }

@@ -10,7 +10,7 @@ impl<T: Copy + Default, const N: usize> Default for Masked<T, N> {
 }
 
 /// `N` is a power of two.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Masked<T, const N: usize>(pub [T; N]);
 
 impl<T, const N: usize> Masked<T, N> {
@@ -45,10 +45,11 @@ pub(crate) const fn bit(n: usize) -> u32 {
 
 /// The numbers of the bits set in `word`, ascending.
 #[inline]
-pub(crate) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+pub(crate) fn bits(word: impl Into<u64>) -> impl Iterator<Item = usize> {
+    let mut word = word.into();
     core::iter::from_fn(move || {
         let n = word.trailing_zeros();
         word &= word.wrapping_sub(1);
-        (n < 32).then_some(n as usize)
+        (n < 64).then_some(n as usize)
     })
 }

@@ -6,8 +6,7 @@
 //! extensions, all interrupts are in group 0 (`GICD_IGROUPR` RAZ/WI), and word 0 is the accessing vCPU's.
 //! IHI 0048B 4.3, IHI 0069H 12.8 to 12.11.
 use crate::masked::bit;
-use crate::state::NOBODY;
-use crate::{Hardware, Kicks, Retry, Version, Vgic};
+use crate::{Hardware, Kicks, Retry, Vgic};
 
 /// `GICD_SGIR` of `GICv2`: for [`crate::sgir`], without the lock.
 pub const SGIR: u64 = 0xf00;
@@ -21,6 +20,8 @@ const ONE_SECURITY_STATE: u32 = 1 << 6 | 1 << 4;
 /// `GICD_TYPER`: `No1N`, `IDbits` = 10 bits.
 const TYPER: u64 = 1 << 25 | 9 << 19;
 const SGI_FRAME: usize = 0x1_0000;
+/// What `GICD_IROUTER` holds of an affinity wider than 8 bits: no vCPU's.
+const NOWHERE: u8 = 0xff;
 
 /// What a guest's access goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,14 @@ pub enum Frame {
     Distributor,
     /// `GICv3`: a vCPU's redistributor, both frames.
     Redistributor(usize),
+}
+
+/// What it is there.
+#[derive(Clone, Copy)]
+struct Access {
+    offset: usize,
+    size: u32,
+    write: Option<u64>,
 }
 
 impl Vgic {
@@ -45,126 +54,111 @@ impl Vgic {
         write: Option<u64>,
         hw: &mut H,
     ) -> Result<(u64, Kicks), Retry> {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let value = match frame {
-            Frame::Distributor => self.distributor(vcpu, offset, size, write, hw)?,
-            Frame::Redistributor(frame) => self.redistributor(vcpu, frame, offset, size, write, hw)?,
+        self.by = vcpu;
+        let mut access = Access { offset: usize::try_from(offset).unwrap_or(usize::MAX), size, write };
+        let done = match frame {
+            Frame::Distributor => self.distributor(&access, hw),
+            Frame::Redistributor(frame) if frame >= self.count => Some(0),
+            Frame::Redistributor(frame) if access.offset >= SGI_FRAME => {
+                access.offset = access.offset.wrapping_sub(SGI_FRAME);
+                self.fields(Some(frame), &access, hw)
+            }
+            Frame::Redistributor(frame) => Some(self.redistributor(frame, &access)),
         };
-        self.thaw(vcpu);
-        Ok((value, self.finish(vcpu, hw)))
+        let Some(value) = done else { return Err(Retry(self.kicks())) };
+        self.thaw();
+        Ok((value, self.finish(hw)))
     }
 
-    fn distributor<H: Hardware>(
-        &mut self,
-        by: usize,
-        offset: usize,
-        size: u32,
-        write: Option<u64>,
-        hw: &mut H,
-    ) -> Result<u64, Retry> {
-        let v3 = self.version == Version::V3;
-        Ok(match (offset, size) {
+    fn distributor<H: Hardware>(&mut self, access: &Access, hw: &mut H) -> Option<u64> {
+        let v3 = !self.v2;
+        let Access { offset, size, write } = *access;
+        Some(match (offset, size) {
             (0x0, 4) => {
                 if let Some(value) = write {
-                    self.set_groups(by, word(value) & if v3 { 3 } else { 1 }, hw)?;
+                    self.set_groups(word(value) & if v3 { 3 } else { 1 }, hw)?;
                 }
                 let fixed = if v3 { ONE_SECURITY_STATE } else { 0 };
                 (fixed | self.groups[0] & 1 | self.groups[1] & 2).into()
             }
-            (0x4, 4) => self.words.len() as u64 | if v3 { TYPER } else { (self.count.wrapping_sub(1) as u64) << 5 },
+            (0x4, 4) => {
+                let (cpus, words) = (self.count as u64, self.words.len() as u64);
+                words.wrapping_sub(cpus) | if v3 { TYPER } else { cpus.wrapping_sub(1) << 5 }
+            }
             (0x8, 4) => IIDR,
             (0x6100..0x7fe0, 4 | 8) if v3 && offset.is_multiple_of(8) => {
-                self.router(by, offset.wrapping_sub(0x6000) >> 3, write, hw)?.into()
+                self.router(offset.wrapping_sub(0x6000) >> 3, write, hw)?.into()
             }
             (0xffd0..0x1_0000, 4) if v3 => id(&ID, offset),
             (0xfd0..0x1000, 4) if !v3 => id(&ID_V2, offset),
-            _ => self.fields(by, by, if v3 { !1 } else { u32::MAX }, (offset, size), write, hw)?,
+            _ => self.fields(None, access, hw)?,
         })
     }
 
-    fn redistributor<H: Hardware>(
-        &mut self,
-        by: usize,
-        frame: usize,
-        offset: usize,
-        size: u32,
-        write: Option<u64>,
-        hw: &mut H,
-    ) -> Result<u64, Retry> {
-        if frame >= self.count {
-            return Ok(0);
-        }
+    fn redistributor(&mut self, frame: usize, access: &Access) -> u64 {
         let typer = (frame as u64) << 32 | (frame as u64) << 8 | u64::from(frame.wrapping_add(1) == self.count) << 4;
-        Ok(match (offset, size) {
-            (SGI_FRAME.., _) => self.fields(by, frame, 1, (offset.wrapping_sub(SGI_FRAME), size), write, hw)?,
+        match (access.offset, access.size) {
             (0x4, 4) => IIDR,
             (0x8, 8) => typer,
             (0x8, 4) => typer & 0xffff_ffff,
             (0xc, 4) => typer >> 32,
             (0x14, 4) => {
                 // Nothing sleeps: interrupts are forwarded whatever it says, as QEMU's model does.
-                if let Some(value) = write {
+                if let Some(value) = access.write {
                     self.asleep = self.asleep & !bit(frame) | if value & 0b10 == 0 { 0 } else { bit(frame) };
                 }
                 u64::from(self.asleep & bit(frame) != 0).wrapping_mul(0b110)
             }
-            (0xffd0..0x1_0000, 4) => id(&ID, offset),
+            (0xffd0..0x1_0000, 4) => id(&ID, access.offset),
             _ => 0,
-        })
+        }
     }
 
-    /// The registers with one or two bits or a byte for each interrupt of the words in `words`, in the layout that all
-    /// frames share.
-    fn fields<H: Hardware>(
-        &mut self,
-        by: usize,
-        frame: usize,
-        words: u32,
-        (offset, size): (usize, u32),
-        write: Option<u64>,
-        hw: &mut H,
-    ) -> Result<u64, Retry> {
-        let v2 = self.version == Version::V2;
-        let w = match offset {
-            0x80..0x400 => offset >> 2 & 31,
-            0xc00..0xd00 => offset >> 3 & 31,
-            0x400..0xc00 => offset >> 5 & 31,
-            0xf10..0xf30 => 0,
-            _ => return Ok(0),
+    /// The registers with one or two bits or a byte for each interrupt, in the layout that all frames share; `frame`: a
+    /// redistributor's, which has the private ones only.
+    fn fields<H: Hardware>(&mut self, frame: Option<usize>, access: &Access, hw: &mut H) -> Option<u64> {
+        let (v2, Access { offset, size, write }) = (self.v2, *access);
+        let i = match offset {
+            0x80..0x100 if v2 => return Some(0),
+            0x80..0x400 if size == 4 => offset << 3,
+            0xc00..0xd00 if size == 4 => offset << 2,
+            0x400..0x800 => offset,
+            0x800..0xc00 if v2 => offset,
+            0xf10..0xf30 if v2 => 0,
+            _ => return Some(0),
         };
-        if words & bit(w) == 0 || size != 1 && (size != 4 || !offset.is_multiple_of(4)) {
-            return Ok(0);
+        let private = i & 0x3e0 == 0;
+        if !v2 && private != frame.is_some() || size != 1 && (size != 4 || !offset.is_multiple_of(4)) {
+            return Some(0);
         }
-        match offset {
-            0x80..0x100 if v2 => Ok(0),
-            0x800..0xc00 | 0xf10.. if !v2 => Ok(0),
-            0x400..0xc00 | 0xf10.. => {
-                let mut value = 0;
-                for n in 0..size {
-                    let new = write.map(|value| (value.wrapping_shr(n.wrapping_mul(8)) & 0xff) as u8);
-                    let byte = self.byte(by, frame, offset.wrapping_add(n as usize), new, hw)?;
-                    value |= u64::from(byte).wrapping_shl(n.wrapping_mul(8));
-                }
-                Ok(value)
+        let frame = frame.unwrap_or(self.by);
+        if (0x400..0xc00).contains(&offset) || offset >= 0xf00 {
+            let mut value = 0;
+            for n in 0..size {
+                let new = write.map(|value| (value.wrapping_shr(n.wrapping_mul(8)) & 0xff) as u8);
+                let byte = self.byte(frame, offset.wrapping_add(n as usize), new, hw)?;
+                value |= u64::from(byte).wrapping_shl(n.wrapping_mul(8));
             }
-            _ if size != 4 => Ok(0),
-            _ => match write {
-                Some(value) => self.write_word(by, frame, (offset, w), word(value), hw),
-                None => self.read_word(by, frame, (offset, w), hw),
-            }
-            .map(u64::from),
+            return Some(value);
         }
+        let at = self.at(frame, i & 0x3e0);
+        match write {
+            Some(value) => self.write_word(at, offset, word(value), hw),
+            None => self.read_word(at, offset, hw),
+        }
+        .map(u64::from)
     }
 
-    fn router<H: Hardware>(&mut self, by: usize, i: usize, write: Option<u64>, hw: &mut H) -> Result<u8, Retry> {
-        if self.existing(i >> 5) & bit(i) == 0 {
-            return Ok(0);
+    fn router<H: Hardware>(&mut self, i: usize, write: Option<u64>, hw: &mut H) -> Option<u8> {
+        let at = self.at(0, i);
+        if self.existing(at) & bit(i) == 0 {
+            return Some(0);
         }
         if let Some(value) = write {
             let outside = value & 0x00ff_ff00 != 0;
-            self.set_route(by, i, if outside { NOBODY } else { (value & 0xff) as u8 }, hw)?;
+            self.set_route(i, if outside { NOWHERE } else { (value & 0xff) as u8 }, hw)?;
         }
-        Ok(self.word(0, i >> 5).route[i])
+        Some(self.word(at).route[i])
     }
 }
 

@@ -36,3 +36,9 @@ impl Repeat {
     /// Nothing.
     pub const NONE: Self = Self { ppi: Place::NONE, sgi: Place::NONE };
 }
+
+impl Default for Repeat {
+    fn default() -> Self {
+        Self::NONE
+    }
+}

@@ -1,18 +1,16 @@
 //! The state of one cell's interrupts, independent of any register layout, and how it is built and reset.
 //!
-//! Owns [`Word`] (32 interrupts, as the hardware's registers have them), the per-vCPU part, and the rule which interrupts
-//! are deliverable. Truth about an interrupt *resident* in a list register is that register; about any other it is here:
-//! `active` and `latch` of a resident one say only what came on top. A number out of range, which callers rule out, falls
-//! to vCPU 0. IHI 0069H 4.1.2 (states).
+//! Owns [`Word`] (32 interrupts, as the hardware's registers have them; of each vCPU its private ones, behind these the
+//! SPIs, in one row), the per-vCPU part, and the rule which interrupts are deliverable. Truth about an interrupt *resident* in a list register is that register; about any other it is here:
+//! `active` and `latch` of a resident one say only what came on top. A word out of range is the spare one, which has no lines. IHI 0069H 4.1.2 (states).
 use crate::hardware::field;
 use crate::masked::{Masked, bit, bits};
 use crate::repeat::Repeat;
-use crate::{Config, Hardware, Maintenance, VCPUS, Version, Vgic, WORDS};
-use alloc::vec::Vec;
+use crate::{Config, Hardware, VCPUS, Version, Vgic, WORDS};
 
 pub(crate) const SGIS: u32 = 0xffff;
-/// No such vCPU: an IROUTER that names an affinity outside the cell and wider than 8 bits.
-pub(crate) const NOBODY: u8 = 0xff;
+/// No vCPU.
+pub(crate) const NOBODY: u8 = 31;
 
 /// 32 interrupts, a bit or a byte each.
 #[derive(Clone, Debug, Default)]
@@ -28,16 +26,18 @@ pub(crate) struct Word {
     pub forced: u32,
     /// Group 1.
     pub group: u32,
-    /// `GICD_ICFGR` as the guest sees it; how a line behaves is `wired_edge`.
-    pub edge: u32,
     /// In a list register, for all that is known: one that the guest ended is folded at the next occasion.
     pub resident: u32,
     pub physical: u32,
     pub emulated: u32,
     pub wired_edge: u32,
+    /// Both `GICD_ICFGR` as the guest sees them; how a line behaves is `wired_edge`.
+    pub edge: u64,
     pub priority: Masked<u8, 32>,
-    /// As `GICD_IROUTER`'s Aff0; on `GICv2` as `GICD_ITARGETSR`.
+    /// `GICD_IROUTER`'s Aff0; on `GICv2` `GICD_ITARGETSR`.
     pub route: Masked<u8, 32>,
+    /// The vCPU which that means, or [`NOBODY`].
+    pub to: Masked<u8, 32>,
     /// The vCPU in whose list register it stands, or that has to end it.
     pub home: Masked<u8, 32>,
 }
@@ -63,20 +63,21 @@ impl Word {
     pub(crate) const fn ready(&self, groups: [u32; 2]) -> u32 {
         self.signalled(groups) & !self.active & !self.resident
     }
-    /// Puts it into reset state. `sgis`: those of its bits that are; `route`: to whom all of it goes.
-    fn reset(&mut self, version: Version, sgis: u32, route: u8) {
-        let Self { physical, emulated, wired_edge, ref home, .. } = *self;
-        // GICv2's SGIs are always enabled (IHI 0048B 4.3.5).
-        let enabled = if version == Version::V2 { sgis } else { 0 };
-        let (edge, route, home) = (wired_edge | sgis, Masked([route; 32]), home.clone());
-        *self = Self { enabled, edge, physical, emulated, wired_edge, route, home, ..Self::default() };
+    /// The vCPUs in whose list registers some of `set` stand.
+    #[inline]
+    pub(crate) fn homes(&self, set: u32) -> u32 {
+        named(&self.home, self.resident & set)
+    }
+    /// The vCPUs that are to get `set`, bit 31 for nobody.
+    #[inline]
+    pub(crate) fn targets(&self, set: u32) -> u32 {
+        named(&self.to, set)
     }
 }
 
-/// One vCPU: its SGIs and PPIs, its list registers.
-#[derive(Clone, Debug)]
+/// One vCPU: its list registers, and what else its word does not say.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Vcpu {
-    pub own: Word,
     /// `GICv2`: from whom each SGI is pending outside list registers; its latch says whether from anyone.
     pub senders: Masked<u8, 16>,
     /// `GICv2`: the number of the sender that each SGI went into a list register with last.
@@ -91,147 +92,151 @@ pub(crate) struct Vcpu {
     pub tells: u32,
     /// The physical PPI and the SGI that came last, and their list registers.
     pub repeat: Repeat,
-    pub maintenance: Maintenance,
+    /// The [`crate::maintenance`] interrupts that are on.
+    pub maintenance: u32,
 }
 
 impl Vgic {
     /// Builds the virtual GIC in its reset state. Touches no hardware; the only allocation.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let words = config.lines.div_ceil(32).clamp(1, WORDS);
         let count = config.vcpus.clamp(1, VCPUS);
-        let word = |w: usize, sgis: u32| {
+        let last = count.wrapping_add(config.lines.div_ceil(32).clamp(1, WORDS)).wrapping_sub(1);
+        let word = |at: usize| {
+            let w = at.wrapping_add(1).saturating_sub(count);
             let of = |all: &[u32; WORDS]| all.get(w).copied().unwrap_or_default();
-            let (owned, emulated) = (of(&config.physical), of(&config.emulated) & !of(&config.physical) | sgis);
-            // Passed through, what EL2 emulates is made pending in hardware too.
-            let (physical, emulated) =
-                if config.passthrough { (owned | emulated, 0) } else { (owned & !sgis, emulated) };
+            let sgis = if w == 0 { SGIS } else { 0 };
+            let (owned, emulated) = (of(&config.physical), of(&config.emulated) & !of(&config.physical));
+            let (physical, emulated) = if config.passthrough {
+                // What EL2 emulates is made pending in hardware too.
+                (owned | emulated | sgis & config.sgis, 0)
+            } else {
+                (owned & !sgis, emulated | sgis)
+            };
             Word { physical, emulated, wired_edge: of(&config.edge) | sgis, ..Word::default() }
         };
-        let own = if config.passthrough { word(0, config.sgis) } else { word(0, SGIS) };
-        let vcpu = |v: usize| Vcpu {
-            own: Word { home: Masked([number(v); 32]), ..own.clone() },
-            senders: Masked([0; 16]),
-            sender: Masked([0; 16]),
-            slots: Masked([0; 16]),
-            used: 0,
-            soft: 0,
-            tells: 0,
-            repeat: Repeat::NONE,
-            maintenance: Maintenance::default(),
-        };
         let mut vgic = Self {
-            version: config.version,
+            v2: config.version == Version::V2,
             direct: config.passthrough,
             count,
-            first: vcpu(0),
-            others: (1..count).map(vcpu).collect::<Vec<_>>().into_boxed_slice(),
-            words: (1..words).map(|w| word(w, 0)).collect::<Vec<_>>().into_boxed_slice(),
+            by: 0,
+            vcpus: Masked::default(),
+            words: (0..last).map(word).collect(),
+            spare: Word::default(),
             groups: [0; 2],
             hot: 0,
             kicked: 0,
             told: 0,
             review: 0,
             parked: 0,
-            asleep: 0,
+            asleep: u32::MAX,
             frozen: 0,
             slots: bit(config.list_registers.clamp(1, 16)).wrapping_sub(1),
             priorities: 0xff_u8.unbounded_shl(8_u32.saturating_sub(config.priority_bits.clamp(4, 8))),
         };
-        (0..count).for_each(|v| vgic.forget_vcpu(v));
-        vgic.forget_shared();
+        (0..last).for_each(|at| vgic.forget(at));
         vgic
     }
 
-    fn forget_vcpu(&mut self, vcpu: usize) {
-        let (version, route) = (self.version, if self.version == Version::V2 { 1 << (vcpu & 7) } else { number(vcpu) });
-        let me = self.vcpu_mut(vcpu);
-        me.own.reset(version, SGIS, route);
-        me.senders = Masked([0; 16]);
-        let others = !bit(vcpu);
-        (self.parked, self.kicked, self.review) = (self.parked & others, self.kicked & others, self.review & others);
-        self.asleep |= bit(vcpu);
+    /// Puts a word into reset state.
+    fn forget(&mut self, at: usize) {
+        let (v2, private) = (self.v2, at < self.count);
+        // IHI 0048B 4.3.12: on GICv2 no targets, unless there is only one CPU.
+        let (route, to) = match (private, v2) {
+            (true, true) => (1 << (at & 7), number(at)),
+            (true, false) => (number(at), number(at)),
+            (false, true) => (u8::from(self.count == 1), if self.count == 1 { 0 } else { NOBODY }),
+            (false, false) => (0, 0),
+        };
+        let word = self.word_mut(at);
+        let Word { physical, emulated, wired_edge, .. } = *word;
+        *word = Word { physical, emulated, wired_edge, edge: spread(wired_edge), ..Word::default() };
+        (word.route, word.to) = (Masked([route; 32]), Masked([to; 32]));
+        // GICv2's SGIs are always enabled (IHI 0048B 4.3.5).
+        word.enabled = if v2 && private { SGIS } else { 0 };
     }
 
-    fn forget_shared(&mut self) {
-        // IHI 0048B 4.3.12: on GICv2 no targets, unless there is only one CPU.
-        let (version, route) = (self.version, u8::from(self.version == Version::V2 && self.count == 1));
-        self.words.iter_mut().for_each(|word| word.reset(version, 0, route));
-        (self.groups, self.hot, self.frozen) = ([0; 2], 0, 0);
+    /// The same, in hardware too.
+    fn restore<H: Hardware>(&mut self, at: usize, hw: &mut H) {
+        self.forget(at);
+        let ((frame, w), physical) = (self.place(at), self.word(at).physical);
+        for register in (field::ICENABLER..=field::ICACTIVER).step_by(0x100) {
+            self.write(register, at, physical, hw);
+        }
+        for n in bits(physical) {
+            if self.direct {
+                hw.set_priority(frame, intid_at(w, n), 0);
+            }
+            if w != 0 {
+                hw.route(intid_at(w, n), 0);
+            }
+        }
+        self.drive(at, 0, hw);
     }
 
     /// Puts the private interrupts of `vcpu` (folded) into reset state, in hardware too.
     pub fn vcpu_reset<H: Hardware>(&mut self, vcpu: usize, hw: &mut H) {
-        self.forget_vcpu(vcpu);
-        self.silence(vcpu, 0, hw);
-        self.drive(vcpu, 0, 0, hw);
+        self.vcpus[vcpu].senders = Masked([0; 16]);
+        let others = !bit(vcpu);
+        (self.parked, self.kicked, self.review) = (self.parked & others, self.kicked & others, self.review & others);
+        self.asleep |= bit(vcpu);
+        self.restore(vcpu, hw);
     }
 
     /// Puts all into reset state, in hardware too: owned lines disabled, not pending, not active, routed to vCPU 0. All
     /// vCPUs are folded and do not run.
     pub fn reset<H: Hardware>(&mut self, hw: &mut H) {
+        (self.groups, self.hot, self.frozen) = ([0; 2], 0, 0);
         (0..self.count).for_each(|vcpu| self.vcpu_reset(vcpu, hw));
-        self.forget_shared();
-        for w in 1..=self.words.len() {
-            self.silence(0, w, hw);
-            bits(self.word(0, w).physical).for_each(|n| hw.route(intid_at(w, n), 0));
-        }
-    }
-
-    fn silence<H: Hardware>(&self, vcpu: usize, w: usize, hw: &mut H) {
-        let physical = self.word(vcpu, w).physical;
-        for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
-            hw.write(register, vcpu, w, physical);
-        }
-        bits(if self.direct { physical } else { 0 }).for_each(|n| hw.set_priority(vcpu, intid_at(w, n), 0));
+        (self.count..self.words.len()).for_each(|at| self.restore(at, hw));
     }
 
     /// Tells whether INTID `intid` is one of the physical lines of `vcpu`.
     #[must_use]
     pub fn owns(&self, vcpu: usize, intid: u64) -> bool {
         let i = usize::try_from(intid).unwrap_or(usize::MAX);
-        self.existing(i >> 5) & bit(i) & self.word(vcpu, i >> 5).physical != 0
+        i < 1020 && bit(i) & self.word(self.at(vcpu, i)).physical != 0
     }
 
+    /// The vCPU that this operation is for.
     #[inline]
-    pub(crate) fn vcpu(&self, vcpu: usize) -> &Vcpu {
-        self.others.get(vcpu.wrapping_sub(1)).unwrap_or(&self.first)
+    pub(crate) fn me(&mut self) -> &mut Vcpu {
+        &mut self.vcpus[self.by]
     }
+    /// Where the word of INTID `i` stands, of `frame` if it is private.
     #[inline]
-    pub(crate) fn vcpu_mut(&mut self, vcpu: usize) -> &mut Vcpu {
-        self.others.get_mut(vcpu.wrapping_sub(1)).unwrap_or(&mut self.first)
-    }
-    /// Word `w`, of `frame` if it is private.
-    #[inline(never)]
-    pub(crate) fn word(&self, frame: usize, w: usize) -> &Word {
-        if w == 0 { &self.vcpu(frame).own } else { self.words.get(w.wrapping_sub(1)).unwrap_or(&self.first.own) }
-    }
-    #[inline(never)]
-    pub(crate) fn word_mut(&mut self, frame: usize, w: usize) -> &mut Word {
-        if w == 0 {
-            return &mut self.vcpu_mut(frame).own;
+    pub(crate) const fn at(&self, frame: usize, i: usize) -> usize {
+        match i >> 5 {
+            0 => frame,
+            w => self.count.wrapping_add(w).wrapping_sub(1),
         }
-        self.words.get_mut(w.wrapping_sub(1)).unwrap_or(&mut self.first.own)
     }
-    /// The vCPU that gets interrupt `n` of `word`; a number that is none's if nobody.
+    /// The frame and the number by which [`Hardware`] knows a word.
     #[inline]
-    pub(crate) fn target(&self, word: &Word, n: usize) -> usize {
-        let route = word.route[n];
-        if self.version == Version::V2 { route.trailing_zeros() as usize } else { route.into() }
+    pub(crate) const fn place(&self, at: usize) -> (usize, usize) {
+        if at < self.count { (at, 0) } else { (0, at.wrapping_sub(self.count).wrapping_add(1)) }
     }
-    /// The vCPUs whose list registers hold some of `set`.
-    pub(crate) fn homes(&self, frame: usize, w: usize, set: u32) -> u32 {
-        let word = self.word(frame, w);
-        bits(word.resident & set).fold(0, |mask, n| mask | bit(word.home[n].into()))
+    /// A word.
+    #[inline(never)]
+    pub(crate) fn word(&self, at: usize) -> &Word {
+        self.words.get(at).unwrap_or(&self.spare)
     }
-    /// The vCPUs that are to get `set`.
-    pub(crate) fn targets(&self, frame: usize, w: usize, set: u32) -> u32 {
-        let word = self.word(frame, w);
-        bits(set).map(|n| self.target(word, n)).filter(|v| *v < self.count).fold(0, |mask, v| mask | bit(v))
+    #[inline(never)]
+    pub(crate) fn word_mut(&mut self, at: usize) -> &mut Word {
+        self.words.get_mut(at).unwrap_or(&mut self.spare)
+    }
+    /// Writes one of [`field`]'s registers.
+    #[inline(never)]
+    pub(crate) fn write<H: Hardware>(&self, register: usize, at: usize, bits: u32, hw: &mut H) {
+        if bits != 0 {
+            let (frame, w) = self.place(at);
+            hw.write(register, frame, w, bits);
+        }
     }
     /// Notes who has to be kicked.
     #[inline]
     pub(crate) fn kick(&mut self, mask: u32) {
+        let mask = mask & !bit(NOBODY.into());
         self.told |= mask & !self.kicked;
         self.kicked |= mask;
     }
@@ -243,20 +248,27 @@ impl Vgic {
     }
 }
 
+/// The vCPUs that `of` names for some of `set`.
+#[inline(never)]
+fn named(of: &Masked<u8, 32>, set: u32) -> u32 {
+    bits(set).fold(0, |mask, n| mask | bit(of[n].into()))
+}
+
 /// A vCPU's number as a byte.
 #[inline]
 pub(crate) const fn number(vcpu: usize) -> u8 {
     (vcpu as u64 & 7) as u8
 }
 
-/// INTID of bit `n` in word `w`, as an index.
-#[inline]
-pub(crate) const fn index(w: usize, n: usize) -> usize {
-    (w & 31).wrapping_mul(32) | n & 31
-}
-
-/// The same as [`Hardware`] takes it.
+/// INTID of bit `n` in word `w`.
 #[inline]
 pub(crate) const fn intid_at(w: usize, n: usize) -> u32 {
-    (index(w, n) as u64 & 0x3ff) as u32
+    ((w << 5 | n & 31) as u64 & 0x3ff) as u32
+}
+
+/// Bit n to bit 2n + 1.
+fn spread(word: u32) -> u64 {
+    let apart = |word: u64, by: u32, mask: u64| (word | word << by) & mask;
+    let word = apart(apart(word.into(), 16, 0x0000_ffff_0000_ffff), 8, 0x00ff_00ff_00ff_00ff);
+    apart(apart(apart(word, 4, 0x0f0f_0f0f_0f0f_0f0f), 2, 0x3333_3333_3333_3333), 1, 0x5555_5555_5555_5555) << 1
 }

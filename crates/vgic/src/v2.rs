@@ -6,8 +6,8 @@
 //! ignores writes: both a guest that learns its number there and one that writes back what it read get their interrupts.
 //! IHI 0048B 4.3.15 to 4.3.17 (registers), 5.3.1 (`GICH_LR`).
 use crate::masked::{bit, bits};
-use crate::state::{Vcpu, number};
-use crate::{Hardware, Inbox, Retry, Vgic};
+use crate::state::number;
+use crate::{Hardware, Inbox, Vgic};
 
 impl Vgic {
     /// All vCPUs as a target list.
@@ -16,53 +16,50 @@ impl Vgic {
     }
 
     /// `GICD_CPENDSGIR`, `GICD_SPENDSGIR`: the senders of SGI `i`, some of which are cleared or set.
-    pub(crate) fn senders<H: Hardware>(
-        &mut self,
-        vcpu: usize,
-        i: usize,
-        clear: bool,
-        change: u8,
-        hw: &mut H,
-    ) -> Result<u8, Retry> {
-        self.recall(vcpu, vcpu, 0, bit(i), hw)?;
+    pub(crate) fn senders<H: Hardware>(&mut self, i: usize, clear: bool, change: u8, hw: &mut H) -> Option<u8> {
+        let by = self.by;
+        self.recall(by, bit(i), hw)?;
         let change = if self.direct { 0 } else { change & self.everyone() };
-        let me = self.vcpu_mut(vcpu);
-        me.senders[i] = if clear { me.senders[i] & !change } else { me.senders[i] | change };
-        me.settle_senders(bit(i));
-        let senders = me.senders[i];
+        let senders = &mut self.vcpus[by].senders[i];
+        *senders = if clear { *senders & !change } else { *senders | change };
+        let senders = *senders;
+        self.settle_senders(bit(i));
         if change != 0 {
-            self.announce(vcpu, 0, bit(i));
+            self.announce(by, bit(i));
         }
-        Ok(senders)
+        Some(senders)
     }
 
     /// Takes SGIs out of the inbox: each sender's once.
-    pub(crate) fn receive(&mut self, vcpu: usize, sgis: u32, inbox: &Inbox) -> u32 {
-        let me = self.vcpu_mut(vcpu);
+    pub(crate) fn receive(&mut self, sgis: u32, inbox: &Inbox) -> u32 {
         for i in bits(sgis) {
-            me.senders[i] |= inbox.take_senders(i);
+            self.me().senders[i] |= inbox.take_senders(i);
         }
-        me.settle_senders(sgis);
-        me.own.latch & sgis
+        self.settle_senders(sgis);
+        self.word(self.by).latch & sgis
     }
-}
 
-impl Vcpu {
     /// SGIs of `set` are pending while they have senders.
     fn settle_senders(&mut self, set: u32) {
-        let pending = bits(set).filter(|i| self.senders[*i] != 0).fold(0, |mask, i| mask | bit(i));
-        self.own.latch = self.own.latch & !set | pending;
+        let by = self.by;
+        let pending = bits(set).filter(|i| self.vcpus[by].senders[*i] != 0).fold(0, |mask, i| mask | bit(i));
+        let own = self.word_mut(by);
+        own.latch = own.latch & !set | pending;
     }
 
     /// The sender that SGI `i` goes into a list register with: of an active one it is known, of a pending one the lowest is
     /// taken. Returns its place in the list register.
     pub(crate) fn next_sender(&mut self, i: usize, pending: bool) -> u64 {
+        let me = self.me();
         if pending {
-            let senders = self.senders[i];
-            self.sender[i] = number(senders.trailing_zeros() as usize);
-            self.senders[i] = senders & senders.wrapping_sub(1);
+            let senders = me.senders[i];
+            me.sender[i] = number(senders.trailing_zeros() as usize);
+            me.senders[i] = senders & senders.wrapping_sub(1);
+        }
+        let sender = me.sender[i];
+        if pending {
             self.settle_senders(bit(i));
         }
-        u64::from(self.sender[i]) << 32
+        u64::from(sender) << 32
     }
 }

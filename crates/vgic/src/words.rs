@@ -1,19 +1,18 @@
 //! What register accesses do to interrupts, whichever layout (GICv2, GICv3) named them.
 //!
-//! Owns the effect of each field on state and hardware. `frame` is the vCPU whose word 0 is meant, `by` the vCPU that
-//! accesses. What has to change is brought home first (`recall`), so that every write has taken effect when it returns:
-//! RWP reads 0. IHI 0069H 12.9, IHI 0048B 4.3.
+//! Owns the effect of each field on state and hardware. What has to change is brought home first (`recall`), so that every
+//! write has taken effect when it returns: RWP reads 0. Nothing returned: the access waits for other vCPUs. IHI 0069H 12.9, IHI 0048B 4.3.
 use crate::hardware::field;
 use crate::masked::{bit, bits};
-use crate::state::{SGIS, intid_at, number};
-use crate::{Hardware, Retry, Version, Vgic};
+use crate::state::{NOBODY, SGIS, intid_at, number};
+use crate::{Hardware, Vgic};
 
 impl Vgic {
-    /// The interrupts that exist in word `w`.
+    /// The interrupts that exist in a word.
     #[inline]
-    pub(crate) fn existing(&self, w: usize) -> u32 {
-        match w {
-            _ if w > self.words.len() => 0,
+    pub(crate) fn existing(&self, at: usize) -> u32 {
+        match self.place(at).1 {
+            _ if at >= self.words.len() => 0,
             31 => 0x0fff_ffff, // 1020 to 1023 are special
             _ => u32::MAX,
         }
@@ -22,74 +21,57 @@ impl Vgic {
     /// What the distributor's register at `offset` reads as, of those groups and enables that all vCPUs share.
     #[must_use]
     pub fn lasting(&self, offset: u64) -> Option<u32> {
-        let word = self.words.get(usize::try_from(offset >> 2 & 31).ok()?.checked_sub(1)?)?;
+        let word = self.words.get(self.at(usize::MAX, usize::try_from(offset).ok()? << 3 & 0x3ff))?;
         match offset >> 7 {
-            1 if self.version == Version::V3 => Some(word.group),
+            1 if !self.v2 => Some(word.group),
             2 | 3 => Some(word.enabled),
             _ => None,
         }
     }
 
-    /// Reads the register of word `w` at `offset`.
-    pub(crate) fn read_word<H: Hardware>(
-        &mut self,
-        by: usize,
-        frame: usize,
-        (offset, w): (usize, usize),
-        hw: &mut H,
-    ) -> Result<u32, Retry> {
-        if self.existing(w) == 0 {
-            return Ok(0);
-        }
+    /// Reads the register of a word at `offset`.
+    pub(crate) fn read_word<H: Hardware>(&mut self, at: usize, offset: usize, hw: &mut H) -> Option<u32> {
         let kind = offset >> 7;
         if matches!(kind, 4..8) {
-            self.recall(by, frame, w, u32::MAX, hw)?;
+            self.recall(at, u32::MAX, hw)?;
         }
-        let word = self.word(frame, w);
-        Ok(match kind {
+        let ((frame, w), word) = (self.place(at), self.word(at));
+        Some(match kind {
             1 => word.group,
             2 | 3 => word.enabled,
             4 | 5 => word.latch | word.line | hw.read(field::ISPENDR, frame, w) & word.physical,
             6 | 7 if self.direct => hw.read(field::ISACTIVER, frame, w) & word.physical,
             6 | 7 => word.active,
-            _ => spread(word.edge >> half(offset)),
+            _ => (word.edge >> half(offset) & 0xffff_ffff) as u32,
         })
     }
 
     /// Writes it.
-    pub(crate) fn write_word<H: Hardware>(
-        &mut self,
-        by: usize,
-        frame: usize,
-        (offset, w): (usize, usize),
-        value: u32,
-        hw: &mut H,
-    ) -> Result<u32, Retry> {
-        let (kind, word) = (offset >> 7, self.word(frame, w));
+    pub(crate) fn write_word<H: Hardware>(&mut self, at: usize, offset: usize, value: u32, hw: &mut H) -> Option<u32> {
+        let (kind, w, word) = (offset >> 7, self.place(at).1, self.word(at));
         // GICv2: GICD_ICENABLER0, GICD_ISPENDR0 and GICD_ICPENDR0 are read-only for SGIs.
-        let fixed = if w == 0 && self.version == Version::V2 && matches!(kind, 3..6) { SGIS } else { 0 };
-        let set = self.existing(w)
-            & !fixed
-            & match kind {
-                1 => word.group ^ value,
-                2 => value & !word.enabled,
-                3 => value & word.enabled,
-                4..8 => value & word.live(),
-                _ => u32::MAX,
-            };
+        let fixed = if w == 0 && self.v2 && matches!(kind, 3..6) { SGIS } else { 0 };
+        let wanted = match kind {
+            1 => word.group ^ value,
+            2 => value & !word.enabled,
+            3 => value & word.enabled,
+            4..8 => value & word.live(),
+            _ => u32::MAX,
+        };
+        let set = wanted & self.existing(at) & !fixed;
         if set == 0 {
-            return Ok(0);
+            return Some(0);
         }
         let (direct, physical) = (self.direct, set & word.physical);
         if direct && matches!(kind, 4..8) {
-            hw.write(kind << 7, frame, w, physical);
-            return Ok(0);
+            self.write(kind << 7, at, physical, hw);
+            return Some(0);
         }
         if matches!(kind, 1 | 3..8) {
-            self.recall(by, frame, w, set, hw)?;
+            self.recall(at, set, hw)?;
         }
-        let before = self.driven(frame, w);
-        let word = self.word_mut(frame, w);
+        let before = self.driven(at, self.groups);
+        let word = self.word_mut(at);
         let (was, latch) = (word.active, word.latch);
         match kind {
             1 => word.group ^= set,
@@ -97,155 +79,143 @@ impl Vgic {
             4 => {
                 word.latch |= set & word.emulated;
                 // A line that was acknowledged for the guest is pending already.
-                hw.write(field::ISPENDR, frame, w, physical & !latch);
+                self.write(field::ISPENDR, at, physical & !latch, hw);
             }
             5 => {
                 word.latch &= !set;
                 // One that was acknowledged for the guest and that it will not see: let the line fire again.
-                hw.write(field::ICACTIVER, frame, w, physical & latch & !was);
-                hw.write(field::ICPENDR, frame, w, physical);
+                self.write(field::ICACTIVER, at, physical & latch & !was, hw);
+                self.write(field::ICPENDR, at, physical, hw);
             }
             6 => {
                 word.active |= set;
                 word.forced |= set & !was;
-                hw.write(field::ISACTIVER, frame, w, physical & !was & !latch);
-                self.adopt(by, frame, w, set & !was);
+                self.write(field::ISACTIVER, at, physical & !was & !latch, hw);
+                self.adopt(at, set & !was);
             }
             7 => {
                 word.active &= !set;
                 word.forced &= !set;
-                hw.write(field::ICACTIVER, frame, w, physical & was & !latch);
+                self.write(field::ICACTIVER, at, physical & was & !latch, hw);
             }
+            // Shadow only; of each two bits one is reserved, and the SGIs' half is read-only.
+            _ if (w, half(offset)) == (0, 0) => {}
             _ => {
-                // Shadow only; the SGIs' half is read-only.
-                let mask = if (w, half(offset)) == (0, 0) { 0 } else { 0xffff << half(offset) };
-                word.edge = word.edge & !mask | gather(value) << half(offset) & mask;
-                return Ok(0);
+                let mask = 0xaaaa_aaaa << half(offset);
+                word.edge = word.edge & !mask | u64::from(value) << half(offset) & mask;
             }
         }
-        self.drive(frame, w, before, hw);
-        self.announce(frame, w, set);
-        Ok(0)
+        self.drive(at, before, hw);
+        self.announce(at, set);
+        Some(0)
     }
 
-    /// Finds a vCPU for each interrupt that became active by a write: its target, else `by`.
-    fn adopt(&mut self, by: usize, frame: usize, w: usize, set: u32) {
+    /// Finds a vCPU for each interrupt that became active by a write: its target, else this one.
+    fn adopt(&mut self, at: usize, set: u32) {
+        let by = number(self.by);
         for n in bits(set) {
-            let target = self.target(self.word(frame, w), n);
-            let home = if target < self.count { target } else { by };
-            self.word_mut(frame, w).home[n] = number(home);
-            self.parked |= bit(home);
-            self.kick(bit(home));
+            let word = self.word_mut(at);
+            let home = if word.to[n] == NOBODY { by } else { word.to[n] };
+            word.home[n] = home;
+            self.parked |= bit(home.into());
+            self.kick(bit(home.into()));
         }
     }
 
     /// The lines of a word that are enabled in hardware: passed through, their groups count too, and with `GICv3` there is
     /// group 1 only.
-    fn driven(&self, frame: usize, w: usize) -> u32 {
-        let word = self.word(frame, w);
-        match (self.direct, self.version) {
+    fn driven(&self, at: usize, groups: [u32; 2]) -> u32 {
+        let word = self.word(at);
+        match (self.direct, self.v2) {
             (false, _) => word.enabled,
-            (true, Version::V2) => word.enabled & self.groups[0],
-            (true, Version::V3) => word.enabled & word.group & self.groups[1],
+            (true, true) => word.enabled & groups[0],
+            (true, false) => word.enabled & word.group & groups[1],
         }
     }
 
     /// Carries a change of [`Self::driven`] to hardware.
-    pub(crate) fn drive<H: Hardware>(&mut self, frame: usize, w: usize, before: u32, hw: &mut H) {
-        let changed = (self.driven(frame, w) ^ before) & self.word(frame, w).physical;
-        hw.write(field::ICENABLER, frame, w, changed & before);
-        hw.write(field::ISENABLER, frame, w, changed & !before);
+    pub(crate) fn drive<H: Hardware>(&mut self, at: usize, before: u32, hw: &mut H) {
+        let changed = (self.driven(at, self.groups) ^ before) & self.word(at).physical;
+        self.write(field::ICENABLER, at, changed & before, hw);
+        self.write(field::ISENABLER, at, changed & !before, hw);
     }
 
     /// Assigns the group enables of `GICD_CTLR`: bit 0 group 0, bit 1 group 1.
-    pub(crate) fn set_groups<H: Hardware>(&mut self, by: usize, value: u32, hw: &mut H) -> Result<(), Retry> {
+    pub(crate) fn set_groups<H: Hardware>(&mut self, value: u32, hw: &mut H) -> Option<()> {
         let groups = [0_u32.wrapping_sub(value & 1), 0_u32.wrapping_sub(value >> 1 & 1)];
         if self.groups == groups {
-            return Ok(());
+            return Some(());
         }
-        let holders = (0..self.count).filter(|v| self.vcpu(*v).used != 0).fold(0, |mask, v| mask | bit(v));
-        self.gather(by, holders, hw)?;
+        let holders = (0..self.count).filter(|v| self.vcpus[*v].used != 0).fold(0, |mask, v| mask | bit(v));
+        self.gather(holders, hw)?;
         let old = core::mem::replace(&mut self.groups, groups);
-        // GICv2's private lines are within reach of their own CPU only.
-        let frames = if self.version == Version::V2 { by..by.wrapping_add(1) } else { 0..self.count };
-        for (frame, w) in frames.map(|frame| (frame, 0)).chain((1..=self.words.len()).map(|w| (0, w))) {
-            self.groups = old;
-            let before = self.driven(frame, w);
-            self.groups = groups;
-            self.drive(frame, w, before, hw);
+        for at in 0..self.words.len() {
+            // GICv2's private lines are within reach of their own CPU only.
+            if at == self.by || at >= self.count || !self.v2 {
+                self.drive(at, self.driven(at, old), hw);
+            }
         }
         self.wake_all();
-        Ok(())
+        Some(())
     }
 
     /// Reads or assigns a byte: a priority, `GICv2` targets or senders.
     pub(crate) fn byte<H: Hardware>(
         &mut self,
-        by: usize,
         frame: usize,
-        at: usize,
+        offset: usize,
         write: Option<u8>,
         hw: &mut H,
-    ) -> Result<u8, Retry> {
-        let (i, w, n) = (at & 0x3ff, (at & 0x3ff) >> 5, bit(at));
-        if at >= 0xf00 {
-            return self.senders(by, at & 0xf, at < 0xf20, write.unwrap_or(0), hw);
+    ) -> Option<u8> {
+        if offset >= 0xf00 {
+            return self.senders(offset & 0xf, offset < 0xf20, write.unwrap_or(0), hw);
         }
-        if self.existing(w) & n == 0 {
-            return Ok(0);
+        let (i, n, at) = (offset & 0x3ff, bit(offset), self.at(frame, offset & 0x3ff));
+        if self.existing(at) & n == 0 {
+            return Some(0);
         }
-        if at >= 0x800 {
-            if let (Some(mask), 1.., 2..) = (write, w, self.count) {
-                self.set_route(by, i, mask & self.everyone(), hw)?;
+        if offset >= 0x800 {
+            if let (Some(mask), 32.., 2..) = (write, i, self.count) {
+                self.set_route(i, mask & self.everyone(), hw)?;
             }
-            return Ok(self.word(frame, w).route[i]);
+            return Some(self.word(at).route[i]);
         }
-        let old = self.word(frame, w).priority[i];
+        let old = self.word(at).priority[i];
         let Some(value) = write.map(|value| value & self.priorities).filter(|value| *value != old) else {
-            return Ok(old);
+            return Some(old);
         };
-        self.recall(by, frame, w, n, hw)?;
-        let direct = self.direct;
-        let word = self.word_mut(frame, w);
+        self.recall(at, n, hw)?;
+        let ((frame, w), direct, word) = (self.place(at), self.direct, self.word_mut(at));
         word.priority[i] = value;
         if direct && word.physical & n != 0 {
             hw.set_priority(frame, intid_at(w, i), value);
         }
         // One that waits outside may overtake now.
-        self.announce(frame, w, n);
-        Ok(value)
+        self.announce(at, n);
+        Some(value)
     }
 
-    /// Routes an SPI: `GICD_IROUTER`'s Aff0 or `GICD_ITARGETSR`.
-    pub(crate) fn set_route<H: Hardware>(&mut self, by: usize, i: usize, route: u8, hw: &mut H) -> Result<(), Retry> {
-        let (w, n) = (i >> 5, bit(i));
-        if self.word(0, w).route[i] == route {
-            return Ok(());
+    /// Routes an SPI: `GICD_IROUTER`'s Aff0, which may be nobody's, or `GICD_ITARGETSR`.
+    pub(crate) fn set_route<H: Hardware>(&mut self, i: usize, route: u8, hw: &mut H) -> Option<()> {
+        let (at, n) = (self.at(0, i), bit(i));
+        if self.word(at).route[i] == route {
+            return Some(());
         }
-        self.recall(by, 0, w, n, hw)?;
-        let word = self.word_mut(0, w);
+        self.recall(at, n, hw)?;
+        let to = if self.v2 { route.trailing_zeros() as usize } else { route.into() };
+        let known = to < self.count;
+        let word = self.word_mut(at);
         word.route[i] = route;
-        let physical = word.physical & n != 0;
-        let target = self.target(self.word(0, w), i);
-        if physical && target < self.count {
-            hw.route(intid_at(w, i), target);
+        word.to[i] = if known { number(to) } else { NOBODY };
+        if known && word.physical & n != 0 {
+            hw.route(intid_at(i >> 5, i), to);
         }
-        self.announce(0, w, n);
-        Ok(())
+        self.announce(at, n);
+        Some(())
     }
 }
 
-/// The first interrupt of a `GICD_ICFGR` in its word.
+/// The first bit of a `GICD_ICFGR` in [`crate::state::Word::edge`].
 const fn half(offset: usize) -> u32 {
-    if offset & 4 == 0 { 0 } else { 16 }
-}
-
-/// Bit n of the low half to bit 2n + 1.
-fn spread(word: u32) -> u32 {
-    bits(word & 0xffff).fold(0, |m, n| m | bit(n.wrapping_mul(2).wrapping_add(1)))
-}
-
-/// Bit 2n + 1 to bit n.
-fn gather(word: u32) -> u32 {
-    bits(word & 0xaaaa_aaaa).fold(0, |m, n| m | bit(n >> 1))
+    if offset & 4 == 0 { 0 } else { 32 }
 }

@@ -44,14 +44,14 @@ pub fn through(table: usize) -> Result<(), Abort> {
 }
 
 /// Loads, stores, fetches and translations (AT) through tables in holes, loads through one in an emulated device:
-/// external aborts.
+/// external aborts on a walk, at its first level, which is 1 here.
 pub fn into_holes(_: &Machine) -> Result<Verdict, Breach> {
     /// `at s1e1r, x0`.
     const AT: u32 = probe::msr([1, 0, 7, 8, 0]);
     let (mut count, mut esr) = (0, 0);
     let mut judge = |table: usize, result: Result<(), Abort>| {
         match result {
-            Err(abort) if abort.is_external() || abort.is_external_on_walk() => esr = abort.esr,
+            Err(abort) if abort.is_external_on_walk() && abort.esr & 3 == 1 => esr = abort.esr,
             Err(abort) => return Err(Breach("walk into", table as u64, abort.esr)),
             Ok(()) => return Err(Breach("walk into", table as u64, 0)),
         }

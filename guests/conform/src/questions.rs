@@ -39,13 +39,13 @@ fn write(bank: usize, intid: u32) {
     settle();
 }
 
-fn prioritise(intid: u32, priority: u32) {
+pub fn prioritise(intid: u32, priority: u32) {
     let (at, shift) = (base(intid) + IPRIORITYR + (intid as usize & !3), 8 * (intid % 4));
     set(at, get(at) & !(0xff << shift) | priority << shift);
 }
 
 /// Lets what is on its way arrive.
-fn settle() {
+pub fn settle() {
     let end = timer::now() + 2000;
     while timer::now() < end {
         give_way();
@@ -70,7 +70,7 @@ fn take() -> u32 {
 }
 
 /// Acknowledges and ends.
-fn serve() -> u32 {
+pub fn serve() -> u32 {
     let intid = take();
     if intid < 1020 {
         cpu_interface::end(intid);
@@ -79,7 +79,7 @@ fn serve() -> u32 {
     intid
 }
 
-fn say(section: &str, question: &str, value: impl Into<u64>) {
+pub fn say(section: &str, question: &str, value: impl Into<u64>) {
     println!("conform: {section} {question} = {:#x}", value.into());
 }
 

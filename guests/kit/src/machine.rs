@@ -24,6 +24,8 @@ pub struct Machine {
     pub uart_intid: Option<u32>,
     /// The virtual timer's interrupt.
     pub timer_intid: u32,
+    /// The performance monitors' interrupt, where each CPU has its own.
+    pub monitors_intid: Option<u32>,
     /// The interrupt controller's version, 0 when the tree has none.
     pub gic_version: u32,
 }
@@ -41,6 +43,7 @@ impl Machine {
             uart: None,
             uart_intid: None,
             timer_intid: 27,
+            monitors_intid: None,
             gic_version: 0,
         };
         let uart = machine.stdout();
@@ -73,6 +76,8 @@ impl Machine {
             gic::use_v2(base(0), base(1));
         } else if node.is("arm,armv8-timer") {
             self.timer_intid = node.interrupt(2).unwrap_or(27);
+        } else if node.is("arm,armv8-pmuv3") {
+            self.monitors_intid = node.interrupt(0);
         } else if node.name == "psci" {
             psci::use_smc(node.string("method") == Some("smc"));
         }

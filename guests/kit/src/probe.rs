@@ -124,6 +124,19 @@ pub fn execute(instruction: u32, x0: u64, x1: u64) -> Result<u64, Abort> {
     })
 }
 
+/// Runs one instruction at [`code`] with `MDSCR_EL1.SS` set: what comes is the step exception behind it.
+pub fn step() -> Result<(), Abort> {
+    /// EL1h, all masked but debug exceptions, SS.
+    const STATE: u64 = 1 << 21 | 0b0111 << 6 | 0b0101;
+    attempt(|| {
+        // SAFETY: the one instruction is what `execute` put there, and the trap handler returns to the link register.
+        unsafe {
+            asm!("adr x30, 2f", "msr elr_el1, {0}", "msr spsr_el1, {1}", "eret", "2:",
+                in(reg) code(), in(reg) STATE, clobber_abi("C"));
+        }
+    })
+}
+
 /// The encoding of `mrs x0, S<op0>_<op1>_C<crn>_C<crm>_<op2>`.
 #[must_use]
 pub const fn mrs([op0, op1, crn, crm, op2]: [u32; 5]) -> u32 {

@@ -1,6 +1,6 @@
 //! What the vectors call: exceptions that a probe expects, interrupts, and the end of the guest for all else.
 
-use crate::{gic, guest_irq, println, probe, psci, read_sysreg, timer};
+use crate::{gic, guest_irq, println, probe, psci, read_sysreg, timer, write_sysreg};
 
 /// The frame `vectors.S` builds.
 #[repr(C)]
@@ -14,13 +14,20 @@ struct Frame {
 const _: () = assert!(size_of::<Frame>() == 272);
 
 const DATA_ABORT: u64 = 0x25;
+const SOFTWARE_STEP: u64 = 0x33;
+const WATCHPOINT: u64 = 0x35;
+/// `MDSCR_EL1.SS`.
+const STEPPING: u64 = 1;
 
 #[unsafe(no_mangle)]
 extern "C" fn kit_sync(frame: &mut Frame) {
     let (esr, far) = (read_sysreg!("esr_el1"), read_sysreg!("far_el1"));
     let class = esr >> 26;
+    if class == SOFTWARE_STEP {
+        write_sysreg!("mdscr_el1", read_sysreg!("mdscr_el1") & !STEPPING);
+    }
     if probe::record(esr, far, frame.elr) {
-        frame.elr = if class == DATA_ABORT { frame.elr.wrapping_add(4) } else { frame.x[30] };
+        frame.elr = if matches!(class, DATA_ABORT | WATCHPOINT) { frame.elr.wrapping_add(4) } else { frame.x[30] };
         return;
     }
     println!("guest: FAULT: esr={esr:#x} far={far:#x} elr={:#x}", frame.elr);

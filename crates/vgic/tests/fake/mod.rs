@@ -11,8 +11,12 @@
     clippy::pedantic,
     reason = "tests"
 )]
+mod machine;
+pub use machine::{Cpu, Line, Machine};
+
+use machine::vintid;
 use std::collections::BTreeMap;
-use vgic::{Config, Frame, Hardware, Inbox, Kicks, ListRegister, Maintenance, Place, Retry, Sgi, Version, Vgic, field};
+use vgic::{Config, Frame, Hardware, Inbox, Kicks, ListRegister, Place, Retry, Sgi, Version, Vgic};
 
 pub const TIMER: u32 = 27;
 /// Physical lines: edge, level.
@@ -22,106 +26,6 @@ pub const LEVEL: u32 = 41;
 pub const UART: u32 = 33;
 pub const DOORBELL: u32 = 70;
 pub const UNOWNED: u32 = 50;
-
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Line {
-    pub enabled: bool,
-    pub latch: bool,
-    pub level: bool,
-    pub active: bool,
-    pub route: usize,
-    pub edge: bool,
-    pub priority: u8,
-}
-
-#[derive(Default)]
-pub struct Cpu {
-    pub lr: [u64; 16],
-    pub wanted: u32,
-    pub eoi_count: u32,
-    /// Priorities of what is active, highest last.
-    pub running: Vec<u8>,
-    pub lr_writes: u32,
-}
-
-/// The hardware of all CPUs; `cpu` is the one that executes.
-pub struct Machine {
-    pub cpu: usize,
-    pub cpus: Vec<Cpu>,
-    pub lrs: usize,
-    pub lines: BTreeMap<(usize, u32), Line>,
-}
-
-fn key(vcpu: usize, intid: u32) -> (usize, u32) {
-    (if intid < 32 { vcpu } else { 0 }, intid)
-}
-
-impl Machine {
-    pub fn line(&mut self, vcpu: usize, intid: u32) -> &mut Line {
-        self.lines.get_mut(&key(vcpu, intid)).expect("a line that the cell does not own was touched")
-    }
-    /// The maintenance interrupt of `cpu` is asserted.
-    pub fn maintenance_asserted(&self, cpu: usize) -> bool {
-        let c = &self.cpus[cpu];
-        let lrs = c.lr[..self.lrs].iter().map(|v| ListRegister(*v));
-        let valid = lrs.clone().filter(|l| l.0 >> 62 != 0).count();
-        let pending = lrs.clone().filter(|l| l.0 >> 62 == 1).count();
-        lrs.clone().any(|l| l.0 >> 62 == 0 && l.wants_eoi())
-            || c.wanted & Maintenance::UNDERFLOW != 0 && valid <= 1
-            || c.wanted & Maintenance::NO_PENDING != 0 && pending == 0
-            || c.wanted & Maintenance::NOT_PRESENT != 0 && c.eoi_count != 0
-    }
-}
-
-impl Hardware for Machine {
-    fn read_lr(&self, n: usize) -> ListRegister {
-        assert!(n < self.lrs);
-        ListRegister(self.cpus[self.cpu].lr[n])
-    }
-    fn write_lr(&mut self, n: usize, value: ListRegister) {
-        assert!(n < self.lrs);
-        assert!(!value.is_hw() || value.0 >> 62 != 3, "HW = 1 must not be pending and active: {value:x?}");
-        self.cpus[self.cpu].lr[n] = value.0;
-        self.cpus[self.cpu].lr_writes += 1;
-    }
-    fn empty(&self) -> u32 {
-        (0..self.lrs).filter(|n| self.cpus[self.cpu].lr[*n] >> 62 == 0).fold(0, |m, n| m | 1 << n)
-    }
-    fn maintenance(&mut self, wanted: Maintenance) {
-        self.cpus[self.cpu].wanted = wanted.0;
-    }
-    fn take_eoi_count(&mut self) -> u32 {
-        std::mem::take(&mut self.cpus[self.cpu].eoi_count)
-    }
-    fn read(&self, register: usize, vcpu: usize, w: usize) -> u32 {
-        let of = |n: &u32| {
-            let Some(l) = self.lines.get(&key(vcpu, w as u32 * 32 + n)) else { return false };
-            match register {
-                field::ISPENDR => l.latch || l.level && !l.edge,
-                field::ISACTIVER => l.active,
-                _ => panic!("{register:#x} is never read"),
-            }
-        };
-        (0..32).filter(of).fold(0, |m, n| m | 1 << n)
-    }
-    fn write(&mut self, register: usize, vcpu: usize, w: usize, bits: u32) {
-        for n in (0..32).filter(|n| bits >> n & 1 != 0) {
-            let l = self.line(vcpu, w as u32 * 32 + n);
-            match register {
-                field::ISENABLER | field::ICENABLER => l.enabled = register == field::ISENABLER,
-                field::ISPENDR | field::ICPENDR => l.latch = register == field::ISPENDR,
-                field::ISACTIVER | field::ICACTIVER => l.active = register == field::ISACTIVER,
-                _ => panic!("{register:#x}"),
-            }
-        }
-    }
-    fn set_priority(&mut self, vcpu: usize, intid: u32, priority: u8) {
-        self.line(vcpu, intid).priority = priority;
-    }
-    fn route(&mut self, intid: u32, vcpu: usize) {
-        self.line(0, intid).route = vcpu;
-    }
-}
 
 /// One cell on its machine, with the glue.
 pub struct Cell {
@@ -425,7 +329,7 @@ impl Cell {
         self.send(kicks);
     }
     pub fn pulse(&mut self, intid: u32) {
-        let kicks = self.vgic.pulse(intid, &mut self.hw);
+        let kicks = self.vgic.set_line(intid, true, &mut self.hw);
         self.send(kicks);
     }
 
@@ -474,15 +378,15 @@ impl Cell {
         let best = c.lr[..self.hw.lrs]
             .iter_mut()
             .filter(|v| **v >> 62 == 1)
-            .min_by_key(|v| (ListRegister(**v).priority(), ListRegister(**v).vintid()))?;
+            .min_by_key(|v| (ListRegister(**v).priority(), vintid(ListRegister(**v))))?;
         let lr = ListRegister(*best);
         if lr.priority() >= running {
             return None;
         }
         *best = *best & !ListRegister::PENDING | ListRegister::ACTIVE;
         c.running.push(lr.priority());
-        let sender = if lr.vintid() < 16 { (lr.0 >> 32 & 7) as u32 } else { 0 };
-        Some(lr.vintid() | sender << 10)
+        let sender = if vintid(lr) < 16 { (lr.0 >> 32 & 7) as u32 } else { 0 };
+        Some(vintid(lr) | sender << 10)
     }
     /// The guest ends `intid` (EOImode 0).
     pub fn eoi(&mut self, cpu: usize, intid: u32) {
@@ -490,15 +394,15 @@ impl Cell {
         c.running.pop();
         let lr = c.lr[..self.hw.lrs]
             .iter_mut()
-            .find(|v| ListRegister(**v).is_active() && ListRegister(**v).vintid() == intid);
+            .find(|v| ListRegister(**v).has(ListRegister::ACTIVE) && vintid(ListRegister(**v)) == intid);
         let Some(lr) = lr else {
             c.eoi_count += 1;
             return;
         };
         *lr &= !ListRegister::ACTIVE;
         let lr = ListRegister(*lr);
-        if lr.is_hw() {
-            self.hw.line(cpu, lr.pintid()).active = false;
+        if lr.has(ListRegister::HW) {
+            self.hw.line(cpu, (lr.0 >> 32 & 0x1fff) as u32).active = false;
         }
     }
     /// Acknowledges and ends all that comes on `cpu`, with EL2's exits between.
@@ -528,7 +432,7 @@ impl Cell {
     /// vINTIDs with a valid state in `cpu`'s list registers.
     pub fn listed(&self, cpu: usize) -> Vec<u32> {
         let lrs = self.hw.cpus[cpu].lr[..self.hw.lrs].iter().filter(|v| **v >> 62 != 0);
-        lrs.map(|v| ListRegister(*v).vintid()).collect()
+        lrs.map(|v| vintid(ListRegister(*v))).collect()
     }
     /// IHI 0069H 6.2.2: no vINTID twice; an SPI in one CPU's list registers only.
     pub fn check(&self) {
