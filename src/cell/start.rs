@@ -56,9 +56,12 @@ fn begin(seat: Seat) {
         return;
     }
     // However fast a cell restarts, each start and end is told: the service CPU comes back when it has told some.
-    cell.wants_room.store(true, Ordering::Release);
-    if cell.news.room() < NEWS_BYTES && console::is_heard() {
-        return;
+    let full = || cell.news.room() < NEWS_BYTES && console::is_heard();
+    if full() {
+        cell.wants_room.store(true, Ordering::Release);
+        if full() {
+            return;
+        }
     }
     match load(cell) {
         Ok(entry) => {

@@ -41,9 +41,7 @@ pub struct Wiring {
 
 static WIRING: Published<Wiring> = Published::new();
 static SERVICE: AtomicUsize = AtomicUsize::new(usize::MAX);
-/// The service CPU was told, or will look by itself.
-static TOLD: AtomicBool = AtomicBool::new(false);
-/// An unfinished line is on the clock.
+/// An unfinished line is on the clock: the service CPU will look by itself.
 static HELD: AtomicBool = AtomicBool::new(false);
 static FINISHED: AtomicBool = AtomicBool::new(false);
 static DESK: Lock<Desk> = Lock::new(Desk { mux: Mux::new(), input: Input::new(), focus: 0, unsent: None });
@@ -107,14 +105,13 @@ pub fn open(cpu: &PerCpu) {
     serve(false);
 }
 
-/// Tells the service CPU that a ring has something: at once for a whole line, else unless it looks soon anyway.
+/// Tells the service CPU that a ring has something: at once for a whole line, else unless it looks soon anyway; then nobody
+/// is told, by the same instructions, so that no cell's exits show what others have said.
 #[inline]
 pub fn output_waits(now: bool) {
-    if (now || !HELD.load(Ordering::Relaxed))
-        && !TOLD.swap(true, Ordering::AcqRel)
-        && let Some(gic) = gic::get()
-    {
-        gic.send(SERVICE.load(Ordering::Acquire), gic::SERVICE);
+    if let Some(gic) = gic::get() {
+        let waits = u64::from(now | !HELD.load(Ordering::Relaxed));
+        gic.ring(gic.target(SERVICE.load(Ordering::Acquire)) & 0_u64.wrapping_sub(waits), gic::SERVICE);
     }
 }
 
@@ -126,7 +123,7 @@ pub fn finish(over: bool) {
 
 /// Serves the console and the cells' watchdogs once; `tick`: by the alarm.
 pub fn serve(tick: bool) {
-    TOLD.store(false, Ordering::Release);
+    HELD.store(false, Ordering::SeqCst);
     let held = uart().is_some_and(|uart| talk(uart, tick));
     let tick = timer::now().saturating_add((timer::frequency() / 1000).saturating_mul(HOLD_MS));
     let next = cell::all().iter().map(cell::watch).min().unwrap_or(u64::MAX);

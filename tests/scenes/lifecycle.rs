@@ -3,12 +3,8 @@
 use crate::linux::linux;
 use crate::small::{cell, cell_of, ending, staying};
 use crate::{DRIVEN, machine, on_each};
-use cellwall_cli::bundle::Hash;
 use libtest_mimic::Trial;
-use scenes::audit::image::Image;
-use scenes::outside::gdb::Stub;
-use scenes::outside::listen;
-use scenes::stage::{Machine, Start, log_file, planned, root};
+use scenes::stage::{Machine, Start, log_file};
 use scenes::{Failure, Scene};
 use std::collections::BTreeMap;
 
@@ -32,12 +28,12 @@ pub fn scenes() -> Vec<Scene> {
 }
 
 /// A cell that touches what nobody owns half a second after each start.
-fn crasher(keys: &str) -> String {
+pub fn crasher(keys: &str) -> String {
     format!("{}{keys}\n", cell_of("crasher", "attacker", "[1]", "attempt=wall address=0x09010000 after_ms=50"))
 }
 
 /// The control loop goes on; meanwhile what ends has ended.
-const SECOND: &str = r"^\[control\] control: second=";
+pub const SECOND: &str = r"^\[control\] control: second=";
 const RESTARTED: &str = r#"event=cell-restarting cell=crasher reason="read of 0x0901_0000.*""#;
 
 fn budget(gic: u32) -> Scene {
@@ -155,18 +151,19 @@ fn regained_with(gic: &str, name: &str, states: &[&str], board: Machine, ticks: 
 /// A tick is an instruction here, of either CPU.
 fn regained(gic: u32) -> Scene {
     let board = Machine { cpu: Some("cortex-a72,cntfrq=1000000000"), ..machine(gic, 2).counted() };
-    let states = ["masked", "muted", "active", "wfi", "spin", "tlbi", "walks", "exits", "stores"];
-    regained_from("a_cpu_is_regained_from_any_state", &states, board, "[0-9]{1,4}", "> stop mortal")
+    let states = ["masked", "muted", "active", "wfi", "spin", "tlbi", "walks", "faults", "exits", "stores"];
+    regained_from("a_cpu_is_regained_from_any_state", &states, board, "[0-9]{1,4}", "> stop mortal").limit(180)
 }
 
 /// The same where no interrupt of EL2 is sure to reach it.
 fn regained_passed(gic: u32) -> Scene {
-    let states = ["masked", "muted", "active", "wfi", "spin", "tlbi", "walks", "exits", "stores"];
+    let states = ["masked", "muted", "active", "wfi", "spin", "tlbi", "walks", "faults", "exits", "stores"];
     let name = "a_cpu_is_regained_from_any_state_passthrough";
     regained_with("passthrough", name, &states, machine(gic, 2), "[0-9]+", SECOND).limit(120)
 }
 
-/// Without instructions to count: each of its fetches faults, before there is one.
+/// The loop of faults that has no instructions to count: each of its fetches faults, before there is one. (`faults` in the
+/// scenes above is one that has.)
 fn regained_from_faults(gic: u32) -> Scene {
     regained_from("a_cpu_is_regained_from_a_loop_of_faults", &["tables"], machine(gic, 2), "[0-9]+", SECOND)
 }
@@ -199,96 +196,13 @@ fn starved_linux() -> Scene {
         .forbid(["event=cell-(stopped|failed|restarting) cell=control"])
 }
 
-/// Scenes that compare lines, or touch the machine from outside.
+/// Scenes that compare lines.
 pub fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = DRIVEN.iter().map(|&gic| alike("cortex-a72", gic, 4)).collect();
     trials.push(alike("max", 3, 2));
-    trials.extend(DRIVEN.iter().map(|&gic| broken_el2(gic)));
-    trials.extend(DRIVEN.iter().map(|&gic| spoilt_bundle(gic)));
     let cycles = std::env::var("ENDURANCE").ok().and_then(|count| count.parse().ok());
     trials.extend(cycles.map(endurance));
     trials
-}
-
-/// QEMU's board and the plan, with a gdb stub; at the first line that matches, `touch` reaches into the machine.
-fn touched(
-    scene: Scene,
-    gic: u32,
-    cells: &[String],
-    line: &'static str,
-    touch: fn(&mut Stub) -> Result<(), Failure>,
-) -> Trial {
-    let plan = staying(cells);
-    Trial::test(scene.name.clone(), move || {
-        let name = &scene.name;
-        let result = planned(name, &plan, &machine(gic, 4), Hash::Sha256).and_then(|(mut command, outside)| {
-            listen(&mut command, &outside.socket);
-            let mut touched = None;
-            let on_line = |heard: &str| {
-                if touched.is_none() && heard.contains(line) {
-                    touched = Some(Stub::connect(&outside.socket).and_then(|mut stub| touch(&mut stub)));
-                }
-            };
-            let played = scene.script.play(command, &log_file(name)?, on_line);
-            touched.unwrap_or_else(|| Err(Failure::early("never touched"))).and(played)
-        });
-        result.map_err(|failure| failure.to_string().into())
-    })
-}
-
-/// Where QEMU's board has the image, and the bundle.
-const IMAGE: u64 = 0x4020_0000;
-const BUNDLE: u64 = 0x4800_0000;
-
-/// EL2 meets an instruction of its own that is none, on the CPU of the cell that it is stopping: that costs the cell, and
-/// nobody else.
-fn broken_el2(gic: u32) -> Trial {
-    let cells = [cell("control", "[0]", ""), cell("mortal", "[1, 2]", "ask")];
-    let scene =
-        Scene::new(format!("an_end_of_el2_on_a_cells_cpu_costs_that_cell_gicv{gic}"), Start::plan("", machine(gic, 4)))
-            .expect([r"mortal: which state"])
-            .send("\x1dfocus mortal\r")
-            .expect([r"input goes to mortal"])
-            .send("read\r")
-            .expect([r#"event=cpu-lost cpu=1 reason="EL2 fault: vector [0-9]+, ESR 0x[0-9a-f]+, .*""#])
-            .expect([r#"event=cell-failed cell=mortal reason="EL2 lost CPU 1""#])
-            .expect([SECOND])
-            .expect([SECOND])
-            .send("\x1dstart mortal\r")
-            .expect([r"mortal is failed"])
-            .forbid([r"event=(cell-(stopped|failed|restarting)|cpu-lost) .*cell=control", r"event=cpu-lost cpu=[023]"]);
-    touched(scene, gic, &cells, "which state", |stub| {
-        let image = std::fs::read(root().join("build/cellwall.bin"))?;
-        if stub.memory(IMAGE, 64)? != image.get(..64).unwrap_or_default() {
-            return Err(Failure::early("EL2 is not where it was expected"));
-        }
-        // `trap::stop`: whoever is to be stopped for what it did.
-        let elf = root().join("target/aarch64-unknown-none-softfloat/release/cellwall");
-        let linked = Image::read(&elf, &root()).map_err(|error| Failure::early(format!("{error:#}")))?;
-        let head = linked.sections.iter().map(|section| section.start).min().unwrap_or(0);
-        let stop = linked.functions.iter().find(|function| function.name == "cellwall::trap::stop");
-        let stop = stop.ok_or_else(|| Failure::early("no trap::stop"))?.start;
-        stub.write(stop.wrapping_sub(head).wrapping_add(IMAGE), &[0, 0, 0, 0])
-    })
-}
-
-/// The image is damaged behind the back of a running cell: it is not started from it again.
-fn spoilt_bundle(gic: u32) -> Trial {
-    let cells = [cell("control", "[0]", ""), crasher("on_fault = \"restart\"")];
-    let scene = Scene::new(
-        format!("an_image_that_was_damaged_meanwhile_is_not_started_again_gicv{gic}"),
-        Start::plan("", machine(gic, 4)),
-    )
-    .expect([r#"event=cell-failed cell=crasher reason="the kernel's hash does not match.*""#])
-    .expect([SECOND])
-    .forbid(["event=cell-(stopped|failed|restarting) cell=control"]);
-    touched(scene, gic, &cells, "cell-restarting cell=crasher", |stub| {
-        let memory = stub.memory(BUNDLE, 1 << 20)?;
-        let words = b"attempting ";
-        let place = memory.windows(words.len()).position(|window| window == words);
-        let place = place.ok_or_else(|| Failure::early("no bundle"))? as u64;
-        stub.write(BUNDLE.saturating_add(place), b"A")
-    })
 }
 
 /// A guest that spoils whatever it can write finds at each start what it found at the first.

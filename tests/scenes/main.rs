@@ -20,6 +20,7 @@ mod linux;
 mod matrix;
 mod passthrough;
 mod small;
+mod touched;
 mod trees;
 mod walls;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             .chain(boot::trials())
             .chain(cards::trials())
             .chain(lifecycle::trials())
+            .chain(touched::trials())
             .chain(files::trials())
             .chain(corpus::trials())
             .chain(costs::trials())

@@ -11,6 +11,7 @@ use cellwall_cli::bundle::Hash;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// A neighbour: its name, what it does, its keys and boot arguments.
@@ -19,24 +20,43 @@ pub struct Neighbour {
     pub name: &'static str,
     /// The attempt and its arguments.
     pub bootargs: &'static str,
+    /// Its memory: the less, the sooner it starts again.
+    pub memory: &'static str,
     /// Further keys of its cell.
     pub keys: &'static str,
 }
 
+/// Rounds of the canary: long enough that a neighbour that is killed begins anew throughout.
+const ROUNDS: u32 = 240;
+/// Restarts that must be seen of a neighbour that is to be restarted, and exceptions of any hostile one: it ran meanwhile.
+const RESTARTS: u64 = 5;
+const BESIDE: u64 = 500;
+
 /// The one all are compared with.
-pub const QUIET: Neighbour = Neighbour { name: "spins", bootargs: "attempt=spin", keys: "" };
+pub const QUIET: Neighbour = Neighbour { name: "spins", bootargs: "attempt=spin", memory: "8M", keys: "" };
 
 /// The hostile ones.
 pub const HOSTILE: &[Neighbour] = &[
-    Neighbour { name: "storm", bootargs: "attempt=storm times=1000000", keys: "" },
-    Neighbour { name: "registers", bootargs: "attempt=registers", keys: "" },
-    Neighbour { name: "random", bootargs: "attempt=random words=1000000", keys: "on_violation = \"inject\"\n" },
-    Neighbour { name: "sweep", bootargs: "attempt=sweep from=0 to=0xc0000000", keys: "on_violation = \"inject\"\n" },
-    Neighbour { name: "offsets", bootargs: "attempt=offsets", keys: "" },
-    Neighbour { name: "function-ids", bootargs: "attempt=function-ids", keys: "" },
+    Neighbour { name: "storm", bootargs: "attempt=storm times=1000000", memory: "8M", keys: "" },
+    Neighbour { name: "registers", bootargs: "attempt=registers", memory: "8M", keys: "" },
+    Neighbour {
+        name: "random",
+        bootargs: "attempt=random words=1000000",
+        memory: "8M",
+        keys: "on_violation = \"inject\"\n",
+    },
+    Neighbour {
+        name: "sweep",
+        bootargs: "attempt=sweep from=0 to=0xc0000000",
+        memory: "8M",
+        keys: "on_violation = \"inject\"\n",
+    },
+    Neighbour { name: "offsets", bootargs: "attempt=offsets", memory: "8M", keys: "" },
+    Neighbour { name: "function-ids", bootargs: "attempt=function-ids", memory: "8M", keys: "" },
     Neighbour {
         name: "restarts",
         bootargs: "attempt=touch access=write address=0x09020010",
+        memory: "1M",
         keys: "on_fault = \"restart\"\n",
     },
 ];
@@ -63,6 +83,8 @@ pub struct Record {
     pub console: Vec<String>,
     /// How often its neighbour was seen to be restarted.
     pub restarts: u64,
+    /// Exceptions of its neighbour, at any level, until it was done.
+    pub beside: u64,
 }
 
 impl Record {
@@ -109,13 +131,13 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
     // CPU 2 serves the console, and is no cell's.
     let plan = format!(
         "board = \"qemu-virt\"\nwhen_idle = \"stay\"\nservice_cpu = 2\n\n[[cell]]\nname = \"canary\"\ncpus = [0]\n\
-         memory = \"2M\"\nkernel = \"{{canary}}\"\nbootargs = \"rounds=30\"\n\n[[cell]]\nname = \"neighbour\"\ncpus = [1]\n\
-         memory = \"8M\"\nkernel = \"{{attacker}}\"\nbootargs = \"{}\"\n{}",
-        neighbour.bootargs, neighbour.keys
+         memory = \"2M\"\nkernel = \"{{canary}}\"\nbootargs = \"rounds={ROUNDS}\"\n\n[[cell]]\nname = \"neighbour\"\ncpus = [1]\n\
+         memory = \"{}\"\nkernel = \"{{attacker}}\"\nbootargs = \"{}\"\n{}",
+        neighbour.memory, neighbour.bootargs, neighbour.keys
     );
     let machine = Machine { gic, cpus: 3, cpu: Some("neoverse-n1"), ..Machine::default() }.counted();
     let (usual, _) = stage::planned(&name, &plan, &machine, Hash::Crc32)?;
-    let mut command = stage::stepped(&usual);
+    let mut command = taking_turns(&stage::stepped(&usual));
     let log = stage::log_file(&name)?.with_extension("trace");
     let filter = format!("{:#x}+{:#x}", EL2.0, EL2.1);
     command.args(["-d", "int,exec,nochain", "-dfilter", &filter, "-D"]).arg(&log);
@@ -127,14 +149,31 @@ pub fn play(neighbour: &Neighbour, gic: u32) -> Result<Record, Failure> {
         console.extend(line.strip_prefix("[canary] ").map(str::to_owned));
         restarts = restarts.saturating_add(u64::from(line.contains("event=cell-restarting cell=neighbour")));
     })?;
-    let exits = follow(&log)?;
+    let (exits, beside) = follow(&log)?;
     std::fs::remove_file(&log)?;
-    Ok(Record { exits, console, restarts })
+    let enough = if neighbour.keys.contains("restart") { restarts >= RESTARTS } else { beside >= BESIDE };
+    if !enough && neighbour.name != QUIET.name {
+        return Err(Failure::early(format!("{name}: nothing beside it: {beside} exceptions, {restarts} restarts")));
+    }
+    Ok(Record { exits, console, restarts, beside })
 }
 
-/// Reads what CPU 0 entered EL2 for from below, and what was executed there.
-fn follow(log: &Path) -> Result<Vec<Exit>, Failure> {
+/// QEMU lets a CPU run for up to 100 ms before it turns to the next. At an instruction a nanosecond the canary would be
+/// done within one turn, and none of its neighbours would have run beside it: so an instruction takes a microsecond, and
+/// a turn some ten thousand of them. The canary never looks at time.
+fn taking_turns(plain: &Command) -> Command {
+    let mut command = Command::new(plain.get_program());
+    command.args(plain.get_args().map(|argument| match argument.to_str() {
+        Some("shift=0,sleep=off") => "shift=10,sleep=off".into(),
+        _ => argument.to_owned(),
+    }));
+    command
+}
+
+/// Reads what CPU 0 entered EL2 for from below, and what was executed there; and how many exceptions CPU 1 had.
+fn follow(log: &Path) -> Result<(Vec<Exit>, u64), Failure> {
     let mut exits: Vec<Exit> = Vec::new();
+    let mut beside = 0_u64;
     // The exception being told, and whether it is of CPU 0's cell.
     let (mut told, mut inside) = (Exit::default(), false);
     let number = |text: &str| u64::from_str_radix(text.trim().trim_start_matches("0x"), 16).unwrap_or(0);
@@ -148,6 +187,7 @@ fn follow(log: &Path) -> Result<Vec<Exit>, Failure> {
                 exit.path.push(at);
             }
         } else if let Some(rest) = line.strip_prefix("Taking exception ") {
+            beside = beside.saturating_add(u64::from(rest.ends_with("on CPU 1")));
             told = Exit { kind: rest.to_owned(), ..Exit::default() };
         } else if let Some(rest) = line.strip_prefix("...with ESR ") {
             told.esr = rest.split('/').nth(1).map_or(0, number);
@@ -162,5 +202,5 @@ fn follow(log: &Path) -> Result<Vec<Exit>, Failure> {
     }
     // The last one ends the cell; what its CPU does then is not for it.
     exits.pop();
-    Ok(exits)
+    Ok((exits, beside))
 }

@@ -1,5 +1,6 @@
 //! Exits and interrupts as fast as they come, of each kind that a cell can make: calls, emulated registers, WFI that is
-//! never to sleep, SGIs to itself, a timer whose deadline is always past. `times=N` of each.
+//! never to sleep, SGIs to itself, more of them than there are list registers, a timer whose deadline is always past.
+//! `times=N` of each. However fast they come, what was raised arrives.
 
 use crate::attempts::{Breach, Verdict};
 use crate::tally::Tally;
@@ -8,45 +9,80 @@ use kit::{Machine, cpu, gic, psci, timer};
 
 const TIMES: u64 = 5000;
 const PSCI_VERSION: u64 = 0x8400_0000;
-const SGI: u32 = 5;
+/// SGIs sent at once.
+const SGIS: u32 = 8;
+/// In a set of interrupts, beside the SGIs, each with its own bit.
+const TIMER: u32 = 1 << 31;
+/// Looks until what was raised must have come.
+const PATIENCE: u32 = 1 << 16;
+
+/// Each does something and says which interrupts that raises.
+const KINDS: [fn() -> u32; 6] = [
+    || {
+        psci::call(PSCI_VERSION, 0, 0, 0);
+        0
+    },
+    || {
+        // SAFETY: a register of the emulated distributor, read only.
+        let _ = unsafe { cpu::read32(gic::distributor() + 4) };
+        0
+    },
+    || {
+        gic::send_sgi(5, 1);
+        1 << 5
+    },
+    || {
+        timer::arm(0);
+        TIMER
+    },
+    // Something is pending: it returns at once.
+    || {
+        timer::arm(0);
+        cpu::wait();
+        TIMER
+    },
+    || {
+        (0..SGIS).for_each(|sgi| gic::send_sgi(sgi, 1));
+        (1 << SGIS) - 1
+    },
+];
 
 /// All kinds, one after the other, then all at once.
 pub fn all(machine: &Machine) -> Result<Verdict, Breach> {
     gic::init();
     gic::enable(machine.timer_intid);
-    gic::enable(SGI);
-    let kinds: [fn(); 5] = [
-        || {
-            psci::call(PSCI_VERSION, 0, 0, 0);
-        },
-        // SAFETY: a register of the emulated distributor, read only.
-        || unsafe {
-            let _ = cpu::read32(gic::distributor() + 4);
-        },
-        || gic::send_sgi(SGI, 1),
-        || timer::arm(0),
-        // Something is pending: it returns at once.
-        || {
-            timer::arm(0);
-            cpu::wait();
-        },
-    ];
+    (0..SGIS).for_each(gic::enable);
     let mut tally = Tally::default();
-    let mut repeat = |kinds: &[fn()]| {
-        for _ in 0..machine.number("times").unwrap_or(TIMES) {
+    for kinds in KINDS.chunks(1).chain([&KINDS[..]]) {
+        for round in 0..machine.number("times").unwrap_or(TIMES) {
+            let mut raised = 0;
             for kind in kinds {
-                kind();
+                raised |= kind();
                 tally.count(Exit::Through(0));
             }
-            while let Some(token) = gic::acknowledge() {
+            drain(machine.timer_intid, raised, &mut tally)
+                .map_err(|lost| Breach("lost in round", round, lost.into()))?;
+        }
+    }
+    timer::disarm();
+    Ok(Verdict::Tally(tally))
+}
+
+/// Takes all that comes, and waits for what was raised; what did not come is an error.
+fn drain(timer: u32, mut raised: u32, tally: &mut Tally) -> Result<(), u32> {
+    let mut patience = PATIENCE;
+    loop {
+        match gic::acknowledge() {
+            Some(token) => {
+                let intid = token & 0x3ff;
+                raised &= !if intid == timer { TIMER } else { 1 << (intid & 31) };
                 timer::disarm();
                 gic::end(token);
                 tally.count(Exit::Interrupted);
             }
+            None if raised == 0 => return Ok(()),
+            None if patience == 0 => return Err(raised),
+            None => patience -= 1,
         }
-    };
-    kinds.chunks(1).for_each(&mut repeat);
-    repeat(&kinds);
-    timer::disarm();
-    Ok(Verdict::Tally(tally))
+    }
 }

@@ -1,6 +1,6 @@
 //! States that are hard to interrupt.
 
-use core::arch::asm;
+use core::arch::{asm, global_asm};
 use kit::{cpu, gic, println, probe, psci, write_sysreg};
 
 /// An empty table, and one whose walk ends in a hole.
@@ -9,6 +9,9 @@ struct Table {
     _entries: [u64; 512],
 }
 static EMPTY: Table = Table { _entries: [0; 512] };
+
+// Vectors that have one handler, for exceptions from EL1 itself (DDI 0487 D1.3.1), and that goes back.
+global_asm!(".balign 0x800", "faulting:", ".space 0x200", "eret", ".space 0x5fc");
 
 /// A device page of the board that is nobody's.
 const WALL: usize = 0x0901_0000;
@@ -80,6 +83,11 @@ pub fn enter(state: &str) -> ! {
                 )
             }
         }
+        // An undefined instruction whose handler goes back to it, for ever.
+        // SAFETY: as above.
+        "faults" => unsafe {
+            asm!("adr x0, faulting", "msr vbar_el1, x0", "isb", "1: udf #0", "b 1b", options(noreturn))
+        },
         // One exit after the other.
         "exits" => loop {
             kit::psci::call(0x8400_0000, 0, 0, 0);

@@ -1,5 +1,6 @@
-//! Shows that the attack suite can fail: for each entry of `tests/breaks.toml` EL2 is broken in a copy of the sources,
-//! built, and the class of attacks it opens must go red. Part of `./x test --full`.
+//! Shows that what judges EL2 can fail: for each entry of `tests/breaks.toml` EL2 is broken in a copy of the sources,
+//! built, and the class of attacks, the neighbour or the scene that it concerns must go red. Part of `./x test --full`;
+//! `breaks WORD` takes those with that word in `by`.
 
 use anyhow as _;
 use cellwall_cli as _;
@@ -25,7 +26,8 @@ struct Breaks {
 /// One: `find` stands once in `file`, and is replaced.
 #[derive(Deserialize)]
 struct Break {
-    class: String,
+    /// Who must notice: `attack CLASS`, `interference NEIGHBOUR` or `scene NAME`, and further arguments.
+    by: String,
     why: String,
     file: String,
     find: String,
@@ -51,8 +53,17 @@ fn run() -> Result<u32, Failure> {
     let breaks: Breaks = toml::from_str(&text).map_err(|error| Failure::early(error.to_string()))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| stage::root().join("target"), Into::into);
     let folder = target.join("breaks");
+    // Whoever judges is today's.
+    let own = Command::new("cargo")
+        .current_dir(stage::root())
+        .args(["build", "--quiet", "-p", "scenes", "--bins"])
+        .status()?;
+    if !own.success() {
+        return Err(Failure::early("what judges does not build"));
+    }
+    let word = env::args().nth(1).unwrap_or_default();
     let mut survivors = 0_u32;
-    for one in breaks.breaks {
+    for one in breaks.breaks.into_iter().filter(|one| one.by.contains(&word)) {
         let tree = folder.join("tree");
         copy(&tree)?;
         let file = tree.join(&one.file);
@@ -62,17 +73,40 @@ fn run() -> Result<u32, Failure> {
         }
         fs::write(&file, source.replace(&one.find, &one.replace))?;
         let image = build(&tree, &folder)?;
-        let attack = env::current_exe()?.with_file_name("attack");
-        let status = Command::new(attack)
-            .args(["--gic", "3", "--only", &one.class])
-            .env("CELLWALL_IMAGE", &image)
-            .env("CELLWALL_BUILT", "1")
-            .output()?
-            .status;
-        println!("{:<13} {:<11} {}", one.class, if status.success() { "UNNOTICED" } else { "goes red" }, one.why);
+        let output = judge(&one.by)?.env("CELLWALL_IMAGE", &image).env("CELLWALL_BUILT", "1").output()?;
+        let status = output.status;
+        println!("{:<22} {:<11} {}", one.by, if status.success() { "UNNOTICED" } else { "goes red" }, one.why);
+        if !status.success() {
+            println!("{:<22} {}", "", reason(&String::from_utf8_lossy(&output.stdout)));
+        }
         survivors = survivors.saturating_add(u32::from(status.success()));
     }
     Ok(survivors)
+}
+
+/// The command that must fail.
+fn judge(by: &str) -> Result<Command, Failure> {
+    let mut words = by.split(' ');
+    let (tool, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut command = if tool == "scene" {
+        let mut command = Command::new("cargo");
+        command.current_dir(stage::root()).args(["test", "--quiet", "-p", "scenes", "--test", "scenes", "--", name]);
+        command
+    } else {
+        let mut command = Command::new(env::current_exe()?.with_file_name(tool));
+        command.args(["--gic", "3", "--only", name]);
+        command
+    };
+    command.args(words);
+    Ok(command)
+}
+
+/// What the one who noticed says.
+fn reason(said: &str) -> &str {
+    let mut lines = said.lines().skip_while(|line| !line.starts_with("---- "));
+    let scene = lines.nth(1);
+    let told = said.lines().find_map(|line| Some(line.split_once(" FAILED: ").or(line.split_once("restarts  "))?.1));
+    scene.or(told).unwrap_or("no reason given")
 }
 
 /// The sources as git knows them; a file is written only where it differs, so that little is built anew.

@@ -22,11 +22,15 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u32, Failure> {
-    let gics: Vec<u32> = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => vec![3, 2],
-        [flag, version] if flag == "--gic" => version.parse().into_iter().collect(),
-        _ => return Err(Failure::early("usage: interference [--gic 2|3]")),
-    };
+    let (mut gics, mut only) = (vec![3, 2], None);
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--gic" => gics = arguments.next().and_then(|text| text.parse().ok()).into_iter().collect(),
+            "--only" => only = arguments.next(),
+            _ => return Err(Failure::early("usage: interference [--gic 2|3] [--only NEIGHBOUR]")),
+        }
+    }
     let mut told = 0_u32;
     for gic in gics {
         let quiet = interference::play(&QUIET, gic)?;
@@ -35,15 +39,16 @@ fn run() -> Result<u32, Failure> {
             quiet.exits.len(),
             quiet.instructions()
         );
-        for neighbour in HOSTILE {
+        for neighbour in HOSTILE.iter().filter(|one| only.as_deref().is_none_or(|name| name == one.name)) {
             let record = interference::play(neighbour, gic)?;
             let difference = record.difference(&quiet);
             told = told.saturating_add(u32::from(difference.is_some()));
             println!(
-                "  {:<13} {:>5} exits {:>7} instructions {:>3} restarts  {}",
+                "  {:<13} {:>5} exits {:>7} instructions; beside it {:>6} exceptions {:>3} restarts  {}",
                 neighbour.name,
                 record.exits.len(),
                 record.instructions(),
+                record.beside,
                 record.restarts,
                 difference.as_deref().unwrap_or("equal, bit for bit")
             );

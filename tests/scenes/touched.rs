@@ -1,0 +1,217 @@
+//! What no guest can bring about on QEMU is brought about from outside, through its gdb stub: EL2's own end on a CPU, system
+//! errors, exits that no control asks for, a bundle damaged behind the back of a running cell. It costs one cell.
+
+use crate::lifecycle::{SECOND, crasher};
+use crate::small::{cell, staying};
+use crate::{DRIVEN, machine};
+use cellwall_cli::bundle::Hash;
+use libtest_mimic::Trial;
+use scenes::audit::image::Image;
+use scenes::outside::gdb::Stub;
+use scenes::outside::listen;
+use scenes::stage::{Start, log_file, planned, root};
+use scenes::{Failure, Scene};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// Where QEMU's board has the image, and the bundle.
+const IMAGE: u64 = 0x4020_0000;
+const BUNDLE: u64 = 0x4800_0000;
+
+pub fn trials() -> Vec<Trial> {
+    let scenes = [broken_el2, broken_service, system_error, unexpected_exit, spoilt_bundle];
+    scenes.iter().flat_map(|scene| DRIVEN.iter().map(move |&gic| scene(gic))).collect()
+}
+
+/// Reaches into the machine, by the socket of its gdb stub.
+type Touch = fn(&Path) -> Result<(), Failure>;
+
+/// QEMU's board and the plan, with a gdb stub; in turn, at the first line that holds one's words, each touch is made.
+fn touched(name: &str, gic: u32, plan: String, scene: Scene, touches: Vec<(&'static str, Touch)>) -> Trial {
+    let name = format!("{name}_gicv{gic}");
+    Trial::test(name.clone(), move || {
+        let result = planned(&name, &plan, &machine(gic, 4), Hash::Sha256).and_then(|(mut command, outside)| {
+            listen(&mut command, &outside.socket);
+            let (mut left, mut result) = (touches.iter(), Ok(()));
+            let mut next = left.next();
+            let on_line = |heard: &str| {
+                if let Some((words, touch)) = next
+                    && heard.contains(words)
+                    && result.is_ok()
+                {
+                    result = touch(&outside.socket);
+                    next = left.next();
+                }
+            };
+            scene.script.play(command, &log_file(&name)?, on_line)?;
+            result?;
+            next.map_or(Ok(()), |(words, _)| Err(Failure::early(format!("never touched at `{words}`"))))
+        });
+        result.map_err(|failure| failure.to_string().into())
+    })
+}
+
+/// A scene that is to be touched.
+fn scene() -> Scene {
+    Scene::new("", Start::plan("", machine(3, 4)))
+}
+
+/// EL2 is where it is expected; returns its image's ELF file.
+fn el2(stub: &mut Stub) -> Result<Image, Failure> {
+    let image = std::fs::read(root().join("build/cellwall.bin"))?;
+    if stub.memory(IMAGE, 64)? != image.get(..64).unwrap_or_default() {
+        return Err(Failure::early("EL2 is not where it was expected"));
+    }
+    let elf = root().join("target/aarch64-unknown-none-softfloat/release/cellwall");
+    Image::read(&elf, &root()).map_err(|error| Failure::early(format!("{error:#}")))
+}
+
+/// Where in memory the linked address is.
+fn physical(linked: &Image, address: u64) -> u64 {
+    let head = linked.sections.iter().map(|section| section.start).min().unwrap_or(0);
+    address.wrapping_sub(head).wrapping_add(IMAGE)
+}
+
+/// Breaks `trap::stop`: whoever is to be stopped for what it did meets an instruction that is none.
+fn break_stop(socket: &Path) -> Result<(), Failure> {
+    let mut stub = Stub::connect(socket)?;
+    let linked = el2(&mut stub)?;
+    let stop = linked.functions.iter().find(|function| function.name == "cellwall::trap::stop");
+    let stop = stop.ok_or_else(|| Failure::early("no trap::stop"))?.start;
+    stub.write(physical(&linked, stop), &[0, 0, 0, 0])
+}
+
+/// EL2 meets an instruction of its own that is none, on the CPU of the cell that it is stopping: that costs the cell, and
+/// nobody else.
+fn broken_el2(gic: u32) -> Trial {
+    let cells = [cell("control", "[0]", ""), cell("mortal", "[1, 2]", "ask")];
+    let scene = scene()
+        .expect([r"mortal: which state"])
+        .send("\x1dfocus mortal\r")
+        .expect([r"input goes to mortal"])
+        .send("read\r")
+        .expect([r#"event=cpu-lost cpu=1 reason="EL2 fault: vector [0-9]+, ESR 0x[0-9a-f]+, .*""#])
+        .expect([r#"event=cell-failed cell=mortal reason="EL2 lost CPU 1""#])
+        .expect([SECOND])
+        .expect([SECOND])
+        .send("\x1dstart mortal\r")
+        .expect([r"mortal is failed"])
+        .forbid([r"event=(cell-(stopped|failed|restarting)|cpu-lost) .*cell=control", r"event=cpu-lost cpu=[023]"]);
+    let name = "an_end_of_el2_on_a_cells_cpu_costs_that_cell";
+    touched(name, gic, staying(&cells), scene, vec![("which state", break_stop)])
+}
+
+/// The same on the CPU that serves the console: it says so itself, its last words; the console is silent from then on, and
+/// the other cell is still served.
+fn broken_service(gic: u32) -> Trial {
+    let cells = [cell("control", "[0]", ""), cell("mortal", "[1]", "ask")];
+    let scene = scene()
+        .expect([r"mortal: which state"])
+        .send("\x1dfocus mortal\r")
+        .expect([r"input goes to mortal"])
+        .send("read\r")
+        .expect([r#"event=cpu-lost cpu=1 reason="EL2 fault: vector [0-9]+, ESR 0x[0-9a-f]+, .*""#])
+        .expect([r#"event=cell-failed cell=mortal reason="EL2 lost CPU 1""#])
+        .forbid([r"event=(cell-(stopped|failed|restarting)|cpu-lost) .*cell=control", r"event=cpu-lost cpu=[023]"]);
+    // The deadline that CPU 0's guest has set: a control loop sets a new one each millisecond.
+    let goes_on: Touch = |socket| {
+        let deadline = || {
+            let mut stub = Stub::connect(socket)?;
+            stub.turn_to(0)?;
+            stub.register("CNTV_CVAL_EL0")
+        };
+        let first: u64 = deadline()?;
+        for _ in 0..100 {
+            thread::sleep(Duration::from_millis(50));
+            if deadline()? != first {
+                return Ok(());
+            }
+        }
+        Err(Failure::early("the other cell is at a standstill"))
+    };
+    let name = "an_end_of_el2_on_the_service_cpu_is_said_and_costs_that_cell";
+    let plan = format!("service_cpu = 1\n{}", staying(&cells));
+    touched(name, gic, plan, scene, vec![("which state", break_stop), ("event=cell-failed", goes_on)])
+}
+
+/// Makes of every synchronous exit of CPU 1 something else: runs these instructions, with x0 and x1 free.
+fn divert(socket: &Path, instructions: &[u32]) -> Result<(), Failure> {
+    /// From the vectors (DDI 0487 D1.3.1): a guest's synchronous exits, and those of `AArch32` guests, which there are none of.
+    const SYNCHRONOUS: u64 = 0x400;
+    const SPARE: u64 = 0x600;
+    let mut stub = Stub::connect(socket)?;
+    let linked = el2(&mut stub)?;
+    stub.turn_to(1)?;
+    let vectors = physical(&linked, stub.register("VBAR_EL2")?);
+    let first = stub.device(vectors.wrapping_add(SYNCHRONOUS))?;
+    let mut code = vec![
+        0xa9bf_07e0, // stp  x0, x1, [sp, #-16]!
+        0xd538_00a0, // mrs  x0, mpidr_el1
+        0x9240_1c00, // and  x0, x0, #0xff
+        0xf100_041f, // cmp  x0, #1
+    ];
+    let over = u32::try_from(instructions.len()).unwrap_or(0).wrapping_add(1);
+    code.push(0x5400_0001 | over << 5); // b.ne over them
+    code.extend(instructions);
+    // ldp x0, x1, [sp], #16; what the vector began with; and back behind it.
+    code.extend([0xa8c1_07e0, first]);
+    let at = SPARE.wrapping_add(4_u64.wrapping_mul(code.len() as u64));
+    code.push(branch(at, SYNCHRONOUS.wrapping_add(4)));
+    let bytes: Vec<u8> = code.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    stub.write(vectors.wrapping_add(SPARE), &bytes)?;
+    stub.write(vectors.wrapping_add(SYNCHRONOUS), &branch(SYNCHRONOUS, SPARE).to_le_bytes())
+}
+
+/// `b`, by offsets.
+fn branch(from: u64, to: u64) -> u32 {
+    let words = u32::try_from(to.wrapping_sub(from) >> 2 & 0x03ff_ffff).unwrap_or(0);
+    0x1400_0000 | words
+}
+
+/// The vectors' entry for system errors is taken: QEMU raises none by itself. The cell's policy decides, as for any fault.
+fn system_error(gic: u32) -> Trial {
+    // The sixth and seventh instruction from 0x600 on: ldp x0, x1, [sp], #16; b 0x580.
+    let raise: Touch = |socket| divert(socket, &[0xa8c1_07e0, branch(0x618, 0x580)]);
+    faults("a_system_error_costs_one_cell", gic, "SError, syndrome 0x[0-9a-f]+", raise)
+}
+
+/// An exit of a class that is nobody's.
+fn unexpected_exit(gic: u32) -> Trial {
+    // movz x0, #0xfc00, lsl #16; msr esr_el2, x0: EC 0x3f.
+    let raise: Touch = |socket| divert(socket, &[0xd2bf_8000, 0xd51c_5200]);
+    faults("an_exit_of_no_known_class_costs_one_cell", gic, "unexpected exit to EL2: .* 0x3f", raise)
+}
+
+/// A cell that meets it at every turn is started again once, then it has failed.
+fn faults(name: &str, gic: u32, reason: &str, raise: Touch) -> Trial {
+    let mortal = cell("mortal", "[1]", "ask") + "on_fault = { restart = 1, within = \"60s\" }\n";
+    let scene = scene()
+        .expect([&format!(r#"event=cell-restarting cell=mortal reason="{reason}" vcpu=0 pc=0x4"#)])
+        .expect([r"event=cell-started cell=mortal"])
+        .expect([&format!(r#"event=cell-failed cell=mortal reason="{reason}" vcpu=0 pc=0x4"#)])
+        .expect([SECOND])
+        .expect([SECOND])
+        .forbid(["event=cell-(stopped|failed|restarting) cell=control", "event=cpu-lost"]);
+    let plan = format!("service_cpu = 2\n{}", staying(&[cell("control", "[0]", ""), mortal]));
+    touched(name, gic, plan, scene, vec![("which state", raise)])
+}
+
+/// The image is damaged behind the back of a running cell: it is not started from it again.
+fn spoilt_bundle(gic: u32) -> Trial {
+    let cells = [cell("control", "[0]", ""), crasher("on_fault = \"restart\"")];
+    let scene = scene()
+        .expect([r#"event=cell-failed cell=crasher reason="the kernel's hash does not match.*""#])
+        .expect([SECOND])
+        .forbid(["event=cell-(stopped|failed|restarting) cell=control"]);
+    let spoil: Touch = |socket| {
+        let mut stub = Stub::connect(socket)?;
+        let memory = stub.memory(BUNDLE, 1 << 20)?;
+        let words = b"attempting ";
+        let place = memory.windows(words.len()).position(|window| window == words);
+        let place = place.ok_or_else(|| Failure::early("no bundle"))? as u64;
+        stub.write(BUNDLE.saturating_add(place), b"A")
+    };
+    let name = "an_image_that_was_damaged_meanwhile_is_not_started_again";
+    touched(name, gic, staying(&cells), scene, vec![("cell-restarting cell=crasher", spoil)])
+}
