@@ -115,6 +115,7 @@ fn build(
         wants_room: AtomicBool::new(false),
         attention: AtomicU32::new(0),
         counter_offset: AtomicU64::new(0),
+        dropped: AtomicU32::new(0),
         noise: AtomicU32::new(0),
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
         ended: AtomicU64::new(0),

@@ -72,6 +72,8 @@ pub struct Cell {
     pub uart: Lock<Uart>,
     /// Bytes for the console: written under `uart`'s lock, read by the service CPU.
     pub output: Ring<OUTPUT_BYTES>,
+    /// What was dropped of them, as far as that was said.
+    pub dropped: AtomicU32,
     /// What EL2 says of it: its starts and ends.
     pub news: LogRing,
     /// Where `output` stood then: the service CPU shows `news` once it has shown that much.

@@ -16,15 +16,11 @@ macro_rules! answer {
 
 /// Carries out a command; a new focus closes the monitor.
 pub fn execute(command: Command<'_>, focus: usize) -> Option<usize> {
-    let (Command::Do(verb, name), all) = (command, cell::all()) else {
-        answer!("{command}\n");
-        return None;
-    };
-    match verb {
-        Verb::Cells => all.iter().enumerate().for_each(|(index, cell)| line(cell, index == focus)),
-        Verb::Log => history(),
-        Verb::Help => answer!("{command}\n"),
-        _ => {
+    let all = cell::all();
+    match command {
+        Command::Do(Verb::Cells, _) => all.iter().enumerate().for_each(|(index, cell)| line(cell, index == focus)),
+        Command::Do(Verb::Log, _) => history(),
+        Command::Do(verb, name) if verb >= Verb::Focus => {
             let Some((index, cell)) = all.iter().enumerate().find(|(_, cell)| cell.name == name) else {
                 answer!("no cell is named {name}; `cells` lists them\n");
                 return None;
@@ -39,6 +35,7 @@ pub fn execute(command: Command<'_>, focus: usize) -> Option<usize> {
                 verb => change(cell, verb),
             }
         }
+        _ => answer!("{command}\n"),
     }
     None
 }

@@ -1,6 +1,6 @@
 //! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
 
-use super::{monitor, settle, uart};
+use super::{event, monitor, settle, uart};
 use crate::cell::{self, NEWS_BYTES, OUTPUT_BYTES, attention};
 use crate::el2::barrier::{Lock, hold};
 use crate::el2::smc::{self, Function};
@@ -146,8 +146,11 @@ fn talk(uart: Uart, tick: bool) -> bool {
     HELD.store(held, Ordering::Relaxed);
     drop(desk);
     for cell in cell::all() {
-        let room = cell.output.room() >= OUTPUT_BYTES / 2 && cell.news.room() >= NEWS_BYTES;
-        if room && cell.wants_room.load(Ordering::Acquire) {
+        let (room, dropped) = (cell.output.room() >= OUTPUT_BYTES / 2, cell.output.dropped());
+        if room && dropped != cell.dropped.swap(dropped, Ordering::Relaxed) {
+            event!("event=console-full cell={} dropped={dropped}", cell.name);
+        }
+        if room && cell.news.room() >= NEWS_BYTES && cell.wants_room.load(Ordering::Acquire) {
             cell.wants_room.store(false, Ordering::Release);
             cell.ask(attention::UART);
         }

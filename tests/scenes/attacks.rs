@@ -49,7 +49,30 @@ pub fn scenes() -> Vec<Scene> {
         ("frames_of_the_interrupt_controller_are_walls", frames),
     ];
     let stopped = stopped.into_iter().flat_map(|(name, touches)| on_each(|gic| stop(name, &touches(gic), gic)));
-    survived.chain(threads).chain(stopped).collect()
+    survived.chain(threads).chain(stopped).chain(on_each(flood)).collect()
+}
+
+/// Cells write more than the console carries, without a look whether there is room: what is dropped is their own, and said.
+fn flood(gic: u32) -> Scene {
+    let mut cells = vec![victim("")];
+    cells.extend(
+        (1..4).map(|n| cell_of(&format!("flood{n}"), "attacker", &format!("[{n}]"), "attempt=flood after_ms=200")),
+    );
+    let plan = format!("service_cpu = 4\n{}", staying(&cells));
+    Scene::new("a_flood_of_output_costs_who_floods", Start::plan(&plan, machine(gic, 5).counted()))
+        .expect([r"^\[victim\] victim: watching"])
+        .expect([r"^\[flood1\] \.{63}$", r"^\[flood2\] \.{63}$", r"^\[flood3\] \.{63}$"])
+        .expect([r"event=console-full cell=flood[1-3] dropped=[1-9]"])
+        .expect([
+            r"event=cell-stopped cell=flood1",
+            r"event=cell-stopped cell=flood2",
+            r"event=cell-stopped cell=flood3",
+        ])
+        .expect(INTACT)
+        .send("\x1dstats victim\r")
+        .expect([r"victim is running.* console_dropped=0"])
+        .forbid(NEVER)
+        .forbid(["event=console-full cell=victim"])
 }
 
 /// The victim on CPU 0: its memory where the board has it, a device with a shared interrupt.

@@ -30,7 +30,7 @@ pub struct Neighbour {
 const ROUNDS: u32 = 240;
 /// Restarts that must be seen of a neighbour that is to be restarted, and exceptions of any hostile one: it ran meanwhile.
 const RESTARTS: u64 = 5;
-const BESIDE: u64 = 500;
+const BESIDE: u64 = 200;
 
 /// The one all are compared with.
 pub const QUIET: Neighbour = Neighbour { name: "spins", bootargs: "attempt=spin", memory: "8M", keys: "" };

@@ -70,6 +70,7 @@ pub fn find(name: &str) -> Option<Attempt> {
         "sgi-targets" => sgi::targets,
         "cpu-ids" => calls::cpu_ids,
         "spin" => spin,
+        "flood" => flood,
         "race" => race::rounds,
         "storm" => storm::all,
         "function-ids" => calls::function_ids,
@@ -82,6 +83,17 @@ fn spin(_: &Machine) -> Result<Verdict, Breach> {
     loop {
         core::hint::spin_loop();
     }
+}
+
+/// Writes lines to its console without a look whether there is room.
+fn flood(machine: &Machine) -> Result<Verdict, Breach> {
+    const BYTES: u64 = 1 << 16;
+    let uart = machine.uart.ok_or(Breach("no console", 0, 0))?;
+    for count in 1..=BYTES {
+        // SAFETY: the data register of the cell's own UART.
+        unsafe { kit::cpu::write32(uart, if count % 64 == 0 { 10 } else { 46 }) };
+    }
+    Ok(Verdict::NoEffect(BYTES))
 }
 
 /// Repeats something until longer than a round of the victim has passed; returns how often.
