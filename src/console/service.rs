@@ -12,7 +12,7 @@ use crate::uart::Uart;
 use alloc::boxed::Box;
 use board::{Board, Conduit, Interrupt};
 use console::{Event, Input, Mux, PROMPT, Sources};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Bytes sent per interrupt at most.
 const SEND: usize = 128;
@@ -40,7 +40,8 @@ pub struct Wiring {
 }
 
 static WIRING: Published<Wiring> = Published::new();
-static SERVICE: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// How SGIs name the service CPU; 0 until there is one.
+static SERVICE: AtomicU64 = AtomicU64::new(0);
 /// An unfinished line is on the clock: the service CPU will look by itself.
 static HELD: AtomicBool = AtomicBool::new(false);
 static FINISHED: AtomicBool = AtomicBool::new(false);
@@ -95,7 +96,7 @@ pub fn interrupt() -> Option<u32> {
 
 /// Makes this CPU the service CPU.
 pub fn open(cpu: &PerCpu) {
-    SERVICE.store(cpu.index, Ordering::Release);
+    SERVICE.store(cpu.gic.target(cpu.index), Ordering::Release);
     cpu.gic.enable(cpu.index, cpu.alarm);
     if let Some(intid) = interrupt() {
         cpu.gic.route(intid, cpu.index);
@@ -111,7 +112,7 @@ pub fn open(cpu: &PerCpu) {
 pub fn output_waits(now: bool) {
     if let Some(gic) = gic::get() {
         let waits = u64::from(now | !HELD.load(Ordering::Relaxed));
-        gic.ring(gic.target(SERVICE.load(Ordering::Acquire)) & 0_u64.wrapping_sub(waits), gic::SERVICE);
+        gic.ring(SERVICE.load(Ordering::Acquire) & 0_u64.wrapping_sub(waits), gic::SERVICE);
     }
 }
 

@@ -135,32 +135,41 @@ fn broken_service(gic: u32) -> Trial {
     touched(name, gic, plan, scene, vec![("which state", break_stop), ("event=cell-failed", goes_on)])
 }
 
-/// Makes of every synchronous exit of CPU 1 something else: runs these instructions, with x0 and x1 free.
-fn divert(socket: &Path, instructions: &[u32]) -> Result<(), Failure> {
-    /// From the vectors (DDI 0487 D1.3.1): a guest's synchronous exits, and those of `AArch32` guests, which there are none of.
+/// Makes of every synchronous exit of CPU 1 something else: runs these instructions, with x0 and x1 free, then goes on, or
+/// to another of the vectors.
+fn divert(socket: &Path, instructions: &[u32], vector: Option<u64>) -> Result<(), Failure> {
+    /// From the vectors (DDI 0487 D1.3.1): a guest's synchronous exits.
     const SYNCHRONOUS: u64 = 0x400;
-    const SPARE: u64 = 0x600;
+    /// From the image's head: code that all CPUs have run, for the last time.
+    const SPARE: u64 = 0x100;
+    /// `ldp x0, x1, [sp], #16`
+    const RESTORE: u32 = 0xa8c1_07e0;
     let mut stub = Stub::connect(socket)?;
     let linked = el2(&mut stub)?;
     stub.turn_to(1)?;
-    let vectors = physical(&linked, stub.register("VBAR_EL2")?);
-    let first = stub.device(vectors.wrapping_add(SYNCHRONOUS))?;
+    let vectors = physical(&linked, stub.register("VBAR_EL2")?).wrapping_sub(IMAGE);
+    let first = stub.device(IMAGE.wrapping_add(vectors).wrapping_add(SYNCHRONOUS))?;
     let mut code = vec![
         0xa9bf_07e0, // stp  x0, x1, [sp, #-16]!
         0xd538_00a0, // mrs  x0, mpidr_el1
         0x9240_1c00, // and  x0, x0, #0xff
         0xf100_041f, // cmp  x0, #1
     ];
-    let over = u32::try_from(instructions.len()).unwrap_or(0).wrapping_add(1);
-    code.push(0x5400_0001 | over << 5); // b.ne over them
+    let here = |code: &[u32]| SPARE.wrapping_add(4_u64.wrapping_mul(code.len() as u64));
+    let over = instructions.len().wrapping_add(if vector.is_some() { 3 } else { 1 });
+    code.push(0x5400_0001 | u32::try_from(over).unwrap_or(0) << 5); // b.ne over them
     code.extend(instructions);
-    // ldp x0, x1, [sp], #16; what the vector began with; and back behind it.
-    code.extend([0xa8c1_07e0, first]);
-    let at = SPARE.wrapping_add(4_u64.wrapping_mul(code.len() as u64));
-    code.push(branch(at, SYNCHRONOUS.wrapping_add(4)));
+    if let Some(vector) = vector {
+        code.push(RESTORE);
+        code.push(branch(here(&code), vectors.wrapping_add(vector)));
+    }
+    // What the vector began with, and back behind it.
+    code.extend([RESTORE, first]);
+    code.push(branch(here(&code), vectors.wrapping_add(SYNCHRONOUS).wrapping_add(4)));
     let bytes: Vec<u8> = code.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
-    stub.write(vectors.wrapping_add(SPARE), &bytes)?;
-    stub.write(vectors.wrapping_add(SYNCHRONOUS), &branch(SYNCHRONOUS, SPARE).to_le_bytes())
+    stub.write(IMAGE.wrapping_add(SPARE), &bytes)?;
+    let vector = vectors.wrapping_add(SYNCHRONOUS);
+    stub.write(IMAGE.wrapping_add(vector), &branch(vector, SPARE).to_le_bytes())
 }
 
 /// `b`, by offsets.
@@ -171,15 +180,14 @@ fn branch(from: u64, to: u64) -> u32 {
 
 /// The vectors' entry for system errors is taken: QEMU raises none by itself. The cell's policy decides, as for any fault.
 fn system_error(gic: u32) -> Trial {
-    // The sixth and seventh instruction from 0x600 on: ldp x0, x1, [sp], #16; b 0x580.
-    let raise: Touch = |socket| divert(socket, &[0xa8c1_07e0, branch(0x618, 0x580)]);
+    let raise: Touch = |socket| divert(socket, &[], Some(0x580));
     faults("a_system_error_costs_one_cell", gic, "SError, syndrome 0x[0-9a-f]+", raise)
 }
 
 /// An exit of a class that is nobody's.
 fn unexpected_exit(gic: u32) -> Trial {
     // movz x0, #0xfc00, lsl #16; msr esr_el2, x0: EC 0x3f.
-    let raise: Touch = |socket| divert(socket, &[0xd2bf_8000, 0xd51c_5200]);
+    let raise: Touch = |socket| divert(socket, &[0xd2bf_8000, 0xd51c_5200], None);
     faults("an_exit_of_no_known_class_costs_one_cell", gic, "unexpected exit to EL2: .* 0x3f", raise)
 }
 

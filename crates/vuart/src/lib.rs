@@ -70,14 +70,18 @@ pub struct Uart {
     transmit: bool,
     /// Whether the output ring had room when last told.
     ready: bool,
-    low_power: u32,
-    integer_baud: u32,
-    fraction_baud: u32,
-    line: u32,
-    control: u32,
-    levels: u32,
-    mask: u32,
-    dma: u32,
+    /// From UARTILPR on: what the guest wrote.
+    held: [u32; HELD.len()],
+}
+
+/// The bits that the registers from UARTILPR to UARTDMACR hold; none where something else is read.
+const HELD: [u32; 11] = [0xff, 0xffff, 0x3f, 0xff, 0xff87, 0x3f, 0x7ff, 0, 0, 0, 7];
+/// What they hold after reset: UARTCR and UARTIFLS.
+const RESET: [u32; HELD.len()] = [0, 0, 0, 0, 0x300, 0x12, 0, 0, 0, 0, 0];
+
+/// The place of a register in [`HELD`].
+const fn place(offset: u64) -> usize {
+    (offset.wrapping_sub(offset::UARTILPR) >> 2) as usize
 }
 
 impl Default for Uart {
@@ -90,19 +94,7 @@ impl Uart {
     /// Makes a UART as it is after reset.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            waiting: None,
-            transmit: false,
-            ready: true,
-            low_power: 0,
-            integer_baud: 0,
-            fraction_baud: 0,
-            line: 0,
-            control: 0x300,
-            levels: 0x12,
-            mask: 0,
-            dma: 0,
-        }
+        Self { waiting: None, transmit: false, ready: true, held: RESET }
     }
 
     /// Answers a load of 8, 16 or 32 bits at `offset`; the caller cuts the value to the access's size.
@@ -120,21 +112,13 @@ impl Uart {
                 let receive = if self.waiting.is_none() { RXFE } else { 0 };
                 receive | if room { TXFE } else { TXFF | BUSY }
             }
-            offset::UARTILPR => self.low_power,
-            offset::UARTIBRD => self.integer_baud,
-            offset::UARTFBRD => self.fraction_baud,
-            offset::UARTLCR_H => self.line,
-            offset::UARTCR => self.control,
-            offset::UARTIFLS => self.levels,
-            offset::UARTIMSC => self.mask,
             offset::UARTRIS => self.raw(),
-            offset::UARTMIS => self.raw() & self.mask,
-            offset::UARTDMACR => self.dma,
+            offset::UARTMIS => self.raised(),
             id @ offset::UART_PERIPH_ID0..0x1000 => {
                 let index = id.wrapping_sub(offset::UART_PERIPH_ID0) >> 2;
                 usize::try_from(index).ok().and_then(|index| IDS.get(index)).map_or(0, |&byte| byte.into())
             }
-            _ => 0,
+            other => self.held.get(place(other)).copied().unwrap_or(0),
         };
         value >> ((offset & 3) << 3)
     }
@@ -147,16 +131,13 @@ impl Uart {
                 let [byte, ..] = value.to_le_bytes();
                 return Effect::Transmit(byte);
             }
-            offset::UARTILPR => self.low_power = value & 0xff,
-            offset::UARTIBRD => self.integer_baud = value & 0xffff,
-            offset::UARTFBRD => self.fraction_baud = value & 0x3f,
-            offset::UARTLCR_H => self.line = value & 0xff,
-            offset::UARTCR => self.control = value & 0xff87,
-            offset::UARTIFLS => self.levels = value & 0x3f,
-            offset::UARTIMSC => self.mask = value & 0x7ff,
             offset::UARTICR => self.transmit &= value & TX == 0,
-            offset::UARTDMACR => self.dma = value & 7,
-            _ => {}
+            _ if !offset.is_multiple_of(4) => {}
+            _ => {
+                if let (Some(held), Some(mask)) = (self.held.get_mut(place(offset)), HELD.get(place(offset))) {
+                    *held = value & mask;
+                }
+            }
         }
         Effect::None
     }
@@ -187,7 +168,13 @@ impl Uart {
     /// Returns the level of the UART's interrupt line: UARTMIS is not zero.
     #[must_use]
     pub const fn interrupt(&self) -> bool {
-        self.raw() & self.mask != 0
+        self.raised() != 0
+    }
+
+    /// UARTMIS.
+    const fn raised(&self) -> u32 {
+        let [.., mask, _, _, _, _] = self.held;
+        self.raw() & mask
     }
 
     /// UARTRIS. Received data holds both receive interrupts up, whatever was cleared, until it is read.
