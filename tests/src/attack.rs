@@ -47,6 +47,13 @@ pub const CLASSES: &[Class] = &[
         least: 9_000,
     },
     Class {
+        name: "walk-pages",
+        what: "page tables in such pages and in emulated devices: loads, stores, fetches, AT through them",
+        held_by: "stage 2, which walks are subject to",
+        arguments: ["", "sample=400"],
+        least: 2_500,
+    },
+    Class {
         name: "offsets",
         what: "every emulated device's offsets at each width, read and written",
         held_by: "the virtual GIC and UART",
@@ -83,7 +90,7 @@ pub const CLASSES: &[Class] = &[
     },
     Class {
         name: "storm",
-        what: "exits and interrupts of each kind at the highest rate",
+        what: "exits and interrupts of each kind at the highest rate: calls, registers, WFI, SGIs, timer, PMU",
         held_by: "bounded handlers; no lock and no CPU shared by cells",
         arguments: ["", "times=100000"],
         least: 50_000,

@@ -63,6 +63,7 @@ pub fn find(name: &str) -> Option<Attempt> {
         "holes" => memory::holes,
         "no-syndrome" => memory::no_syndrome,
         "walks" => walk::into_holes,
+        "walk-pages" => walk::from_pages,
         "registers" => registers::every,
         "random" => random::words,
         "sweep" => sweep::pages,

@@ -1,11 +1,12 @@
 //! Exits and interrupts as fast as they come, of each kind that a cell can make: calls, emulated registers, WFI that is
-//! never to sleep, SGIs to itself, more of them than there are list registers, a timer whose deadline is always past.
+//! never to sleep, SGIs to itself, more of them than there are list registers, a timer whose deadline is always past, a
+//! counter that always overflows.
 //! `times=N` of each. However fast they come, what was raised arrives.
 
 use crate::attempts::{Breach, Verdict};
 use crate::tally::Tally;
 use kit::sandbox::Exit;
-use kit::{Machine, cpu, gic, psci, timer};
+use kit::{Machine, cpu, gic, probe, psci, timer};
 
 const TIMES: u64 = 5000;
 const PSCI_VERSION: u64 = 0x8400_0000;
@@ -16,8 +17,17 @@ const TIMER: u32 = 1 << 31;
 /// Looks until what was raised must have come.
 const PATIENCE: u32 = 1 << 16;
 
+/// `PMCR_EL0`, `PMCCFILTR_EL0`, `PMCNTENSET_EL0`, `PMINTENSET_EL1`, `PMCCNTR_EL0`.
+const OVERFLOW: [([u32; 5], u64); 5] = [
+    ([3, 3, 9, 12, 0], 1),
+    ([3, 3, 14, 15, 7], 0),
+    ([3, 3, 9, 12, 1], 1 << 31),
+    ([3, 0, 9, 14, 1], 1 << 31),
+    ([3, 3, 9, 13, 0], u64::MAX),
+];
+
 /// Each does something and says which interrupts that raises.
-const KINDS: [fn() -> u32; 6] = [
+const KINDS: [fn() -> u32; 7] = [
     || {
         psci::call(PSCI_VERSION, 0, 0, 0);
         0
@@ -40,6 +50,13 @@ const KINDS: [fn() -> u32; 6] = [
         timer::arm(0);
         cpu::wait();
         TIMER
+    },
+    // A cycle counter that overflows at once and asks for an interrupt: to nobody, since the cell has none.
+    || {
+        for (register, value) in OVERFLOW {
+            let _ = probe::execute(probe::msr(register), value, 0);
+        }
+        0
     },
     || {
         (0..SGIS).for_each(|sgi| gic::send_sgi(sgi, 1));

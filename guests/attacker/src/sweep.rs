@@ -44,11 +44,7 @@ fn is_own(machine: &Machine, page: u64) -> bool {
 pub fn pages(machine: &Machine) -> Result<Verdict, Breach> {
     let sandbox = Sandbox::new(machine);
     let mut tally = Tally::default();
-    let mut page = |page: u64| {
-        let page = page & !0xfff;
-        if is_own(machine, page) {
-            return Ok(());
-        }
+    each(machine, |page| {
         for (instruction, touches) in KINDS {
             let mut registers = [sandbox.scratch; 31];
             registers[1] = page;
@@ -67,7 +63,13 @@ pub fn pages(machine: &Machine) -> Result<Verdict, Breach> {
             return Err(Breach("access across the end of", page, value));
         }
         Ok(())
-    };
+    })?;
+    Ok(Verdict::Tally(tally))
+}
+
+/// The pages that the boot arguments ask for, but the cell's own.
+pub fn each(machine: &Machine, mut page: impl FnMut(u64) -> Result<(), Breach>) -> Result<(), Breach> {
+    let mut page = |at: u64| if is_own(machine, at & !0xfff) { Ok(()) } else { page(at & !0xfff) };
     if let (Some(from), Some(to)) = (machine.number("from"), machine.number("to")) {
         let step = machine.number("step").unwrap_or(0x1000).max(0x1000);
         let mut at = from;
@@ -75,22 +77,22 @@ pub fn pages(machine: &Machine) -> Result<Verdict, Breach> {
             page(at)?;
             at += step;
         }
-    } else {
-        for bit in 12..64 {
-            for at in [1_u64 << bit, (1_u64 << bit).wrapping_sub(0x1000), (1_u64 << bit) + 0x1000] {
-                page(at)?;
-            }
-        }
-        let (base, size) = machine.memory;
-        for at in [base.wrapping_sub(0x1000), base + size, base + size + 0x1000] {
+        return Ok(());
+    }
+    for bit in 12..64 {
+        for at in [1_u64 << bit, (1_u64 << bit).wrapping_sub(0x1000), (1_u64 << bit) + 0x1000] {
             page(at)?;
         }
-        let mut random = Random(machine.number("seed").unwrap_or(1));
-        for bits in 28..48 {
-            for _ in 0..machine.number("sample").unwrap_or(16) {
-                page(random.draw() >> (64 - bits))?;
-            }
+    }
+    let (base, size) = machine.memory;
+    for at in [base.wrapping_sub(0x1000), base + size, base + size + 0x1000] {
+        page(at)?;
+    }
+    let mut random = Random(machine.number("seed").unwrap_or(1));
+    for bits in 28..48 {
+        for _ in 0..machine.number("sample").unwrap_or(16) {
+            page(random.draw() >> (64 - bits))?;
         }
     }
-    Ok(Verdict::Tally(tally))
+    Ok(())
 }

@@ -4,9 +4,12 @@
 //! upper half's table is wherever the attempt wants it.
 
 use crate::attempts::{Breach, Verdict};
+use crate::sweep;
+use crate::tally::Tally;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kit::probe::{self, Abort};
+use kit::sandbox::Exit;
 use kit::{Machine, gic, read_sysreg, write_sysreg};
 
 #[repr(align(4096))]
@@ -43,11 +46,44 @@ pub fn through(table: usize) -> Result<(), Abort> {
     with(table, || probe::read(UPPER)).map(|_| ())
 }
 
+/// `at s1e1r, x0`.
+const AT: u32 = probe::msr([1, 0, 7, 8, 0]);
+
+/// Loads, stores, fetches and translations (AT) through tables in all pages that the sweep goes to, and in the emulated
+/// devices: none leads anywhere.
+pub fn from_pages(machine: &Machine) -> Result<Verdict, Breach> {
+    let mut tally = Tally::default();
+    let mut walks = |page: u64| {
+        let table = kit::cpu::address(page);
+        let results = with(table, || {
+            let translated = probe::execute(AT, UPPER as u64, 0).and_then(|_| match read_sysreg!("par_el1") & 1 {
+                0 => Ok(()),
+                _ => Err(Abort { esr: 0, far: 0, elr: 0 }),
+            });
+            [probe::read(UPPER).map(|_| ()), probe::write(UPPER, 0), probe::fetch(UPPER), translated]
+        });
+        for result in results {
+            match result {
+                Err(abort) => tally.count(Exit::Exception(abort.esr)),
+                Ok(()) => return Err(Breach("walk into", page, 0)),
+            }
+        }
+        Ok(())
+    };
+    sweep::each(machine, &mut walks)?;
+    for device in [gic::distributor(), gic::redistributors(), machine.uart.unwrap_or_default()] {
+        walks(device as u64)?;
+    }
+    // Every 256 KiB where the board has its devices: the victim's, EL2's, nobody's.
+    for page in (0x0800_0000..0x0b00_0000).step_by(0x4_0000) {
+        walks(page)?;
+    }
+    Ok(Verdict::Tally(tally))
+}
+
 /// Loads, stores, fetches and translations (AT) through tables in holes, loads through one in an emulated device:
 /// external aborts on a walk, at its first level, which is 1 here.
 pub fn into_holes(_: &Machine) -> Result<Verdict, Breach> {
-    /// `at s1e1r, x0`.
-    const AT: u32 = probe::msr([1, 0, 7, 8, 0]);
     let (mut count, mut esr) = (0, 0);
     let mut judge = |table: usize, result: Result<(), Abort>| {
         match result {
