@@ -23,6 +23,7 @@ mod small;
 mod touched;
 mod trees;
 mod walls;
+mod words;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -45,25 +46,24 @@ fn main() -> ExitCode {
     let trials = scenes.map(|scene| {
         Trial::test(scene.name.clone(), move || scene.play().map_err(|failure| failure.to_string().into()))
     });
-    libtest_mimic::run(
-        &arguments,
-        trials
-            .chain(attacks::trials())
-            .chain(passthrough::trials())
-            .chain(conform::trials())
-            .chain(boards::trials())
-            .chain(trees::trials())
-            .chain(boot::trials())
-            .chain(cards::trials())
-            .chain(lifecycle::trials())
-            .chain(touched::trials())
-            .chain(files::trials())
-            .chain(corpus::trials())
-            .chain(costs::trials())
-            .chain(matrix::trials())
-            .collect(),
-    )
-    .exit_code()
+    let mut trials: Vec<Trial> = trials
+        .chain(attacks::trials())
+        .chain(passthrough::trials())
+        .chain(conform::trials())
+        .chain(boards::trials())
+        .chain(trees::trials())
+        .chain(boot::trials())
+        .chain(cards::trials())
+        .chain(lifecycle::trials())
+        .chain(touched::trials())
+        .chain(files::trials())
+        .chain(corpus::trials())
+        .chain(costs::trials())
+        .chain(matrix::trials())
+        .collect();
+    let names: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
+    trials.extend(words::trials(&names));
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// The interrupt controllers EL2 drives: scenes with cells run on each of them.

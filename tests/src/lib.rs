@@ -10,6 +10,7 @@
 pub mod attack;
 pub mod audit;
 pub mod bench;
+pub mod breaks;
 pub mod interference;
 pub mod outside;
 pub mod script;

@@ -5,9 +5,9 @@
 use anyhow as _;
 use cellwall_cli as _;
 use libtest_mimic as _;
+use scenes::breaks;
 use scenes::script::Failure;
 use scenes::stage;
-use serde::Deserialize;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -15,24 +15,6 @@ use std::process::{Command, ExitCode};
 
 /// The EL2 image's target.
 const TARGET: &str = "aarch64-unknown-none-softfloat";
-
-/// All breaks.
-#[derive(Deserialize)]
-struct Breaks {
-    #[serde(rename = "break")]
-    breaks: Vec<Break>,
-}
-
-/// One: `find` stands once in `file`, and is replaced.
-#[derive(Deserialize)]
-struct Break {
-    /// Who must notice: `attack CLASS`, `interference NEIGHBOUR` or `scene NAME`, and further arguments.
-    by: String,
-    why: String,
-    file: String,
-    find: String,
-    replace: String,
-}
 
 fn main() -> ExitCode {
     match run() {
@@ -49,8 +31,6 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u32, Failure> {
-    let text = fs::read_to_string(stage::root().join("tests/breaks.toml"))?;
-    let breaks: Breaks = toml::from_str(&text).map_err(|error| Failure::early(error.to_string()))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| stage::root().join("target"), Into::into);
     let folder = target.join("breaks");
     // Whoever judges is today's.
@@ -63,15 +43,12 @@ fn run() -> Result<u32, Failure> {
     }
     let word = env::args().nth(1).unwrap_or_default();
     let mut survivors = 0_u32;
-    for one in breaks.breaks.into_iter().filter(|one| one.by.contains(&word)) {
+    for one in breaks::all()?.into_iter().filter(|one| one.by.contains(&word)) {
         let tree = folder.join("tree");
         copy(&tree)?;
         let file = tree.join(&one.file);
         let source = fs::read_to_string(&file)?;
-        if source.matches(&one.find).count() != 1 {
-            return Err(Failure::early(format!("{}: not there just once: {}", one.file, one.find)));
-        }
-        fs::write(&file, source.replace(&one.find, &one.replace))?;
+        fs::write(&file, one.apply(&source)?)?;
         let image = build(&tree, &folder)?;
         let output = judge(&one.by)?.env("CELLWALL_IMAGE", &image).env("CELLWALL_BUILT", "1").output()?;
         let status = output.status;
