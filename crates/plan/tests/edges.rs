@@ -8,7 +8,9 @@
     reason = "tests"
 )]
 
-use crate::common::{MIB, RAM, codes, footprint, gicv2, gicv3, identity, refusals, region, run, run_at, two};
+use crate::common::{
+    MIB, RAM, codes, footprint, gicv2, gicv3, identity, place, refusals, region, run, run_at, spreads, two,
+};
 use address::{Address, Ipa, Region};
 use manifest::Image;
 use plan::{IPA_END, seal};
@@ -27,12 +29,12 @@ fn a_watchdog_stands_behind_the_distributor_where_nothing_is() {
     assert_eq!(stands(&board), at(0x0801_0000));
     assert_eq!(stands(&gicv2()), at(0x0802_1000), "past the CPU interface and the MSI frame");
     // Two pages are free, then one, then none.
-    let gpio = board.devices.iter().position(|device| device.path.starts_with("/pl061")).unwrap();
-    board.devices[gpio].regions = vec![region(0x0801_2000, 0x1000)];
+    let gpio = place(&board, "/pl061@9030000");
+    spreads(&mut board, gpio, &[region(0x0801_2000, 0x1000)]);
     assert_eq!(stands(&board), at(0x0801_0000), "right before a device");
-    board.devices[gpio].regions = vec![region(0x0801_1000, 0x801)];
+    spreads(&mut board, gpio, &[region(0x0801_1000, 0x801)]);
     assert_eq!(stands(&board), at(0x0801_2000), "right behind its last page");
-    board.devices[gpio].regions = vec![region(0x0801_1000, 0x1000), region(0x0801_3000, 0x1000)];
+    spreads(&mut board, gpio, &[region(0x0801_1000, 0x1000), region(0x0801_3000, 0x1000)]);
     assert_eq!(stands(&board), at(0x0801_4000));
     for (below, fits) in [(0x2000, true), (0x1000, false)] {
         if let board::Gic::V3 { distributor, .. } = &mut board.gic {
@@ -121,10 +123,10 @@ fn a_run_may_fill_all_in_front_of_what_is_taken() {
 #[test]
 fn registers_may_end_where_the_ipa_space_does() {
     let (mut board, mut plan) = (gicv3(), two());
-    let gpio = board.devices.iter().position(|device| device.path.starts_with("/pl061")).unwrap();
+    let gpio = place(&board, "/pl061@9030000");
     plan.cells[0].devices = vec!["/pl061@9030000"];
     for (size, codes_of) in [(0x1000, vec![]), (0x1001, vec!["E0311"])] {
-        board.devices[gpio].regions = vec![region(IPA_END - 0x1000, size)];
+        spreads(&mut board, gpio, &[region(IPA_END - 0x1000, size)]);
         assert_eq!(codes(&board, &plan), codes_of);
     }
 }
@@ -132,14 +134,13 @@ fn registers_may_end_where_the_ipa_space_does() {
 #[test]
 fn of_several_on_a_page_el2_is_told_before_cells_and_cells_before_nobody() {
     let (mut board, mut plan) = (gicv3(), two());
-    let place = |path: &str| board.devices.iter().position(|device| device.path == path).unwrap();
-    let [gpio, rtc, fw] = ["/pl061@9030000", "/pl031@9010000", "/fw-cfg@9020000"].map(place);
+    let [gpio, rtc, fw] = ["/pl061@9030000", "/pl031@9010000", "/fw-cfg@9020000"].map(|path| place(&board, path));
     plan.cells[0].devices = vec!["/pl061@9030000"];
     plan.cells[1].devices = vec!["/pl031@9010000"];
     // Before it and behind it on its page, EL2's UART between.
-    board.devices[fw].regions = vec![region(0x0900_0800, 8), region(0x0900_0a00, 8)];
-    board.devices[gpio].regions = vec![region(0x0900_0900, 8)];
-    board.devices[rtc].regions = vec![region(0x0900_0820, 8), region(0x0900_0b00, 8)];
+    spreads(&mut board, fw, &[region(0x0900_0800, 8), region(0x0900_0a00, 8)]);
+    spreads(&mut board, gpio, &[region(0x0900_0900, 8)]);
+    spreads(&mut board, rtc, &[region(0x0900_0820, 8), region(0x0900_0b00, 8)]);
     let said = |board: &board::Board<'_>| {
         let found = refusals(board, &plan);
         let first = found.iter().find(|found| found.cell == Some(0)).unwrap();
@@ -147,9 +148,9 @@ fn of_several_on_a_page_el2_is_told_before_cells_and_cells_before_nobody() {
     };
     assert_eq!(said(&board), (0x0313, "/pl011@9000000".to_owned()));
     let uart = board.stdout.unwrap();
-    board.devices[uart].regions = vec![region(0x0908_0000, 0x1000)];
+    spreads(&mut board, uart, &[region(0x0908_0000, 0x1000)]);
     assert_eq!(said(&board), (0x0308, "/pl031@9010000".to_owned()));
-    board.devices[rtc].regions = vec![region(0x0909_0000, 0x1000)];
+    spreads(&mut board, rtc, &[region(0x0909_0000, 0x1000)]);
     assert_eq!(said(&board), (0x0307, "/fw-cfg@9020000".to_owned()));
 }
 
