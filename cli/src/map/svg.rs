@@ -130,7 +130,7 @@ fn lane(pen: &mut Pen, map: &Map, lane: &Lane, x: u32, top: u32) -> u32 {
 
 fn height(segment: &Segment) -> u32 {
     let pages = segment.end.saturating_sub(segment.base) >> 12;
-    30_u32.saturating_add(pages.checked_ilog2().unwrap_or(0).saturating_mul(2))
+    34_u32.saturating_add(pages.checked_ilog2().unwrap_or(0).saturating_mul(2))
 }
 
 fn tear(pen: &mut Pen, (x, y): (u32, u32), size: u64) {

@@ -54,7 +54,7 @@ impl<'b> Bus<'b> {
             return Some(base);
         }
         let parent = self.up?.address;
-        let mut ranges = Numbers::new(self.ranges, self.address | parent | self.size)?;
+        let mut ranges = Numbers::new(self.ranges, self.size)?;
         loop {
             let (child, to, length) = (ranges.next(self.address)?, ranges.next(parent)?, ranges.next(self.size)?);
             if let Some(offset) = base.checked_sub(child)
@@ -89,7 +89,7 @@ impl<'b> Bus<'b> {
         size: usize,
         to: &mut Vec<Region<PhysAddr>>,
     ) -> Option<()> {
-        let mut numbers = Numbers::new(bytes, skipped | self.address | size)?;
+        let mut numbers = Numbers::new(bytes, self.address.wrapping_add(size).wrapping_add(skipped))?;
         while !numbers.0.is_empty() {
             numbers.next(skipped)?;
             let (base, size) = (numbers.next(self.address)?, numbers.next(size)?);

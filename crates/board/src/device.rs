@@ -2,7 +2,7 @@
 //!
 //! Owns the order: one pre-order walk with the stack of buses above the node at hand. A node that is no bus hides its
 //! children (an I2C controller's children are no addresses), and so does a PCI host bridge, whose `ranges` are its
-//! windows instead. Devicetree Specification v0.4, 2.3 and 3; IEEE 1275 PCI binding, 2.2.1.1.
+//! windows instead. The `reg` of a simple bus is what it passes on (i.MX 8M, Meson), no registers of its own. Devicetree Specification v0.4, 2.3 and 3; IEEE 1275 PCI binding, 2.2.1.1.
 
 use crate::bus::{Bus, interrupt_parent};
 use crate::error::{Read, malformed};
@@ -64,7 +64,7 @@ impl Found<'_, '_> {
             let (reg, opens) = (tree.has(id, Known::Reg), !pci && tree.has(id, Known::Ranges));
             if id == controller.node {
                 self.gic = Some(gic::gic(tree, controller, bus));
-            } else if reg {
+            } else if reg && !(opens && tree.is_compatible(id, &["simple-bus"])) {
                 if top && is_type(tree, id, b"memory\0") {
                     // What goes on where the last one ends is one with it: with sizes of 32 bits 4 GiB are two.
                     memory::banks(tree, id, bus, |bank| {

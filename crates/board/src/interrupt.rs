@@ -27,7 +27,7 @@ fn decode(words: &[[u8; 4]]) -> Option<Interrupt> {
         1 if number < 16 => number.wrapping_add(16),
         _ => return None,
     };
-    Some(Interrupt { intid, edge: flags & 0xf < 4 && flags & 3 != 0 })
+    Some(Interrupt { intid, edge: matches!(flags & 0xf, 1..=3) })
 }
 
 impl Controller {

@@ -92,7 +92,7 @@ fn a_malformed_property_is_named_with_its_node() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]
     fn damaged_trees_are_refused_or_still_make_a_board(
         tree in 0..TREES.len(),

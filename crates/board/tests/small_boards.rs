@@ -116,6 +116,32 @@ fn addresses_are_translated_through_every_bus_on_the_way() {
 }
 
 #[test]
+fn a_simple_bus_has_no_registers_though_it_has_reg() {
+    let inside = |compatible: &str| {
+        let blob = blob(
+            &[],
+            &|writer| {
+                let cells: &[(&str, &[u32])] = &[
+                    ("#address-cells", &[1]),
+                    ("#size-cells", &[1]),
+                    ("ranges", &[]),
+                    ("reg", &[0x7e10_0000, 0x1_0000]),
+                ];
+                node(writer, "bus@7e100000", cells, &[("compatible", compatible)], &|writer| {
+                    node(writer, "pins@7e101000", &[("reg", &[0x7e10_1000, 0x1000])], &[], &nothing);
+                });
+            },
+            &nothing,
+        );
+        let board = Board::parse(&blob).unwrap();
+        assert!(board.device("/soc/bus@7e100000/pins@7e101000").is_some());
+        board.device("/soc/bus@7e100000").is_some()
+    };
+    assert!(!inside("simple-bus"));
+    assert!(inside("syscon"), "it has what its children leave");
+}
+
+#[test]
 fn interrupts_of_another_controller_are_not_the_gics() {
     let blob = blob(
         &[],

@@ -129,7 +129,7 @@ impl<'a> Proof<'a, '_> {
     #[cold]
     fn say(&mut self, number: u16, cell: usize, other: usize, entry: usize) -> &mut Finding<'a> {
         let [name, other_name] = [cell, other].map(|cell| self.cells.get(cell).map_or("", |cell| cell.name));
-        let [cell, other] = [cell, other].map(|cell| Some(cell).filter(|cell| *cell < self.cells.len()));
+        let [cell, other] = [cell, other].map(|index| self.cells.get(index).map(|_| index));
         let entry = Some(entry).filter(|entry| *entry != NONE);
         self.out.push_mut(Finding { number, cell, other, entry, numbers: [0; 4], names: [name, other_name, "", ""] })
     }

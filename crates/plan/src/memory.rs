@@ -157,7 +157,7 @@ fn fit(banks: &[Piece], walls: &[Wall<'_>], size: u64, step: u64, phase: u64, li
 fn largest(banks: &[Piece], walls: &[Wall<'_>], limit: u64) -> u64 {
     let mut most = 0;
     for bit in (12..64).rev() {
-        let more = most | 1_u64 << bit;
+        let more = 1_u64.wrapping_shl(bit).saturating_add(most);
         if fit(banks, walls, more, PAGE_BYTES, 0, limit).is_some() {
             most = more;
         }

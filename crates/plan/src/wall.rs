@@ -105,8 +105,8 @@ pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, base: u64, end: u64, owner: 
     let [mut base, end] = [base, line::round_up(end, PAGE_BYTES)].map(|end| PhysAddr::at(end).align_down(PAGE_BYTES));
     let mut at = walls.partition_point(|other| other.region.end() <= base);
     while base < end {
-        let next = walls.get(at).map(|other| other.region).filter(|other| other.base() < end);
-        if let Some(region) = Region::from_ends(base, next.map_or(end, Region::base)) {
+        let next = walls.get(at).map(|other| other.region);
+        if let Some(region) = Region::from_ends(base, next.map_or(end, |next| next.base().min(end))) {
             walls.insert(at, Wall { region, owner, what, ram });
             at = at.saturating_add(1);
         }

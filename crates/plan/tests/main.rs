@@ -3,6 +3,7 @@
 
 mod common;
 mod consoles;
+mod edges;
 mod placement;
 mod proof;
 mod refusals;

@@ -47,11 +47,17 @@ pub fn place(board: &Board<'_>, path: &str) -> usize {
 
 /// Gives a device one region instead of its own.
 pub fn moves(board: &mut Board<'_>, device: usize, region: Region<PhysAddr>) {
+    spreads(board, device, &[region]);
+}
+
+/// Gives a device these regions instead of its own.
+pub fn spreads(board: &mut Board<'_>, device: usize, regions: &[Region<PhysAddr>]) {
     let devices = &mut board.devices;
     let from = devices.pages.len();
-    devices.pages.push(region);
-    devices.list[device].regions = Part(from, from + 1);
-    devices.list[device].windows = Part(from + 1, from + 1);
+    devices.pages.extend(regions);
+    let end = devices.pages.len();
+    devices.list[device].regions = Part(from, end);
+    devices.list[device].windows = Part(end, end);
 }
 
 /// Gives a device one interrupt instead of its own.
