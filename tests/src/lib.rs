@@ -12,6 +12,8 @@ pub mod audit;
 pub mod bench;
 pub mod breaks;
 pub mod interference;
+#[cfg(test)]
+mod known_failures;
 pub mod outside;
 pub mod script;
 pub mod stage;
