@@ -2,7 +2,11 @@
 //!
 //! Owns the decode and the lock-free way from sender to target. Promises that an SGI reaches vCPUs of the own cell only.
 //! IHI 0069H 12.2.16 (`ICC_SGI0R_EL1`), 12.2.18 (`ICC_SGI1R_EL1`), IHI 0048B 4.3.15 (`GICD_SGIR`).
-use core::sync::atomic::{AtomicU32, Ordering};
+#[cfg(not(loom))]
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering;
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU32;
 
 /// A generated SGI: which vCPUs, and what to [`Inbox::post`] to each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +71,8 @@ pub struct Inbox {
 impl Inbox {
     /// An empty inbox.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { sgis: AtomicU32::new(0), senders: [const { AtomicU32::new(0) }; 4] }
+    pub fn new() -> Self {
+        Self::default()
     }
     /// Leaves an SGI. True if the vCPU must be kicked: nothing was waiting before.
     #[inline]

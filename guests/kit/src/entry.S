@@ -18,6 +18,7 @@ _start:
     .long   0
 
 start:
+    mrs     x23, cntpct_el0
     mov     x19, x0
     // R_AARCH64_RELATIVE only: *(base + offset) = base + addend.
     adr     x0, _start
@@ -43,7 +44,9 @@ start:
     b.hs    4f
     stp     xzr, xzr, [x1], #16
     b       3b
-4:  mov     x20, #0
+4:  adrp    x1, kit_began
+    str     x23, [x1, :lo12:kit_began]
+    mov     x20, #0
     adr     x21, kit_start
     mov     x22, x19
     b       run

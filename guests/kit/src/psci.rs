@@ -58,6 +58,12 @@ pub fn cpu_on(affinity: u64, index: usize) -> Result<(), u64> {
     }
 }
 
+/// Asks for the next life.
+pub fn system_reset() -> ! {
+    call(SYSTEM_RESET, 0, 0, 0);
+    crate::cpu::park()
+}
+
 /// Turns the machine off.
 pub fn system_off() -> ! {
     call(SYSTEM_OFF, 0, 0, 0);

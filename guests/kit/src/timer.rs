@@ -1,6 +1,17 @@
 //! The virtual timer (DDI 0487 D11): an absolute deadline in counter ticks.
 
 use crate::{read_sysreg, write_sysreg};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Written by `entry.S`.
+#[unsafe(export_name = "kit_began")]
+static BEGAN: AtomicU64 = AtomicU64::new(0);
+
+/// What the physical counter read at this guest's first instruction; a restart does not set it back.
+#[must_use]
+pub fn began() -> u64 {
+    BEGAN.load(Ordering::Relaxed)
+}
 
 /// Ticks a second.
 #[must_use]

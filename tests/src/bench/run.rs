@@ -38,6 +38,29 @@ pub fn run(mode: Mode, gic: u32, cpus: u32, cpu: &'static str) -> Result<Run, Fa
     watch(mode, gic, cpus, &name, start(mode, gic, cpus, cpu, "").command(&name)?)
 }
 
+/// Counts from a cell's `SYSTEM_RESET` to its first instruction again: RAM of 1 MiB scrubbed, the image checked and copied.
+///
+/// # Errors
+/// The plan is refused, or the cell did not come back.
+pub fn restart(mode: Mode, gic: u32, cpu: &'static str) -> Result<u64, Failure> {
+    let name = format!("bench_restart_{}_gicv{gic}", mode.name());
+    let mut start = start(mode, gic, 1, cpu, "restart");
+    if let Start::Plan { text, .. } = &mut start {
+        *text = text.replace("\"16M\"", "\"1M\"");
+    }
+    let mut script = Script { steps: vec![Step::expect(&["bench: life="]); 3], ..Script::default() };
+    script.limit = Duration::from_mins(2);
+    let (life, mut ends, mut cost) = (patterns(&[r"bench: life=(\d+) ends=(\d+)"]), None, None);
+    script.play(start.command(&name)?, &stage::log_file(&name)?, |line| {
+        let Some(found) = life.first().and_then(|life| life.captures(line)) else { return };
+        if let (Ok(began), Some(ended)) = (found[1].parse::<u64>(), ends) {
+            cost = Some(began.saturating_sub(ended));
+        }
+        ends = found[2].parse().ok();
+    })?;
+    cost.ok_or_else(|| Failure::early(format!("{name}: one life only")))
+}
+
 /// Watches a command that runs the guest.
 ///
 /// # Errors

@@ -72,9 +72,17 @@ fn all(costs: &Costs, cpu: &'static str) -> Result<bool, Failure> {
         let mut two = run::run(Mode::Virtual, gic, 2, cpu)?;
         two.in_el2 = trace::trace(Mode::Virtual, gic, 2, cpu, &elf())?.run.in_el2;
         runs.push(two);
-        match run::run(Mode::Passthrough, gic, 2, cpu) {
-            Ok(run) => runs.push(run),
-            Err(failure) => eprintln!("bench: no passthrough on GICv{gic}: {}", failure.reason),
+        runs.push(run::run(Mode::Passthrough, gic, 2, cpu)?);
+        let linux = linux::measure(gic)?.map(i64::unsigned_abs);
+        for run in runs.iter_mut().filter(|run| run.gic == gic && run.cpus == 2) {
+            match run.mode {
+                Mode::Bare => run.add("linux", linux[0]),
+                Mode::Virtual => run.add("linux", linux[1]),
+                Mode::Passthrough => {}
+            }
+            if run.mode != Mode::Bare {
+                run.add("restart", run::restart(run.mode, gic, cpu)?);
+            }
         }
     }
     let folder = root().join("build/bench");
