@@ -24,6 +24,7 @@ const NO_BUSES: [&[u8]; 3] = [b"reserved-memory", b"chosen", b"firmware"];
 pub struct Part(pub usize, pub usize);
 
 impl Part {
+    #[inline(never)]
     pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
         list.get(self.0..self.1).unwrap_or_default()
     }

@@ -269,7 +269,7 @@ impl Devices<'_> {
         let chosen = tree.child(NodeId::ROOT, "chosen");
         let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));
         // What follows a colon is the UART's mode.
-        let path = path.map(|path| path.split_once(':').map_or(path, |(path, _)| path));
+        let path = path.and_then(|path| path.get(..path.bytes().position(|byte| byte == b':').unwrap_or(path.len())));
         let named = path.and_then(|path| self.at(tree.find(path)?));
         named.or_else(|| self.iter().position(|device| !device.disabled && self.uart(device).is_some()))
     }

@@ -25,8 +25,10 @@ impl Clocks {
     pub(crate) fn new(board: &Board<'_>, cell: &SealedCell<'_>) -> Self {
         let (Gic::V2 { node, .. } | Gic::V3 { node, .. }) = board.gic;
         let phandle = |id| board.tree.u32(id, "phandle");
-        let devices = cell.devices.iter().filter_map(|index| phandle(board.devices.get(*index)?.node));
-        let highest = devices.chain(phandle(node)).max().unwrap_or(0);
+        let mut highest = phandle(node).unwrap_or(0);
+        for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {
+            highest = highest.max(phandle(device.node).unwrap_or(0));
+        }
         let gic = phandle(node).unwrap_or(highest.wrapping_add(1));
         Self { gic, first: highest.max(gic).wrapping_add(1), frequencies: Vec::new() }
     }

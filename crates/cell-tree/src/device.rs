@@ -38,8 +38,7 @@ pub(crate) fn write<'n>(root: &mut Writer<'n>, board: &Board<'n>, device: &Devic
     for (key, value) in tree.properties(id).filter(|(key, _)| !dropped(key)) {
         root.bytes(key, value);
     }
-    let reg = board.devices.regions(device).iter().flat_map(|region| [region.base().get(), region.size()]);
-    root.numbers("reg", &reg.collect::<Vec<_>>());
+    root.regions("reg", board.devices.regions(device));
     if let Some(clocks) = tree.property(id, "clocks").and_then(|value| clocks.translate(tree, value)) {
         root.cells("clocks", &clocks);
     }

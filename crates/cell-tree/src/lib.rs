@@ -26,12 +26,15 @@ mod writer;
 
 use address::Address;
 use alloc::vec::Vec;
-use board::{Board, Gic};
+use board::{Board, Device, Gic};
 use plan::{SealedCell, VirtualGic, VirtualUart};
 use tree::NodeId;
 
 use clock::Clocks;
 use writer::{Writer, name_into};
+
+/// A node's name, and the address behind it where it has one.
+type Name<'n> = (&'n str, Option<u64>);
 
 /// Builds the tree of `cell`, which is written as `spec` and lives on `board`.
 #[must_use]
@@ -46,7 +49,13 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
     to.cell("#address-cells", 2);
     to.cell("#size-cells", 2);
     to.cell("interrupt-parent", clocks.gic);
-    chosen(&mut to, board, cell, spec);
+    let stdout = board.stdout.and_then(|index| board.devices.get(index));
+    let passed = || stdout.filter(|_| board.stdout.is_some_and(|index| cell.devices.contains(&index)));
+    let console = match cell.uart {
+        Some(uart) => Some(uart_name(board, stdout, uart)),
+        None => passed().map(|uart| device::name(board, uart)),
+    };
+    chosen(&mut to, cell, spec, console);
     cpus(&mut to, board, cell);
     to.begin("psci", None);
     to.text("compatible", "arm,psci-1.0\0arm,psci-0.2");
@@ -61,7 +70,7 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
     gic(&mut to, board, cell, clocks.gic);
     timer(&mut to, board, cell);
     if let Some(uart) = cell.uart {
-        let (base, address) = uart_name(board, uart);
+        let (base, address) = uart_name(board, stdout, uart);
         let clock = clocks.phandle(clock::DEFAULT_HZ);
         to.begin(base, address);
         to.text("compatible", "arm,pl011\0arm,primecell");
@@ -86,9 +95,7 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
     to.finish()
 }
 
-fn chosen(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>) {
-    let passed = board.stdout.filter(|index| cell.devices.contains(index)).and_then(|index| board.devices.get(index));
-    let name = cell.uart.map(|uart| uart_name(board, uart)).or(passed.map(|uart| device::name(board, uart)));
+fn chosen(to: &mut Writer<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>, console: Option<Name<'_>>) {
     let mut path = Vec::from(*b"/");
     to.begin("chosen", None);
     if !spec.bootargs.is_empty() {
@@ -98,7 +105,7 @@ fn chosen(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, spec: &
         to.numbers("linux,initrd-start", &[initrd.base().get()]);
         to.numbers("linux,initrd-end", &[initrd.end().get()]);
     }
-    if let Some((base, address)) = name {
+    if let Some((base, address)) = console {
         name_into(&mut path, base, address);
         to.bytes("stdout-path", &path);
         to.end();
@@ -181,7 +188,7 @@ fn timer(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
 }
 
 /// Returns the virtual UART's name: the board's own where that is a PL011 too.
-fn uart_name<'n>(board: &Board<'n>, uart: VirtualUart) -> (&'n str, Option<u64>) {
-    let own = board.stdout.and_then(|index| board.devices.get(index)).filter(|own| own.compatible == b"arm,pl011");
+fn uart_name<'n>(board: &Board<'n>, stdout: Option<&Device<'_>>, uart: VirtualUart) -> Name<'n> {
+    let own = stdout.filter(|own| own.compatible == b"arm,pl011");
     (own.map_or("pl011", |own| board.tree.base_name(own.node)), Some(uart.page.base().get()))
 }

@@ -5,6 +5,7 @@
 //! `vm-fdt` would do, at five times the instructions (two allocations and a map walk a property) and with two hash
 //! crates in the image.
 
+use address::{Address, PhysAddr, Region};
 use alloc::vec::Vec;
 use tree::{NodeId, Tree};
 
@@ -72,6 +73,13 @@ impl<'n> Writer<'n> {
     pub(crate) fn numbers(&mut self, name: &'n str, numbers: &[u64]) {
         self.property(name, size_of_val(numbers));
         for number in numbers {
+            self.blob.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+
+    pub(crate) fn regions(&mut self, name: &'n str, regions: &[Region<PhysAddr>]) {
+        self.property(name, size_of_val(regions));
+        for number in regions.iter().flat_map(|region| [region.base().get(), region.size()]) {
             self.blob.extend_from_slice(&number.to_be_bytes());
         }
     }

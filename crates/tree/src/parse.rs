@@ -53,7 +53,7 @@ impl<'a> Tree<'a> {
             .position(|pair| pair.as_slice() == [0; 16].as_slice())
             .ok_or(TreeError::Cut)?;
         let reserved = reserved.get(..end).unwrap_or_default();
-        let tree = Tree { nodes: Vec::new(), properties: Vec::new(), strings, phandles: Vec::new(), reserved };
+        let mut tree = Tree { nodes: Vec::new(), properties: Vec::new(), strings, phandles: Vec::new(), reserved };
         let copy: Vec<u32>;
         let words = if let Ok(words) = bytemuck::try_cast_slice(structure) {
             words
@@ -62,54 +62,66 @@ impl<'a> Tree<'a> {
             copy = cells(structure).map(u32::to_be).collect();
             &copy
         };
-        let mut reader = Reader { tree, block: structure, words, at: 0, seen: [0; SEEN] };
-        reader.nodes()?;
-        Ok(reader.tree)
+        tree.read(structure, words)?;
+        Ok(tree)
     }
-}
 
-/// The structure block while it is read.
-struct Reader<'a, 'w> {
-    tree: Tree<'a>,
-    block: &'a [u8],
-    /// The same.
-    words: &'w [u32],
-    /// The next word.
-    at: usize,
-    /// The names last met, each at a place its own decides: that place and one, times 32, and its number in [`Known`].
-    seen: [u32; SEEN],
-}
-
-impl<'a> Reader<'a, '_> {
-    /// Reads to the end of the root.
-    fn nodes(&mut self) -> Result<(), TreeError> {
+    /// Reads the structure block, as bytes and as words, to the end of the root.
+    fn read(&mut self, block: &'a [u8], words: &[u32]) -> Result<(), TreeError> {
         // QEMU's trees have a property in every 30 bytes and a node in every 120: room that seldom has to grow.
-        self.tree.nodes.try_reserve(self.words.len() >> 4).map_err(|_| TreeError::Large)?;
-        self.tree.properties.try_reserve(self.words.len() >> 3).map_err(|_| TreeError::Large)?;
-        let (mut current, mut depth) = (NodeId::ROOT, 0_usize);
-        while let Some((token, rest)) = self.words.get(self.at..).and_then(<[u32]>::split_first) {
-            self.at = self.at.wrapping_add(1);
+        self.nodes.try_reserve(words.len() >> 4).map_err(|_| TreeError::Large)?;
+        self.properties.try_reserve(words.len() >> 3).map_err(|_| TreeError::Large)?;
+        // The names last met, each at a place its own decides: that place and one, times 32, and its number in `Known`.
+        let mut seen = [0_u32; SEEN];
+        let (mut at, mut current, mut depth) = (0_usize, NodeId::ROOT, 0_usize);
+        // Properties stand before children (5.4.2).
+        let (mut takes_properties, mut known) = (false, 0);
+        while let Some((token, rest)) = words.get(at..).and_then(<[u32]>::split_first) {
+            at = at.wrapping_add(1);
+            if *token == PROPERTY && takes_properties {
+                let [length, name, ..] = rest else { break };
+                let (length, name) = (u32::from_be(*length) as usize, u32::from_be(*name));
+                let start = at.wrapping_add(2) << 2;
+                let end = start.wrapping_add(length);
+                at = end.wrapping_add(3) >> 2;
+                let Some(value) = block.get(start..end) else { break };
+                let Some(slot) = seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else { break };
+                if *slot >> 5 != name.saturating_add(1) {
+                    *slot = self.number(name)?;
+                }
+                let number = *slot & 31;
+                if number == Known::Phandle as u32 || number == Known::LinuxPhandle as u32 {
+                    self.refer(current, value);
+                }
+                known |= 1_u32.wrapping_shl(number);
+                push(&mut self.properties, Property { value, name, known: number })?;
+                continue;
+            }
+            // The properties so far are the node's that was opened last.
+            if let Some(node) = self.nodes.last_mut().filter(|_| takes_properties) {
+                (node.known, node.to) = (known, self.properties.len());
+            }
             match *token {
                 BEGIN_NODE => {
-                    let (id, from) = (NodeId(self.tree.count()), self.tree.properties.len());
+                    let (id, from) = (NodeId(self.count()), self.properties.len());
                     if depth >= MAX_DEPTH {
                         return Err(TreeError::Deep);
                     }
                     if id.0 == u16::MAX {
                         return Err(TreeError::Large);
                     }
-                    let name = self.bytes(name_length(rest)?)?;
-                    // The NUL behind it may take a word of its own.
-                    self.at = self.at.wrapping_add(usize::from(name.len().is_multiple_of(4)));
-                    let known = self.properties(id)?;
-                    let node = Node { name, known, parent: current, end: 0, from, to: self.tree.properties.len() };
-                    push(&mut self.tree.nodes, node)?;
-                    (current, depth) = (id, depth.wrapping_add(1));
+                    let (start, length) = (at << 2, name_length(rest)?);
+                    let Some(name) = block.get(start..start.wrapping_add(length)) else { break };
+                    // The NUL behind it takes a byte at least.
+                    at = at.wrapping_add(length >> 2).wrapping_add(1);
+                    push(&mut self.nodes, Node { name, known: 0, parent: current, end: 0, from, to: from })?;
+                    (current, depth, takes_properties, known) = (id, depth.wrapping_add(1), true, 0);
                 }
                 END_NODE if depth > 0 => {
-                    let end = self.tree.count();
-                    let node = self.tree.nodes.get_mut(current.index()).ok_or(TreeError::Cut)?;
-                    (node.end, current, depth) = (end, node.parent, depth.wrapping_sub(1));
+                    let end = self.count();
+                    let Some(node) = self.nodes.get_mut(current.index()) else { break };
+                    node.end = end;
+                    (current, depth, takes_properties) = (node.parent, depth.wrapping_sub(1), false);
                     // The root is the only node outside a node: what follows it is no part of the tree.
                     if depth == 0 {
                         return Ok(());
@@ -122,43 +134,16 @@ impl<'a> Reader<'a, '_> {
         Err(TreeError::Cut)
     }
 
-    /// Reads the properties of node `id`, which stand before its children (5.4.2), and returns which of [`Known`] are
-    /// among them.
+    /// Makes what is kept of a name met first.
     #[inline(never)]
-    fn properties(&mut self, id: NodeId) -> Result<u32, TreeError> {
-        let mut all = 0;
-        loop {
-            match self.words.get(self.at..) {
-                Some([PROPERTY, length, name, ..]) => {
-                    let (length, name) = (u32::from_be(*length) as usize, u32::from_be(*name));
-                    self.at = self.at.wrapping_add(3);
-                    let value = self.bytes(length)?;
-                    let Some(slot) = self.seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else {
-                        return Err(TreeError::Text);
-                    };
-                    if *slot >> 5 != name.saturating_add(1) {
-                        let text = self.tree.strings.get(name as usize..).filter(|_| name < MAX_STRINGS);
-                        *slot = name.wrapping_add(1) << 5 | Known::of(text.ok_or(TreeError::Text)?);
-                    }
-                    let known = *slot & 31;
-                    if known == Known::Phandle as u32 || known == Known::LinuxPhandle as u32 {
-                        self.tree.phandles.extend(cells(value).next().map(|phandle| (phandle, id)));
-                    }
-                    all |= 1_u32.wrapping_shl(known);
-                    push(&mut self.tree.properties, Property { value, name, known })?;
-                }
-                Some([NOP, ..]) => self.at = self.at.wrapping_add(1),
-                _ => return Ok(all),
-            }
-        }
+    fn number(&self, name: u32) -> Result<u32, TreeError> {
+        let text = self.strings.get(name as usize..).filter(|_| name < MAX_STRINGS);
+        Ok(name.wrapping_add(1) << 5 | Known::of(text.ok_or(TreeError::Text)?))
     }
 
-    /// Takes `length` bytes and those that fill up their last word.
-    fn bytes(&mut self, length: usize) -> Result<&'a [u8], TreeError> {
-        let start = self.at << 2;
-        let end = start.wrapping_add(length);
-        self.at = end.wrapping_add(3) >> 2;
-        self.block.get(start..end).ok_or(TreeError::Cut)
+    #[inline(never)]
+    fn refer(&mut self, id: NodeId, phandle: &[u8]) {
+        self.phandles.extend(cells(phandle).next().map(|phandle| (phandle, id)));
     }
 }
 
