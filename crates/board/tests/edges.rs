@@ -199,3 +199,16 @@ fn an_interrupt_is_edge_triggered_by_the_low_flags_alone() {
         assert_eq!((line.intid, line.edge), (33, [1, 2, 3].contains(&(flags % 16))), "{flags:#x}");
     }
 }
+
+#[test]
+fn the_monitors_of_performance_count_where_their_one_interrupt_is_a_ppi() {
+    let monitors = |interrupts: &[u32]| {
+        let blob = with(&|writer| node(writer, "pmu", &[("interrupts", interrupts)], &[], &nothing));
+        Board::parse(&blob).unwrap().timers.monitors.map(|(_, intid)| intid)
+    };
+    assert_eq!(monitors(&[1, 7, 4]), Some(23));
+    assert_eq!(monitors(&[1, 15, 4]), Some(31));
+    assert_eq!(monitors(&[0, 0, 4]), None, "INTID 32 is an SPI");
+    assert_eq!(monitors(&[0, 100, 4, 0, 101, 4]), None, "one a CPU");
+    assert_eq!(Board::parse(&with(&nothing)).unwrap().timers.monitors, None);
+}
