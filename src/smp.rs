@@ -138,7 +138,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
             gic,
             alarm: board.timers.hypervisor,
             service: index == service,
-            log: LogRing::new(),
+            log: const { LogRing::new() },
             online: AtomicBool::new(is_boot),
         });
     }

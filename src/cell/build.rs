@@ -87,7 +87,7 @@ fn build(
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
         let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
         let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
-        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
+        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: const { Snapshot::new() } });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
