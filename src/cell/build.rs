@@ -172,6 +172,7 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
     config
 }
 
+#[inline(never)]
 fn set(words: &mut [u32; WORDS], intid: u32) {
     if let Some(word) = words.get_mut(intid as usize / 32) {
         *word |= 1_u32.wrapping_shl(intid);

@@ -132,7 +132,7 @@ pub fn serve(tick: bool) {
 }
 
 /// Carries bytes between UART and rings; tells whether a line is held back.
-fn talk(uart: Uart, tick: bool) -> bool {
+fn talk(uart: &Uart, tick: bool) -> bool {
     let mut desk = hold(&DESK);
     if tick {
         desk.mux.tick();
@@ -167,7 +167,7 @@ fn talk(uart: Uart, tick: bool) -> bool {
 
 impl Desk {
     /// Sends what there is, as far as UART and bound allow; tells whether there may be more.
-    fn send(&mut self, uart: Uart) -> bool {
+    fn send(&mut self, uart: &Uart) -> bool {
         for _ in 0..SEND {
             self.unsent = self.unsent.or_else(|| self.mux.next(&Lines));
             match self.unsent {
