@@ -138,7 +138,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
             gic,
             alarm: board.timers.hypervisor,
             service: index == service,
-            log: LogRing::new(),
+            log: const { LogRing::new() },
             online: AtomicBool::new(is_boot),
         });
     }
@@ -150,8 +150,8 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
 /// Maps a stack for CPU `index` behind the image, its guard page unmapped.
 fn stack(index: usize) -> Option<VirtAddr> {
     let frames = Region::new(pool::frames(STACK_PAGES)?, STACK_BYTES)?;
-    let slot = layout::stacks().checked_add(STACK_BYTES.checked_mul(2)?.checked_mul(index as u64)?)?;
-    let bottom = slot.checked_add(STACK_BYTES)?;
+    let slot = (index as u64).checked_mul(2)?.checked_add(1)?;
+    let bottom = layout::stacks().checked_add(slot.checked_mul(STACK_BYTES)?)?;
     map::place(bottom, frames, map::Use::Write).ok()?;
     bottom.checked_add(STACK_BYTES)
 }

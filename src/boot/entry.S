@@ -31,19 +31,14 @@ entry:
     b.ne    wrong_level
 
 right_level:
+    bl      open_simd
     // Lines of our own memory that the loader left in the caches must not come back over what is written below.
     adrp    x0, __bss_start
     add     x0, x0, :lo12:__bss_start
     adrp    x1, __bss_end
-    add     x1, x1, :lo12:__bss_end
     bl      invalidate
-    mov     x2, x0
-1:
-    .rept 16
-    stp     xzr, xzr, [x2], #16
-    .endr
-    cmp     x2, x1
-    b.lo    1b
+    sub     x1, x1, x0
+    bl      bulk_zero
 
     // The image, page by page at its linked address: level 0 → 1 → 2 → 3.
     adrp    x10, boot_table_l3
@@ -127,6 +122,7 @@ secondary_entry:
     msr     spsel, #1
     adrp    x21, _head
     adrp    x11, boot_table_l0
+    bl      open_simd
     bl      enable_mmu
     ldr     x0, ={SECONDARY}
     ldr     x0, [x0]
@@ -173,22 +169,30 @@ secondary_entry:
 enable_mmu:
     mrs     x1, CurrentEL
     tbz     x1, #3, 2f
-    mov     x1, #(1 << 31)              // HCR_EL2: RW, nothing else; in particular not E2H
-    msr     hcr_el2, x1
-    mov     x1, #0x33ff                 // CPTR_EL2: nothing traps; bulk.S uses the SIMD registers
-    msr     cptr_el2, x1
-    isb
     translate el2, 16, alle2
 1:  ldr     x1, =_head
     sub     x2, x30, x21
     add     x30, x1, x2
     ret
-2:  mov     x1, #(3 << 20)              // CPACR_EL1: likewise
-    msr     cpacr_el1, x1
-    ldr     x1, =vectors
+2:  ldr     x1, =vectors
     msr     vbar_el1, x1
     translate el1, 32, vmalle1
     b       1b
+
+// Lets bulk.S use the SIMD registers. Clobbers x1.
+open_simd:
+    mrs     x1, CurrentEL
+    tbz     x1, #3, 1f
+    mov     x1, #(1 << 31)              // HCR_EL2: RW, nothing else; in particular not E2H
+    msr     hcr_el2, x1
+    mov     x1, #0x33ff                 // CPTR_EL2: nothing traps
+    msr     cptr_el2, x1
+    isb
+    ret
+1:  mov     x1, #(3 << 20)              // CPACR_EL1: likewise
+    msr     cpacr_el1, x1
+    isb
+    ret
 
 // In: x0 = level-3 table, x1 = first page, x2 = end, x3 = attributes. Out: x1 = x2. Clobbers x4, x5.
 fill:

@@ -87,7 +87,7 @@ fn build(
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
         let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
         let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
-        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: Snapshot::new() });
+        vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: const { Snapshot::new() } });
     }
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
@@ -172,6 +172,7 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
     config
 }
 
+#[inline(never)]
 fn set(words: &mut [u32; WORDS], intid: u32) {
     if let Some(word) = words.get_mut(intid as usize / 32) {
         *word |= 1_u32.wrapping_shl(intid);

@@ -19,23 +19,22 @@ pub struct Images {
     pub tree: Vec<u8>,
 }
 
-/// What is said of an image that is not what the bundle says.
-const DAMAGED: [&str; 3] = [
-    "the kernel's hash does not match the bundle's: build the bundle again",
-    "the initrd's hash does not match the bundle's: build the bundle again",
-    "the device tree's hash does not match the bundle's: build the bundle again",
-];
+/// Why a cell cannot be loaded: what is at fault, and what is wrong with it.
+pub type Fault = [&'static str; 2];
+
+/// What `Images::packed` holds.
+static NAMES: [&str; 3] = ["the kernel", "the initrd", "the device tree"];
 
 /// Fills the cell's RAM and returns where its first vCPU starts, or why the cell is refused.
-pub fn load(cell: &'static Cell) -> Result<Entry, &'static str> {
+pub fn load(cell: &'static Cell) -> Result<Entry, Fault> {
     let (Images { packed, tree }, sealed) = (&cell.images, cell.sealed);
-    for (image, damaged) in packed.iter().zip(DAMAGED) {
+    for (image, name) in packed.iter().zip(&NAMES) {
         if !image.is_none_or(|image| image.verify(&hash::Cpu)) {
-            return Err(damaged);
+            return Err([name, "'s hash does not match the bundle's: build the bundle again"]);
         }
     }
     for run in &sealed.ram {
-        map::fill(run.pa).map_err(|_| "EL2's map has no room for its RAM")?;
+        map::fill(run.pa).map_err(|_| ["EL2's map", " has no room for its RAM"])?;
         // SAFETY: mapped by the line above, from the sealed plan, and the cell does not run.
         let ram = unsafe { Loading::new(run.pa) };
         ram.scrub();
@@ -49,10 +48,10 @@ pub fn load(cell: &'static Cell) -> Result<Entry, &'static str> {
     }
     for run in &sealed.ram {
         stage2::publish_image(&mut Hardware, run.pa);
-        map::unmap(run.pa).map_err(|_| "EL2's map lost its RAM")?;
+        map::unmap(run.pa).map_err(|_| ["EL2's map", " lost its RAM"])?;
     }
     if !placed {
-        return Err("an image does not fit where the plan put it");
+        return Err(["an image", " does not fit where the plan put it"]);
     }
     Ok(Entry { pc: sealed.entry, context: sealed.tree.base().get() })
 }

@@ -71,12 +71,12 @@ fn begin(seat: Seat) {
                 run_vcpu(seat, entry);
             }
         }
-        Err(why) if again => {
-            announce!(cell, "event=cell-failed cell={} reason=\"{why}\"", cell.name);
+        Err([what, why]) if again => {
+            announce!(cell, "event=cell-failed cell={} reason=\"{what}{why}\"", cell.name);
             cell.life.settle(State::Failed);
             smp::note_end(cell);
         }
-        Err(why) => refuse(cell, format_args!("{why}")),
+        Err([what, why]) => refuse(cell, format_args!("{what}{why}")),
     }
 }
 

@@ -27,8 +27,8 @@ pub type LogRing = Ring<1024>;
 /// The UART EL2 may use: the board's console, from the sealed plan on the one that leaves to EL2.
 static UART: Published<Option<Uart>> = Published::new();
 
-fn uart() -> Option<Uart> {
-    UART.get().copied().flatten()
+fn uart() -> Option<&'static Uart> {
+    UART.get()?.as_ref()
 }
 
 /// Takes the UART EL2 owns.
@@ -106,7 +106,7 @@ enum Sink {
     Ring(&'static LogRing),
     /// The monitor's lines.
     Monitor,
-    Uart(Uart),
+    Uart(&'static Uart),
 }
 
 /// Writes text: no sink fails.

@@ -1,7 +1,7 @@
 //! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
 
 use super::{event, monitor, settle, uart};
-use crate::cell::{self, NEWS_BYTES, OUTPUT_BYTES, attention};
+use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES, attention};
 use crate::el2::barrier::{Lock, hold};
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
@@ -24,9 +24,6 @@ static MONITOR: console::Ring<8192> = console::Ring::new();
 static HISTORY: console::Ring<4096> = console::Ring::new();
 /// How many cells have lanes, and how many CPUs.
 const EACH: usize = 8;
-/// The first lane of a CPU.
-const LOGS: usize = 2 * EACH;
-const MONITOR_LANE: usize = 3 * EACH;
 /// How long an unfinished line is held back.
 const HOLD_MS: u64 = 10;
 
@@ -49,30 +46,39 @@ static DESK: Lock<Desk> = Lock::new(Desk { mux: Mux::new(), input: Input::new(),
 
 /// State only the service CPU uses; the lock keeps a panic elsewhere honest.
 struct Desk {
-    mux: Mux<{ MONITOR_LANE + 1 }>,
+    mux: Mux<{ 3 * EACH + 1 }>,
     input: Input,
     focus: usize,
     unsent: Option<u8>,
 }
 
 /// The rings by lane: of each cell, of its starts and ends, of each CPU's log; at last the monitor's.
-struct Lines;
+struct Lines {
+    cells: &'static [Cell],
+    cpus: &'static [PerCpu],
+}
 
 impl Sources for Lines {
+    fn count(&self) -> usize {
+        self.cells.len().wrapping_mul(2).wrapping_add(self.cpus.len()).wrapping_add(1)
+    }
+
     fn name(&self, source: usize) -> &str {
-        cell::all().get(source).filter(|_| source < EACH).map_or("cellwall", |cell| cell.name)
+        self.cells.get(source).map_or("cellwall", |cell| cell.name)
     }
 
     fn pop(&self, source: usize) -> Option<u8> {
-        let cell = |first| cell::all().get(source.wrapping_sub(first));
-        let byte = match source {
-            ..EACH => return cell(0)?.output.pop(),
-            MONITOR_LANE => return MONITOR.pop(),
-            EACH..LOGS => {
-                let cell = cell(EACH).filter(|cell| cell.output.has_read(cell.said.load(Ordering::Relaxed)))?;
-                cell.news.pop()
-            }
-            _ => smp::all().get(source.wrapping_sub(LOGS))?.log.pop(),
+        if let Some(cell) = self.cells.get(source) {
+            return cell.output.pop();
+        }
+        let source = source.wrapping_sub(self.cells.len());
+        let byte = if let Some(cell) = self.cells.get(source) {
+            let due = cell.output.has_read(cell.said.load(Ordering::Relaxed));
+            if due { cell.news.pop() } else { None }
+        } else if let Some(cpu) = self.cpus.get(source.wrapping_sub(self.cells.len())) {
+            cpu.log.pop()
+        } else {
+            return MONITOR.pop();
         };
         byte.inspect(|&byte| remember(byte))
     }
@@ -132,7 +138,7 @@ pub fn serve(tick: bool) {
 }
 
 /// Carries bytes between UART and rings; tells whether a line is held back.
-fn talk(uart: Uart, tick: bool) -> bool {
+fn talk(uart: &Uart, tick: bool) -> bool {
     let mut desk = hold(&DESK);
     if tick {
         desk.mux.tick();
@@ -167,9 +173,11 @@ fn talk(uart: Uart, tick: bool) -> bool {
 
 impl Desk {
     /// Sends what there is, as far as UART and bound allow; tells whether there may be more.
-    fn send(&mut self, uart: Uart) -> bool {
+    fn send(&mut self, uart: &Uart) -> bool {
+        let (cells, cpus) = (cell::all(), smp::all());
+        let lines = Lines { cells: cells.get(..EACH).unwrap_or(cells), cpus: cpus.get(..EACH).unwrap_or(cpus) };
         for _ in 0..SEND {
-            self.unsent = self.unsent.or_else(|| self.mux.next(&Lines));
+            self.unsent = self.unsent.or_else(|| self.mux.next(&lines));
             match self.unsent {
                 None => return false,
                 Some(byte) if uart.send(byte) => self.unsent = None,

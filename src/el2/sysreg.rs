@@ -150,64 +150,35 @@ system_registers! {
     SMCR_EL2 = "S3_4_C1_C2_6": write;
 }
 
-/// `ICH_LR<n>_EL2`: the list registers, by number.
-#[inline(always)]
-pub fn list_register(n: usize) -> u64 {
-    macro_rules! read {
-        ($name:literal) => {{
+macro_rules! list_registers {
+    ($($n:literal $asm:literal)+) => {
+        /// `ICH_LR<n>_EL2`: the list registers, by number.
+        #[inline(always)]
+        pub fn list_register(n: usize) -> u64 {
             let value: u64;
-            // SAFETY: reading a list register has no side effect.
-            unsafe { core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack)) };
+            match n {
+                // SAFETY: reading a list register has no side effect.
+                $($n => unsafe { core::arch::asm!(concat!("mrs {}, ", $asm), out(reg) value, options(nomem, nostack)) },)+
+                _ => value = 0,
+            }
             value
-        }};
-    }
-    match n {
-        0 => read!("S3_4_C12_C12_0"),
-        1 => read!("S3_4_C12_C12_1"),
-        2 => read!("S3_4_C12_C12_2"),
-        3 => read!("S3_4_C12_C12_3"),
-        4 => read!("S3_4_C12_C12_4"),
-        5 => read!("S3_4_C12_C12_5"),
-        6 => read!("S3_4_C12_C12_6"),
-        7 => read!("S3_4_C12_C12_7"),
-        8 => read!("S3_4_C12_C13_0"),
-        9 => read!("S3_4_C12_C13_1"),
-        10 => read!("S3_4_C12_C13_2"),
-        11 => read!("S3_4_C12_C13_3"),
-        12 => read!("S3_4_C12_C13_4"),
-        13 => read!("S3_4_C12_C13_5"),
-        14 => read!("S3_4_C12_C13_6"),
-        15 => read!("S3_4_C12_C13_7"),
-        _ => 0,
-    }
+        }
+
+        /// Writes `ICH_LR<n>_EL2`.
+        #[inline(always)]
+        pub fn set_list_register(n: usize, value: u64) {
+            match n {
+                // SAFETY: the value is the virtual GIC's, whose promise is that HW-linked ids are the cell's own.
+                $($n => unsafe { core::arch::asm!(concat!("msr ", $asm, ", {}"), in(reg) value, options(nostack)) },)+
+                _ => {}
+            }
+        }
+    };
 }
 
-/// Writes `ICH_LR<n>_EL2`.
-#[inline(always)]
-pub fn set_list_register(n: usize, value: u64) {
-    macro_rules! write {
-        ($name:literal) => {
-            // SAFETY: the value is the virtual GIC's, whose promise is that HW-linked ids are the cell's own.
-            unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) }
-        };
-    }
-    match n {
-        0 => write!("S3_4_C12_C12_0"),
-        1 => write!("S3_4_C12_C12_1"),
-        2 => write!("S3_4_C12_C12_2"),
-        3 => write!("S3_4_C12_C12_3"),
-        4 => write!("S3_4_C12_C12_4"),
-        5 => write!("S3_4_C12_C12_5"),
-        6 => write!("S3_4_C12_C12_6"),
-        7 => write!("S3_4_C12_C12_7"),
-        8 => write!("S3_4_C12_C13_0"),
-        9 => write!("S3_4_C12_C13_1"),
-        10 => write!("S3_4_C12_C13_2"),
-        11 => write!("S3_4_C12_C13_3"),
-        12 => write!("S3_4_C12_C13_4"),
-        13 => write!("S3_4_C12_C13_5"),
-        14 => write!("S3_4_C12_C13_6"),
-        15 => write!("S3_4_C12_C13_7"),
-        _ => {}
-    }
+list_registers! {
+    0 "S3_4_C12_C12_0" 1 "S3_4_C12_C12_1" 2 "S3_4_C12_C12_2" 3 "S3_4_C12_C12_3"
+    4 "S3_4_C12_C12_4" 5 "S3_4_C12_C12_5" 6 "S3_4_C12_C12_6" 7 "S3_4_C12_C12_7"
+    8 "S3_4_C12_C13_0" 9 "S3_4_C12_C13_1" 10 "S3_4_C12_C13_2" 11 "S3_4_C12_C13_3"
+    12 "S3_4_C12_C13_4" 13 "S3_4_C12_C13_5" 14 "S3_4_C12_C13_6" 15 "S3_4_C12_C13_7"
 }

@@ -100,17 +100,21 @@ pub unsafe fn rewind(mark: usize) {
 
 /// Takes one zeroed page.
 pub fn frame() -> Option<PhysAddr> {
-    let address = frames(1)?;
-    let page = layout::linked(address)?;
+    let page = frame_pages(1)?;
     crate::el2::cache::zero_page(page);
-    Some(address)
+    Some(layout::physical(page))
 }
 
 /// Takes `count` pages in a row, not zeroed.
 pub fn frames(count: usize) -> Option<PhysAddr> {
+    frame_pages(count).map(layout::physical)
+}
+
+#[inline(never)]
+fn frame_pages(count: usize) -> Option<VirtAddr> {
     let page = layout::bytes(PAGE_BYTES);
     let layout = Layout::from_size_align(count.checked_mul(page)?, page).ok()?;
     let mut free = hold(&POOL.0);
     let start = if free.high > 0 { free.frames.alloc(layout).ok()? } else { return None };
-    Some(layout::physical(VirtAddr::new(start.addr().get() as u64)))
+    Some(VirtAddr::new(start.addr().get() as u64))
 }

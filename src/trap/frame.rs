@@ -23,6 +23,11 @@ impl Frame {
         self.registers[usize::from(n & 31)] = value;
     }
 
+    /// All of them.
+    pub fn general(&self) -> &[u64] {
+        &self.registers
+    }
+
     /// x0 to x3: function and arguments of a call.
     #[inline]
     pub fn arguments(&self) -> [u64; 4] {

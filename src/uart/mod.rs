@@ -59,7 +59,6 @@ const CADENCE: Kind = Kind {
 static KINDS: [&Kind; UARTS.len()] = [&PL011, &MINI, &CADENCE, &CADENCE];
 
 /// A UART EL2 can drive, chosen by `compatible`.
-#[derive(Clone, Copy)]
 pub struct Uart {
     kind: &'static Kind,
     region: Region<PhysAddr>,
@@ -77,18 +76,18 @@ impl Uart {
         Some(uart)
     }
 
-    fn write(self, offset: u64, value: u32) {
+    fn write(&self, offset: u64, value: u32) {
         if let Some(register) = Mmio::<ReadWrite<u32>>::at(self.region, offset) {
             register.set(value);
         }
     }
 
-    fn is(self, (mask, value): (u32, u32)) -> bool {
+    fn is(&self, (mask, value): (u32, u32)) -> bool {
         self.status.get() & mask == value
     }
 
     /// Sends `byte` if there is room.
-    pub fn send(self, byte: u8) -> bool {
+    pub fn send(&self, byte: u8) -> bool {
         let room = self.is(self.kind.room);
         if room {
             self.data.set(u32::from(byte));
@@ -97,12 +96,12 @@ impl Uart {
     }
 
     /// Takes a received byte.
-    pub fn receive(self) -> Option<u8> {
+    pub fn receive(&self) -> Option<u8> {
         self.is(self.kind.received).then(|| (self.data.get() & 0xff) as u8)
     }
 
     /// Turns on the interrupt for received bytes and, where `sending`, for room to send.
-    pub fn listen(self, sending: bool) {
+    pub fn listen(&self, sending: bool) {
         for &(offset, value, more) in self.kind.listen {
             self.write(offset, if sending { value | more } else { value });
         }

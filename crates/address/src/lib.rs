@@ -100,11 +100,8 @@ impl<A: Address> Region<A> {
     /// Makes a region; nothing where it would be empty or reach past the last address but one.
     #[must_use]
     pub fn new(base: A, size: u64) -> Option<Self> {
-        if size == 0 {
-            return None;
-        }
-        base.checked_add(size)?;
-        Some(Self { base, size })
+        // Both in one: an empty one is larger than any by wrapping.
+        (size.wrapping_sub(1) < !base.get()).then_some(Self { base, size })
     }
 
     /// Makes the region from `base` up to but not including `end`.
@@ -134,7 +131,7 @@ impl<A: Address> Region<A> {
     /// Tells whether `address` lies inside.
     #[must_use]
     pub fn contains(self, address: A) -> bool {
-        self.base <= address && address < self.end()
+        address.get().wrapping_sub(self.base.get()) < self.size
     }
 
     /// Tells whether all of `other` lies inside.

@@ -97,9 +97,14 @@ impl fmt::Display for Command<'_> {
 
 /// Returns the command at most two edits away from `word`, fewer than it has letters.
 fn nearest(word: &str) -> Option<&'static str> {
-    let known = COMMANDS.iter().map(|(name, _)| *name);
-    let (edits, other) = known.map(|known| (distance(word, known), known)).min_by_key(|&(edits, _)| edits)?;
-    (edits <= 2 && edits < word.len()).then_some(other)
+    let (mut least, mut nearest) = (word.len().min(3), None);
+    for (name, _) in COMMANDS {
+        let edits = distance(word, name);
+        if edits < least {
+            (least, nearest) = (edits, Some(name));
+        }
+    }
+    nearest
 }
 
 /// Returns how many letters to insert, delete or change to make `b`, at most [`WORD_BYTES`] long, of `a`.

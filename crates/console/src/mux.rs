@@ -19,6 +19,8 @@ const QUIET_TICKS: u8 = 2;
 
 /// Where lines come from, by number: cells, or EL2's logs.
 pub trait Sources {
+    /// Returns how many there are, always the same.
+    fn count(&self) -> usize;
     /// Returns the name for the prefix of a source's lines.
     fn name(&self, source: usize) -> &str;
     /// Takes a source's next byte.
@@ -115,7 +117,7 @@ impl Lane {
     }
 }
 
-/// The lanes of `N` sources, and where the printing stands.
+/// The lanes of at most `N` sources, and where the printing stands.
 #[derive(Debug)]
 pub struct Mux<const N: usize> {
     lanes: [Lane; N],
@@ -190,9 +192,9 @@ impl<const N: usize> Mux<N> {
 
     /// Fills the lanes in turn until one is ready, and begins to print it.
     fn choose(&mut self, sources: &impl Sources) -> Option<()> {
-        let mut index = self.turn;
-        for _ in 0..N {
-            if index >= N {
+        let (mut index, count) = (self.turn, sources.count().min(N));
+        for _ in 0..count {
+            if index >= count {
                 index = 0;
             }
             let lane = self.lanes.get_mut(index)?;

@@ -21,6 +21,9 @@ impl Cell {
 struct Cells<'a>(&'a [Cell]);
 
 impl Sources for Cells<'_> {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
     fn name(&self, source: usize) -> &str {
         self.0.get(source).unwrap().name
     }

@@ -162,6 +162,7 @@ impl Life {
         self.faults.load(Ordering::Relaxed)
     }
 
+    #[inline(never)]
     fn change(&self, from: State, to: State) -> bool {
         self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }

@@ -180,27 +180,20 @@ impl Power {
     }
 }
 
+/// The numbers of the PSCI functions that are offered, as a set; those of the 64-bit ones.
+const OFFERED: u32 = WIDE | 1 << 0 | 1 << 2 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 10;
+const WIDE: u32 = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 18;
+
 /// Answers `PSCI_FEATURES`: no flags are set, so `CPU_SUSPEND` takes the original `power_state` format and is
 /// coordinated by the platform.
 const fn features(function: u32) -> Result<Action, Error> {
-    match function {
-        id::PSCI_VERSION
-        | id::CPU_SUSPEND
-        | id::CPU_SUSPEND_64
-        | id::CPU_OFF
-        | id::CPU_ON
-        | id::CPU_ON_64
-        | id::AFFINITY_INFO
-        | id::AFFINITY_INFO_64
-        | id::MIGRATE_INFO_TYPE
-        | id::SYSTEM_OFF
-        | id::SYSTEM_RESET
-        | id::SYSTEM_RESET2
-        | id::SYSTEM_RESET2_64
-        | id::PSCI_FEATURES
-        | id::SMCCC_VERSION => Ok(Action::Return(SUCCESS)),
-        _ => Err(Error::NotSupported),
+    let (number, wide) = (function & 0x1f, function & id::SMC64 != 0);
+    let psci = function & !(id::SMC64 | 0x1f) == id::PSCI_VERSION;
+    let offered = if wide { WIDE } else { OFFERED };
+    if psci && offered >> number & 1 != 0 || function == id::SMCCC_VERSION {
+        return Ok(Action::Return(SUCCESS));
     }
+    Err(Error::NotSupported)
 }
 
 /// Returns the vCPU index an MPIDR names, whether or not the cell has that vCPU.

@@ -115,6 +115,7 @@ impl Power {
         })
     }
 
+    #[inline(never)]
     fn switch(&self, vcpu: usize) -> Option<&Switch> {
         self.switches.get(..self.count)?.get(vcpu)
     }
