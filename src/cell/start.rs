@@ -56,11 +56,10 @@ fn begin(seat: Seat) {
         return;
     }
     // However fast a cell restarts, each start and end is told: the service CPU comes back when it has told some.
-    if cell.news.room() < NEWS_BYTES && console::is_heard() {
-        cell.wants_room.store(true, Ordering::Release);
-        if cell.news.room() < NEWS_BYTES {
-            return;
-        }
+    let full = || cell.news.room() < NEWS_BYTES;
+    cell.wants_room.store(full(), Ordering::Release);
+    if full() && console::is_heard() {
+        return;
     }
     match load(cell) {
         Ok(entry) => {

@@ -154,7 +154,8 @@ fn talk(uart: &Uart, tick: bool) -> bool {
     drop(desk);
     for cell in cell::all() {
         let (room, dropped) = (cell.output.room() >= OUTPUT_BYTES / 2, cell.output.dropped());
-        if room && dropped != cell.dropped.swap(dropped, Ordering::Relaxed) {
+        if room && dropped != cell.dropped.load(Ordering::Relaxed) {
+            cell.dropped.store(dropped, Ordering::Relaxed);
             event!("event=console-full cell={} dropped={}", cell.name, u64::from(dropped));
         }
         if room && cell.news.room() >= NEWS_BYTES && cell.wants_room.load(Ordering::Acquire) {
