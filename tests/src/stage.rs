@@ -6,6 +6,7 @@
 
 use crate::Failure;
 use crate::outside::Outside;
+use address::Address;
 use anyhow::Context as _;
 use cellwall_cli::{bundle, complete, plan_file, platform, qemu, verdict};
 use std::env;
@@ -219,11 +220,24 @@ pub fn planned(scene: &str, text: &str, machine: &Machine, hash: bundle::Hash) -
     Ok((qemu::command(&target.platform, &options, &image, &bundle_path).map_err(early)?, outside))
 }
 
+/// What a cell's guest is entered with: its device tree, and where it and the images lie.
+#[derive(Clone, Debug)]
+pub struct CellTree {
+    /// The tree.
+    pub bytes: Vec<u8>,
+    /// Its IPA.
+    pub at: u64,
+    /// The kernel's IPA.
+    pub kernel: u64,
+    /// The initrd's IPA, or 0.
+    pub initrd: u64,
+}
+
 /// The device tree that EL2 makes for the plan's first cell: the desk makes the same.
 ///
 /// # Errors
 /// The plan is at fault.
-pub fn cell_tree(scene: &str, text: &str, machine: &Machine) -> Result<Vec<u8>, Failure> {
+pub fn cell_tree(scene: &str, text: &str, machine: &Machine) -> Result<CellTree, Failure> {
     let path = scenes_folder()?.join(format!("{scene}.toml"));
     fs::write(&path, fill(text))?;
     let early = |error: anyhow::Error| Failure::early(format!("{error:#}"));
@@ -233,7 +247,9 @@ pub fn cell_tree(scene: &str, text: &str, machine: &Machine) -> Result<Vec<u8>, 
     let bytes = bundle::build(&plan, bundle::Hash::Crc32).map_err(Failure::early)?;
     let made = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
         let (cell, spec) = sealed.cells().first().zip(manifest.cells.first()).context("the plan has no cell")?;
-        Ok(cell_tree::build(board, cell, spec))
+        let initrd = cell.initrd.map_or(0, |initrd| initrd.base().get());
+        let [kernel, at] = [cell.kernel, cell.tree.base()].map(Address::get);
+        Ok(CellTree { bytes: cell_tree::build(board, cell, spec), at, kernel, initrd })
     });
     made.map(|(_, tree)| tree).map_err(early)
 }
