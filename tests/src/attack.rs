@@ -176,7 +176,8 @@ bootargs = "after_ms=200 attempt={attempt} {arguments}"
         let intact = || Step::expect(&[r"^\[victim\] victim: intact rounds="]);
         let tally = r"^\[attacker\] attacker: attempt=[a-z-]+ verdict=tally .*";
         let steps = vec![
-            Step::expect(&[r"^\[victim\] victim: watching"]),
+            // Until it is started, EL2 may still have the other cell's RAM mapped: it was filling it.
+            Step::expect(&[r"^\[victim\] victim: watching", "event=cell-started cell=attacker "]),
             Step::Look(outside.clone()),
             Step::expect(&[tally, r#"event=cell-stopped cell=attacker reason="off""#]),
             intact(),

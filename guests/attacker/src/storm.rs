@@ -92,8 +92,13 @@ fn drain(timer: u32, mut raised: u32, tally: &mut Tally) -> Result<(), u32> {
         match gic::acknowledge() {
             Some(token) => {
                 let intid = token & 0x3ff;
-                raised &= !if intid == timer { TIMER } else { 1 << (intid & 31) };
-                timer::disarm();
+                raised &= !if intid == timer {
+                    // Not before: a deadline taken back is no interrupt any more.
+                    timer::disarm();
+                    TIMER
+                } else {
+                    1 << (intid & 31)
+                };
                 gic::end(token);
                 tally.count(Exit::Interrupted);
             }
