@@ -11,15 +11,11 @@ use tree::{NodeId, Tree};
 /// Nodes at this depth and below are not seen by `fdt`.
 const DEPTH: usize = 16;
 
-/// Compares the two readers on `blob`.
+/// Compares `tree` with what the second reader sees in `blob`.
 ///
 /// # Errors
 /// Names the first node of which they say different things.
-pub fn agrees(blob: &[u8]) -> Result<()> {
-    compare(&Tree::parse(blob)?, blob)
-}
-
-fn compare(tree: &Tree<'_>, blob: &[u8]) -> Result<()> {
+pub fn agrees(tree: &Tree<'_>, blob: &[u8]) -> Result<()> {
     let differ = |id: NodeId, what: &str| {
         anyhow!("{what} of {} reads differently in a second reader: the device tree is damaged", tree.path(id))
     };
@@ -54,18 +50,18 @@ mod tests {
 
     #[test]
     fn a_difference_is_said_with_its_place() {
-        compare(&Tree::parse(GOOD).unwrap(), GOOD).unwrap();
+        agrees(&Tree::parse(GOOD).unwrap(), GOOD).unwrap();
         let at = GOOD.windows(11).position(|bytes| bytes == b"arm,pl011\0a").unwrap();
         let mut other = GOOD.to_vec();
         other[at] = b'A';
-        let error = compare(&Tree::parse(GOOD).unwrap(), &other).unwrap_err().to_string();
+        let error = agrees(&Tree::parse(GOOD).unwrap(), &other).unwrap_err().to_string();
         assert!(error.starts_with("property compatible of /pl011@9000000 reads differently"), "{error}");
     }
 
     #[test]
     fn a_node_more_or_less_is_a_difference() {
         let other = include_bytes!("../../crates/board/tests/data/qemu-virt-gicv2.dtb");
-        compare(&Tree::parse(GOOD).unwrap(), other).unwrap_err();
-        compare(&Tree::parse(other).unwrap(), GOOD).unwrap_err();
+        agrees(&Tree::parse(GOOD).unwrap(), other).unwrap_err();
+        agrees(&Tree::parse(other).unwrap(), GOOD).unwrap_err();
     }
 }

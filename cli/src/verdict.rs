@@ -114,7 +114,7 @@ pub fn sealed<T>(
         plan.report(vec![Problem::new(format!("the board's tree cannot be used: {why}")).code("E0007")])
     };
     let board = Board::parse(&target.tree).map_err(|error| unusable(&error))?;
-    second_reader::agrees(&target.tree).map_err(|error| unusable(&error))?;
+    second_reader::agrees(&board.tree, &target.tree).map_err(|error| unusable(&error))?;
     let read = Bundle::read(bundle)?;
     let footprint = footprint(&board, target, bundle.len() as u64)?;
     let problems = |findings: &[Finding<'_>]| {
