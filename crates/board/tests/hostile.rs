@@ -91,6 +91,16 @@ fn a_malformed_property_is_named_with_its_node() {
     assert_eq!(error.to_string(), "the device tree's /psci has a malformed `method`");
 }
 
+#[test]
+fn a_name_that_would_break_a_line_is_no_name() {
+    for from in ["virtio_mmio@a000800", "intc@8000000", "pl011@9000000"] {
+        for control in ['\n', '\r', '\u{1b}', '\u{1f}', '\u{1}'] {
+            let error = Board::parse(&renamed(TREES[1], from, &from.replace('@', &control.to_string()))).unwrap_err();
+            assert_eq!(error.to_string(), "the device tree has a name that is no text");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]

@@ -147,14 +147,15 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Measures a node's name: ASCII, ended by a NUL.
+/// Measures a node's name: ASCII of which nothing moves a terminal's cursor, ended by a NUL.
 fn name_length(words: &[u32]) -> Result<usize, TreeError> {
     let mut all = 0;
     for (index, word) in words.iter().enumerate() {
         let word = u32::from_le(*word);
         // The lowest of these bits marks the first NUL; what pads the name behind it may be anything (U-Boot's is).
         let zeros = word.wrapping_sub(0x0101_0101) & !word & HIGH;
-        all |= word & zeros.wrapping_sub(1) & !zeros;
+        // The highest bit of a byte is no ASCII, and with the next two clear it is a control character.
+        all |= (word | !(word << 1 | word << 2)) & zeros.wrapping_sub(1) & !zeros;
         if zeros != 0 {
             let length = index.wrapping_mul(4).wrapping_add(zeros.trailing_zeros() as usize / 8);
             return if all & HIGH == 0 { Ok(length) } else { Err(TreeError::Text) };
