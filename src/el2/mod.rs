@@ -11,7 +11,7 @@ pub mod timer;
 use crate::memory::layout;
 use aarch64_cpu::registers as arch;
 use address::Address;
-use controls::{Features, IdRegisters};
+use controls::Features;
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 use tock_registers::interfaces::{Readable, Writeable};
@@ -87,16 +87,16 @@ pub fn stage1_refuses(address: u64) -> bool {
 
 /// What this CPU has.
 pub fn features() -> Features {
-    Features::read(&IdRegisters {
-        pfr0: sysreg::ID_AA64PFR0_EL1::get(),
-        pfr1: sysreg::ID_AA64PFR1_EL1::get(),
-        isar1: sysreg::ID_AA64ISAR1_EL1::get(),
-        isar2: sysreg::ID_AA64ISAR2_EL1::get(),
-        mmfr0: sysreg::ID_AA64MMFR0_EL1::get(),
-        mmfr1: sysreg::ID_AA64MMFR1_EL1::get(),
-        mmfr3: sysreg::ID_AA64MMFR3_EL1::get(),
-        dfr0: sysreg::ID_AA64DFR0_EL1::get(),
-    })
+    Features::read([
+        sysreg::ID_AA64PFR0_EL1::get(),
+        sysreg::ID_AA64PFR1_EL1::get(),
+        sysreg::ID_AA64ISAR1_EL1::get(),
+        sysreg::ID_AA64ISAR2_EL1::get(),
+        sysreg::ID_AA64MMFR0_EL1::get(),
+        sysreg::ID_AA64MMFR1_EL1::get(),
+        sysreg::ID_AA64MMFR3_EL1::get(),
+        sysreg::ID_AA64DFR0_EL1::get(),
+    ])
 }
 
 /// `PMCR_EL0.N`: how many event counters the CPU has.

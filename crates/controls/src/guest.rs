@@ -8,28 +8,28 @@ use crate::table::table;
 
 table! {
     /// EL1's system control at reset.
-    SCTLR_EL1
-    set {
+    ///
+    /// | clear | bits | why |
+    /// |---|---|---|
+    /// | M, C, I | 12, 2, 0 | MMU and caches are off at entry |
+    /// | E0E, EE | 25:24 | little-endian at entry |
+    SCTLR_EL1 {
         "SA, SA0" = 0b11 << 3, "stack alignment is checked, as at reset";
         "CP15BEN" = 1 << 5, "AArch32 barriers work at EL0, as at reset";
         "nTWI, nTWE" = 1 << 16 | 1 << 18, "EL0 may wait, as at reset";
         "RES1" = 0x30d0_0800, "reserved, one, or their ARMv8.0 meaning where a later feature uses them";
     }
-    clear {
-        "M, C, I" = 1 << 0 | 1 << 2 | 1 << 12, "MMU and caches are off at entry";
-        "E0E, EE" = 0b11 << 24, "little-endian at entry";
-    }
 }
 
 table! {
     /// `SPSR_EL2` for a guest's first instruction.
-    GUEST_PSTATE
-    set {
+    ///
+    /// | clear | bits | why |
+    /// |---|---|---|
+    /// | nRW | 4 | AArch64 |
+    GUEST_PSTATE {
         "M" = 0b0101, "EL1 with its own stack pointer";
         "F, I, A, D" = 0b1111 << 6, "nothing interrupts a guest before it is ready";
-    }
-    clear {
-        "nRW" = 1 << 4, "AArch64";
     }
 }
 

@@ -27,11 +27,8 @@ pub mod translation;
 pub mod traps;
 
 pub use errata::STAGE1_HIDDEN;
-pub use features::{Features, IdRegisters};
+pub use features::Features;
 pub use guest::{GUEST_PSTATE, SCTLR_EL1, vmpidr_el2};
-pub use table::{Bit, Register, When};
-pub use translation::{MAIR_EL2, SCTLR_EL2, TCR_EL2, VTCR_EL2, tcr_el2, vtcr_el2};
-pub use traps::{
-    CNTHCTL_EL2, CPTR_EL2, HCR_EL2, HCRX_EL2, HFGXTR_EL2, HSTR_EL2, ICC_SRE_EL2, ICH_HCR_EL2, MDCR_EL2, SMCR_EL2,
-    ZCR_EL2, mdcr_el2,
-};
+pub use table::Register;
+pub use translation::*;
+pub use traps::*;

@@ -6,6 +6,7 @@
 
 extern crate std;
 use super::*;
+use crate::table::When;
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -161,7 +162,7 @@ const CONSEQUENCES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_bit_has_a_consequence_and_every_consequence_its_bit() {
-    let rows: Vec<_> = REGISTERS.iter().flat_map(|r| r.set.iter().map(|bit| (r.name, bit.name))).collect();
+    let rows: Vec<_> = REGISTERS.iter().flat_map(|r| r.words.iter().map(|&(bit, _)| (r.name, bit))).collect();
     let known: Vec<_> = CONSEQUENCES.iter().map(|&(register, bit, _)| (register, bit)).collect();
     assert_eq!(rows, known);
 }
@@ -169,49 +170,83 @@ fn every_bit_has_a_consequence_and_every_consequence_its_bit() {
 #[test]
 fn losing_any_one_row_changes_the_value() {
     for register in &REGISTERS {
-        for (lost, bit) in register.set.iter().enumerate() {
-            let features = match bit.when {
+        let rows: Vec<_> = register.rows.iter().zip(register.words).map(|(&row, &(name, _))| (name, row)).collect();
+        assert_eq!((rows.len(), rows.len()), (register.rows.len(), register.words.len()));
+        for (lost, &(name, (value, when))) in rows.iter().enumerate() {
+            let features = match when {
                 When::Without(_) => Features::NONE,
                 When::With(feature) => ALL.and(feature),
                 When::Always => ALL,
             };
-            let rest = register.set.iter().enumerate().filter(|&(i, b)| {
+            let rest = rows.iter().enumerate().filter(|&(i, &(_, (_, when)))| {
                 i != lost
-                    && match b.when {
+                    && match when {
                         When::Always => true,
                         When::With(f) => features.has(f),
                         When::Without(f) => !features.has(f),
                     }
             });
-            let without = rest.fold(0, |value, (_, b)| value | b.value);
-            assert_eq!(register.value(features), without | bit.value, "{}", register.name);
-            assert_ne!(register.value(features), without, "{} {} is worth nothing", register.name, bit.name);
+            let without = rest.fold(0, |all, (_, &(_, (value, _)))| all | value);
+            assert_eq!(register.value(features), without | value, "{}", register.name);
+            assert_ne!(register.value(features), without, "{} {name} is worth nothing", register.name);
+        }
+    }
+}
+
+/// The rows of the tables of what is left clear, from the registers' documentation: register, bit, mask, why.
+fn clear() -> Vec<(&'static str, &'static str, u64, &'static str)> {
+    let sources = [include_str!("traps.rs"), include_str!("translation.rs"), include_str!("guest.rs")];
+    let (mut rows, mut found) = (Vec::new(), Vec::new());
+    for line in sources.iter().flat_map(|source| source.lines()).map(str::trim) {
+        if let Some(row) =
+            line.strip_prefix("/// |").filter(|row| !row.starts_with("---") && !row.starts_with(" clear"))
+        {
+            let [bits, places, why] = cells(row)[..] else { panic!("{row}") };
+            let mask = places.split(", ").fold(0, |mask, place| {
+                let (high, low) = place.split_once(':').unwrap_or((place, place));
+                let (high, low): (u32, u32) = (high.parse().unwrap(), low.parse().unwrap());
+                mask | (low..=high).fold(0, |mask, n| mask | 1 << n)
+            });
+            found.push((bits, mask, why));
+        } else if let Some(name) = line.strip_suffix(" {").or(line.strip_suffix(" {}"))
+            && let Some(register) = REGISTERS.iter().find(|register| register.name == name)
+        {
+            rows.extend(found.drain(..).map(|(bits, mask, why)| (register.name, bits, mask, why)));
+        }
+    }
+    assert!(found.is_empty(), "{found:?}");
+    rows
+}
+
+#[test]
+fn what_is_left_clear_is_clear_on_every_cpu_and_says_why() {
+    let clear = clear();
+    assert_eq!(clear.len(), 53, "a reason came or went");
+    for (name, bits, mask, why) in clear {
+        assert!(mask != 0 && !bits.is_empty() && !why.is_empty(), "{name} {bits}");
+        let register = REGISTERS.iter().find(|register| register.name == name).unwrap();
+        for features in [Features::NONE, ALL] {
+            assert_eq!(register.value(features) & mask, 0, "{name} {bits}");
         }
     }
 }
 
 #[test]
-fn what_is_left_clear_is_clear_on_every_cpu_and_says_why() {
+fn every_row_that_is_set_says_why() {
     for register in &REGISTERS {
-        for bit in register.set.iter().chain(register.clear) {
-            assert!(bit.value != 0 && !bit.why.is_empty() && !bit.name.is_empty(), "{}", register.name);
-        }
-        for bit in register.clear {
-            for features in [Features::NONE, ALL] {
-                assert_eq!(register.value(features) & bit.value, 0, "{} {}", register.name, bit.name);
-            }
-        }
+        assert!(register.rows.iter().all(|(value, _)| *value != 0), "{}", register.name);
+        assert!(register.words.iter().all(|(name, why)| !name.is_empty() && !why.is_empty()), "{}", register.name);
     }
 }
 
 #[test]
 fn no_two_rows_of_a_register_name_the_same_bit() {
     for register in &REGISTERS {
-        let mut seen = 0;
-        for bit in register.set.iter().chain(register.clear) {
-            assert_eq!(seen & bit.value, 0, "{} {}", register.name, bit.name);
-            seen |= bit.value;
-        }
+        let clear = clear().into_iter().filter(|row| row.0 == register.name).map(|row| row.2);
+        register.rows.iter().map(|row| row.0).chain(clear).fold(0, |seen, mask| {
+            assert_eq!(seen & mask, 0, "{} {mask:#x}", register.name);
+            seen | mask
+        });
     }
 }
 
@@ -243,44 +278,44 @@ fn a_vcpu_knows_its_number_and_nothing_of_the_board() {
 #[test]
 fn features_are_read_where_id_registers_hold_them() {
     // What QEMU's CPUs show.
-    let a72 = IdRegisters { pfr0: 0x2222, dfr0: 0x1030_5106, ..IdRegisters::default() };
-    assert_eq!(Features::read(&a72), Features::PMU);
-    let one = |ids: IdRegisters| Features::read(&ids);
-    let none = IdRegisters::default();
-    assert_eq!(one(none), Features::NONE);
+    assert_eq!(Features::read([0x2222, 0, 0, 0, 0, 0, 0, 0x1030_5106]), Features::PMU);
+    assert_eq!(Features::read([0; 8]), Features::NONE);
+    let one =
+        |register: usize, value: u64| Features::read(core::array::from_fn(|n| if n == register { value } else { 0 }));
+    let [pfr0, pfr1, isar1, isar2, mmfr0, mmfr1, mmfr3, dfr0] = [0, 1, 2, 3, 4, 5, 6, 7];
     for shift in [4, 8, 24, 28] {
-        assert_eq!(one(IdRegisters { isar1: 1 << shift, ..none }), Features::POINTER_AUTH);
+        assert_eq!(one(isar1, 1 << shift), Features::POINTER_AUTH);
     }
     for shift in [8, 12] {
-        assert_eq!(one(IdRegisters { isar2: 1 << shift, ..none }), Features::POINTER_AUTH);
+        assert_eq!(one(isar2, 1 << shift), Features::POINTER_AUTH);
     }
-    assert_eq!(one(IdRegisters { isar2: 1 << 16, ..none }), Features::MOPS);
-    assert_eq!(one(IdRegisters { pfr0: 1 << 32, ..none }), Features::SVE);
-    assert_eq!(one(IdRegisters { pfr0: 1 << 28, ..none }), Features::RAS);
-    assert_eq!(one(IdRegisters { pfr0: 1 << 56, ..none }), Features::NONE);
-    assert_eq!(one(IdRegisters { pfr0: 2 << 56, ..none }), Features::SCXTNUM);
-    assert_eq!(one(IdRegisters { pfr1: 2 << 32, ..none }), Features::SCXTNUM);
-    assert_eq!(one(IdRegisters { pfr1: 1 << 8, ..none }), Features::NONE);
-    assert_eq!(one(IdRegisters { pfr1: 2 << 8, ..none }), Features::MTE);
-    assert_eq!(one(IdRegisters { pfr1: 1 << 24, ..none }), Features::SME);
-    assert_eq!(one(IdRegisters { mmfr0: 1 << 56, ..none }), Features::FGT);
-    assert_eq!(one(IdRegisters { mmfr1: 1 << 40, ..none }), Features::HCX);
-    assert_eq!(one(IdRegisters { dfr0: 1 << 32, ..none }), Features::SPE);
-    assert_eq!(one(IdRegisters { dfr0: 1 << 40, ..none }), Features::TRF);
-    assert_eq!(one(IdRegisters { mmfr3: 1 << 0, ..none }), Features::TCR2);
-    assert_eq!(one(IdRegisters { mmfr3: 1 << 4, ..none }), Features::SCTLR2);
-    assert_eq!(one(IdRegisters { mmfr3: 1 << 8, ..none }), Features::S1PIE);
-    assert_eq!(one(IdRegisters { mmfr3: 1 << 16, ..none }), Features::S1POE);
-    assert_eq!(one(IdRegisters { dfr0: 0xf << 8, ..none }), Features::NONE, "an implementation-defined PMU is none");
-    assert_eq!(one(IdRegisters { dfr0: 4 << 8, ..none }), Features::PMU.and(Features::PMU_V3P1));
+    assert_eq!(one(isar2, 1 << 16), Features::MOPS);
+    assert_eq!(one(pfr0, 1 << 32), Features::SVE);
+    assert_eq!(one(pfr0, 1 << 28), Features::RAS);
+    assert_eq!(one(pfr0, 1 << 56), Features::NONE);
+    assert_eq!(one(pfr0, 2 << 56), Features::SCXTNUM);
+    assert_eq!(one(pfr1, 2 << 32), Features::SCXTNUM);
+    assert_eq!(one(pfr1, 1 << 8), Features::NONE);
+    assert_eq!(one(pfr1, 2 << 8), Features::MTE);
+    assert_eq!(one(pfr1, 1 << 24), Features::SME);
+    assert_eq!(one(mmfr0, 1 << 56), Features::FGT);
+    assert_eq!(one(mmfr1, 1 << 40), Features::HCX);
+    assert_eq!(one(dfr0, 1 << 32), Features::SPE);
+    assert_eq!(one(dfr0, 1 << 40), Features::TRF);
+    assert_eq!(one(mmfr3, 1 << 0), Features::TCR2);
+    assert_eq!(one(mmfr3, 1 << 4), Features::SCTLR2);
+    assert_eq!(one(mmfr3, 1 << 8), Features::S1PIE);
+    assert_eq!(one(mmfr3, 1 << 16), Features::S1POE);
+    assert_eq!(one(dfr0, 0xf << 8), Features::NONE, "an implementation-defined PMU is none");
+    assert_eq!(one(dfr0, 4 << 8), Features::PMU.and(Features::PMU_V3P1));
     let v3p5 = Features::PMU.and(Features::PMU_V3P1).and(Features::PMU_V3P5);
-    assert_eq!(one(IdRegisters { dfr0: 6 << 8, ..none }), v3p5);
+    assert_eq!(one(dfr0, 6 << 8), v3p5);
 }
 
 proptest! {
     #[test]
     fn no_id_register_takes_a_trap_away_that_a_plain_cpu_has(pfr0: u64, pfr1: u64, isar1: u64, isar2: u64, dfr0: u64) {
-        let features = Features::read(&IdRegisters { pfr0, pfr1, isar1, isar2, dfr0, ..IdRegisters::default() });
+        let features = Features::read([pfr0, pfr1, isar1, isar2, 0, 0, 0, dfr0]);
         prop_assert_eq!(HCR_EL2.value(features) & 0xffff_ffff, HCR_EL2.value(Features::NONE));
         prop_assert_eq!(mdcr_el2(features, 0) & 0xc00, 0xc00);
         prop_assert_eq!(CPTR_EL2.value(features) & !(1 << 8 | 1 << 12), 0x0010_22ff);

@@ -12,17 +12,17 @@ const WALKS: u64 = 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
 
 table! {
     /// Stage 2. [`vtcr_el2`] adds T0SZ and PS.
-    VTCR_EL2
-    set {
+    ///
+    /// | clear | bits | why |
+    /// |---|---|---|
+    /// | TG0 | 15:14 | 4 KiB granule |
+    /// | VS | 19 | 8-bit VMIDs: there are fewer cells than that |
+    /// | HA, HD | 22:21 | hardware writes no table of EL2's |
+    /// | DS | 32 | no 52-bit descriptors |
+    VTCR_EL2 {
         "SL0" = 0b01 << 6, "walks start at level 1: one root page spans 39 bits";
         "IRGN0, ORGN0, SH0" = WALKS, "walks read the caches that EL2 writes the tables through";
         "RES1" = 1 << 31, "reserved, one";
-    }
-    clear {
-        "TG0" = 0b11 << 14, "4 KiB granule";
-        "VS" = 1 << 19, "8-bit VMIDs: there are fewer cells than that";
-        "HA, HD" = 0b11 << 21, "hardware writes no table of EL2's";
-        "DS" = 1 << 32, "no 52-bit descriptors";
     }
 }
 
@@ -39,16 +39,16 @@ pub const fn vtcr_el2(pa_range: u64) -> u64 {
 
 table! {
     /// EL2's stage 1. [`tcr_el2`] adds PS.
-    TCR_EL2
-    set {
+    ///
+    /// | clear | bits | why |
+    /// |---|---|---|
+    /// | TG0 | 15:14 | 4 KiB granule |
+    /// | TBI | 20 | EL2 puts nothing into the top byte of a pointer |
+    /// | HA, HD | 22:21 | hardware writes no table of EL2's |
+    TCR_EL2 {
         "T0SZ" = 64 - 48, "48-bit addresses: walks start at level 0";
         "IRGN0, ORGN0, SH0" = WALKS, "walks read the caches that EL2 writes the tables through";
         "RES1" = 1 << 23 | 1 << 31, "reserved, one";
-    }
-    clear {
-        "TG0" = 0b11 << 14, "4 KiB granule";
-        "TBI" = 1 << 20, "EL2 puts nothing into the top byte of a pointer";
-        "HA, HD" = 0b11 << 21, "hardware writes no table of EL2's";
     }
 }
 
@@ -66,27 +66,25 @@ const fn output_size(pa_range: u64) -> u64 {
 
 table! {
     /// The memory types EL2's stage 1 knows.
-    MAIR_EL2
-    set {
+    MAIR_EL2 {
         "Attr0" = 0xff, "normal, write-back, read and write allocate: stage2::attributes::el2::NORMAL_INDEX";
         "Attr1" = 0x04 << 8, "device-nGnRE: stage2::attributes::el2::DEVICE_INDEX";
     }
-    clear {}
 }
 
 table! {
     /// EL2's own MMU and caches.
-    SCTLR_EL2
-    set {
+    ///
+    /// | clear | bits | why |
+    /// |---|---|---|
+    /// | A | 1 | unaligned loads of normal memory are sound; device registers are only reached by Mmio |
+    /// | EE | 25 | little-endian |
+    SCTLR_EL2 {
         "M" = 1 << 0, "EL2 runs translated: W^X and guard pages hold";
         "C" = 1 << 2, "data is cached, as stage 2 has it: no mismatched aliases";
         "SA" = 1 << 3, "a misaligned stack pointer faults at once";
         "I" = 1 << 12, "instructions are cached";
         "WXN" = 1 << 19, "what is writable is never executable, whatever a descriptor says";
         "RES1" = 0x30c5_0830, "reserved, one, or their ARMv8.0 meaning where a later feature uses them";
-    }
-    clear {
-        "A" = 1 << 1, "unaligned loads of normal memory are sound; device registers are only reached by Mmio";
-        "EE" = 1 << 25, "little-endian";
     }
 }
