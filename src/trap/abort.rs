@@ -50,12 +50,7 @@ fn is_hole(seat: Seat, frame: &mut Frame, abort: Abort, ipa: Ipa) -> bool {
     if retried && abort.far().is_some_and(el2::stage1_refuses) {
         return false;
     }
-    let verb = match (abort.is_fetch(), abort.is_write()) {
-        (true, _) => "fetch from",
-        (_, true) => "write to",
-        _ => "read of",
-    };
-    is_free(seat, ipa, verb)
+    is_free(seat, ipa, abort.verb())
 }
 
 /// Tells whether `ipa` is a hole; touching a wall stops the cell. To a vCPU that was zapped all of its memory looks like

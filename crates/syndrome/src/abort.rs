@@ -67,10 +67,14 @@ impl Abort {
         self.bit(6)
     }
 
-    /// Tells whether the access was cache maintenance or address translation.
+    /// What the guest did, as a sentence goes on.
     #[must_use]
-    pub const fn is_maintenance(self) -> bool {
-        self.bit(8)
+    pub const fn verb(self) -> &'static str {
+        match (self.is_fetch(), self.is_write()) {
+            (true, _) => "fetch from",
+            (_, true) => "write to",
+            _ => "read of",
+        }
     }
 
     /// Tells whether the access was the guest's own stage-1 walk.

@@ -1,61 +1,34 @@
-//! Exits as people read them: `read of 4 bytes at IPA 0x0900_0018 (translation fault, level 2)`.
+//! Exits as people read them: `read of IPA 0x0900_0018 (translation fault, level 2)`.
 
-use crate::{Abort, Exit, Syndrome, SystemRegister, system};
+use crate::{Abort, Exit, Syndrome, SystemRegister};
 use core::fmt;
 
-/// What the classes are called, by [`kind`].
-const KINDS: [&str; 16] = [
-    "unexpected exception class",
-    "AArch32 access to coprocessor 15",
-    "AArch32 access to coprocessor 14",
-    "floating-point instruction",
-    "pointer authentication instruction",
-    "illegal execution state",
-    "HVC",
-    "SMC",
-    "SVE instruction",
-    "SME instruction",
-    "SError",
-    "debug exception",
-    "WFI",
-    "WFE",
-    "",
-    "",
+/// What the classes are called that say no more, by a bit for each ESR.EC.
+static KINDS: [(u64, &str); 12] = [
+    (1 << 0x01, "WFI or WFE"),
+    (1 << 0x03 | 1 << 0x04, "AArch32 access to coprocessor 15"),
+    (1 << 0x05 | 1 << 0x06 | 1 << 0x08 | 1 << 0x0c, "AArch32 access to coprocessor 14"),
+    (1 << 0x07, "floating-point instruction"),
+    (1 << 0x09, "pointer authentication instruction"),
+    (1 << 0x0e, "illegal execution state"),
+    (1 << 0x16, "HVC"),
+    (1 << 0x17, "SMC"),
+    (1 << 0x19, "SVE instruction"),
+    (1 << 0x1d, "SME instruction"),
+    (1 << 0x2f, "SError"),
+    (0x3f << 0x30 | 1 << 0x38 | 1 << 0x3a | 1 << 0x3c, "debug exception"),
 ];
 
-/// The place of a syndrome's class in [`KINDS`].
-const fn kind(syndrome: Syndrome) -> usize {
-    match syndrome.class() {
-        0x01 if syndrome.esr & 1 == 0 => 12,
-        0x01 => 13,
-        0x03 | 0x04 => 1,
-        0x05 | 0x06 | 0x08 | 0x0c => 2,
-        0x07 => 3,
-        0x09 => 4,
-        0x0e => 5,
-        0x16 => 6,
-        0x17 => 7,
-        0x19 => 8,
-        0x1d => 9,
-        0x2f => 10,
-        0x30..=0x35 | 0x38 | 0x3a | 0x3c => 11,
-        _ => 0,
-    }
-}
-
 impl fmt::Display for Syndrome {
-    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = kind(*self);
         match self.exit() {
             Exit::Abort(abort) => return abort.fmt(f),
             Exit::SystemRegister(access) => return access.fmt(f),
-            _ => f.write_str(KINDS[kind & 15])?,
+            _ => {}
         }
-        match kind {
-            0 => write!(f, " 0x{:02x}", u64::from(self.class())),
-            6 | 7 => write!(f, " #{}", self.esr & 0xffff),
-            _ => Ok(()),
+        match KINDS.iter().find(|(classes, _)| classes >> self.class() & 1 != 0) {
+            Some((_, name)) => f.write_str(name),
+            None => write!(f, "unexpected exception class 0x{:02x}", u64::from(self.class())),
         }
     }
 }
@@ -63,22 +36,13 @@ impl fmt::Display for Syndrome {
 impl fmt::Display for Abort {
     #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.is_stage1_walk(), self.is_fetch()) {
-            (true, true) => "stage-1 table walk for a fetch",
-            (true, false) => "stage-1 table walk",
-            (_, true) => "fetch",
-            _ if self.is_maintenance() => "cache maintenance",
-            _ if self.is_write() => "write",
-            _ => "read",
-        })?;
-        if let Some(access) = self.access() {
-            write!(f, " of {} byte{}", u64::from(access.size), if access.size == 1 { "" } else { "s" })?;
-        }
-        if let Some(ipa) = self.ipa() {
-            write!(f, " at IPA {ipa}")?;
-        } else if let Some(far) = self.far() {
-            write!(f, " at VA 0x{far:x}")?;
-        }
+        f.write_str(if self.is_stage1_walk() { "stage-1 table walk: " } else { "" })?;
+        f.write_str(self.verb())?;
+        match (self.ipa(), self.far()) {
+            (Some(ipa), _) => write!(f, " IPA {ipa}"),
+            (None, Some(far)) => write!(f, " VA 0x{far:x}"),
+            (None, None) => f.write_str(" an unknown address"),
+        }?;
         let status = self.status();
         f.write_str(match status {
             0x00..=0x0f => {
@@ -95,11 +59,8 @@ impl fmt::Display for Abort {
 
 impl fmt::Display for SystemRegister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.read { "read of " } else { "write of " })?;
-        if let Some((_, name)) = system::NAMES.iter().find(|(encoding, _)| *encoding == self.encoding) {
-            return f.write_str(name);
-        }
-        let [op0, op1, crn, crm, op2] = self.fields().map(u64::from);
-        write!(f, "S{op0}_{op1}_C{crn}_C{crm}_{op2}")
+        let (verb, e) = (if self.read { "read of" } else { "write of" }, u64::from(self.encoding));
+        let (op0, op1, op2) = (e >> 20 & 0b11, e >> 14 & 0b111, e >> 17 & 0b111);
+        write!(f, "{verb} S{op0}_{op1}_C{}_C{}_{op2}", e >> 10 & 0xf, e >> 1 & 0xf)
     }
 }

@@ -26,13 +26,6 @@ impl SystemRegister {
         let encoding = u32::from_le_bytes([a, b, c, 0]) & ENCODING;
         Self { encoding, rt: low_byte(esr >> 5) & 0x1f, read: esr & 1 != 0 }
     }
-
-    /// Returns op0, op1, `CRn`, `CRm`, op2 as the manual orders them.
-    #[must_use]
-    pub const fn fields(&self) -> [u32; 5] {
-        let e = self.encoding;
-        [e >> 20 & 0b11, e >> 14 & 0b111, e >> 10 & 0xf, e >> 1 & 0xf, e >> 17 & 0b111]
-    }
 }
 
 /// Puts a register's encoding together, the arguments in the order of `S3_0_C12_C11_5`.
@@ -41,44 +34,33 @@ pub const fn encoding(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
     (op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | crm << 1) & ENCODING
 }
 
-macro_rules! registers {
-    ($($(#[$doc:meta])* $name:ident = $op0:literal, $op1:literal, $crn:literal, $crm:literal, $op2:literal;)*) => {
-        $($(#[$doc])* pub const $name: u32 = encoding($op0, $op1, $crn, $crm, $op2);)*
-
-        /// The manual's names of the registers known here.
-        pub(crate) static NAMES: [(u32, &str); [$($name),*].len()] = [$(($name, stringify!($name))),*];
-    };
-}
-
-registers! {
-    /// Group 1 SGIs, this security state.
-    ICC_SGI1R_EL1 = 3, 0, 12, 11, 5;
-    /// Group 1 SGIs, the other security state.
-    ICC_ASGI1R_EL1 = 3, 0, 12, 11, 6;
-    /// Group 0 SGIs.
-    ICC_SGI0R_EL1 = 3, 0, 12, 11, 7;
-    /// The CPU interface's system register enable.
-    ICC_SRE_EL1 = 3, 0, 12, 12, 5;
-    /// Deactivation, trapped under `ICH_HCR_EL2.TC` or `TDIR`.
-    ICC_DIR_EL1 = 3, 0, 12, 11, 1;
-    /// Priority mask, trapped under `ICH_HCR_EL2.TC`.
-    ICC_PMR_EL1 = 3, 0, 4, 6, 0;
-    /// CPU interface control, trapped under `ICH_HCR_EL2.TC`.
-    ICC_CTLR_EL1 = 3, 0, 12, 12, 4;
-    /// Running priority, trapped under `ICH_HCR_EL2.TC`.
-    ICC_RPR_EL1 = 3, 0, 12, 11, 3;
-    /// Implementation-defined controls, trapped under `HCR_EL2.TACR`.
-    ACTLR_EL1 = 3, 0, 1, 0, 1;
-    /// The OS lock, trapped under `MDCR_EL2.TDOSA`.
-    OSLAR_EL1 = 2, 0, 1, 0, 4;
-    /// The OS lock's state, trapped under `MDCR_EL2.TDOSA`.
-    OSLSR_EL1 = 2, 0, 1, 1, 4;
-    /// The OS double lock, trapped under `MDCR_EL2.TDOSA`.
-    OSDLR_EL1 = 2, 0, 1, 3, 4;
-    /// Powerdown requests, trapped under `MDCR_EL2.TDOSA`.
-    DBGPRCR_EL1 = 2, 0, 1, 4, 4;
-    /// The debug ROM's address, trapped under `MDCR_EL2.TDRA`.
-    MDRAR_EL1 = 2, 0, 1, 0, 0;
-    /// The number of error records, trapped under `HCR_EL2.TERR`.
-    ERRIDR_EL1 = 3, 0, 5, 3, 0;
-}
+/// Group 1 SGIs, this security state.
+pub const ICC_SGI1R_EL1: u32 = encoding(3, 0, 12, 11, 5);
+/// Group 1 SGIs, the other security state.
+pub const ICC_ASGI1R_EL1: u32 = encoding(3, 0, 12, 11, 6);
+/// Group 0 SGIs.
+pub const ICC_SGI0R_EL1: u32 = encoding(3, 0, 12, 11, 7);
+/// The CPU interface's system register enable.
+pub const ICC_SRE_EL1: u32 = encoding(3, 0, 12, 12, 5);
+/// Deactivation, trapped under `ICH_HCR_EL2.TC` or `TDIR`.
+pub const ICC_DIR_EL1: u32 = encoding(3, 0, 12, 11, 1);
+/// Priority mask, trapped under `ICH_HCR_EL2.TC`.
+pub const ICC_PMR_EL1: u32 = encoding(3, 0, 4, 6, 0);
+/// CPU interface control, trapped under `ICH_HCR_EL2.TC`.
+pub const ICC_CTLR_EL1: u32 = encoding(3, 0, 12, 12, 4);
+/// Running priority, trapped under `ICH_HCR_EL2.TC`.
+pub const ICC_RPR_EL1: u32 = encoding(3, 0, 12, 11, 3);
+/// Implementation-defined controls, trapped under `HCR_EL2.TACR`.
+pub const ACTLR_EL1: u32 = encoding(3, 0, 1, 0, 1);
+/// The OS lock, trapped under `MDCR_EL2.TDOSA`.
+pub const OSLAR_EL1: u32 = encoding(2, 0, 1, 0, 4);
+/// The OS lock's state, trapped under `MDCR_EL2.TDOSA`.
+pub const OSLSR_EL1: u32 = encoding(2, 0, 1, 1, 4);
+/// The OS double lock, trapped under `MDCR_EL2.TDOSA`.
+pub const OSDLR_EL1: u32 = encoding(2, 0, 1, 3, 4);
+/// Powerdown requests, trapped under `MDCR_EL2.TDOSA`.
+pub const DBGPRCR_EL1: u32 = encoding(2, 0, 1, 4, 4);
+/// The debug ROM's address, trapped under `MDCR_EL2.TDRA`.
+pub const MDRAR_EL1: u32 = encoding(2, 0, 1, 0, 0);
+/// The number of error records, trapped under `HCR_EL2.TERR`.
+pub const ERRIDR_EL1: u32 = encoding(3, 0, 5, 3, 0);
