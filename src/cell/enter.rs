@@ -28,7 +28,7 @@ pub fn prepare(seat: Seat) {
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
     reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     // The guest before may have allowed speculative store bypass (SMCCC_ARCH_WORKAROUND_2).
-    smc::architecture(vpsci::id::WORKAROUNDS[1], 1);
+    smc::architecture(vpsci::WORKAROUNDS[1], 1);
     reset_el1();
 }
 

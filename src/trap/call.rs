@@ -11,8 +11,8 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
     let Seat { cell, vcpu } = seat;
     let result = match cell.power.call(vcpu.index, frame.arguments(), |entry| cell.ram(entry).is_some()) {
         Action::Return(value) => value,
-        Action::Start { vcpu } => {
-            if let Some(started) = cell.vcpus.get(vcpu) {
+        Action::Start(started) => {
+            if let Some(started) = cell.vcpus.get(started) {
                 started.kick(cell);
             }
             0

@@ -14,5 +14,5 @@
 mod call;
 mod power;
 
-pub use call::{Action, CONSTANTS, Error, id};
+pub use call::{Action, CONSTANTS, Error, WORKAROUNDS};
 pub use power::{Entry, MAX_VCPUS, Power};

@@ -27,17 +27,12 @@ pub struct Entry {
     pub context: u64,
 }
 
-#[derive(Debug)]
+/// One vCPU's: off at first.
+#[derive(Debug, Default)]
 struct Switch {
     state: AtomicU8,
     entry: AtomicU64,
     context: AtomicU64,
-}
-
-impl Switch {
-    const fn new() -> Self {
-        Self { state: AtomicU8::new(OFF), entry: AtomicU64::new(0), context: AtomicU64::new(0) }
-    }
 }
 
 /// The power state of one cell's vCPUs. Shared by its CPUs, without a lock.
@@ -50,9 +45,8 @@ pub struct Power {
 impl Power {
     /// Makes the state of a cell of `count` vCPUs, at most [`MAX_VCPUS`], all off.
     #[must_use]
-    pub const fn new(count: usize) -> Self {
-        let switches = [const { Switch::new() }; MAX_VCPUS];
-        Self { switches, count: if count < MAX_VCPUS { count } else { MAX_VCPUS } }
+    pub fn new(count: usize) -> Self {
+        Self { switches: Default::default(), count: count.min(MAX_VCPUS) }
     }
 
     /// Switches every vCPU off and `boot_vcpu` on, as at the cell's first entry. None of the cell's vCPUs may run.

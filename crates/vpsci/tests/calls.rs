@@ -5,7 +5,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use address::{Address, Ipa};
 use proptest::prelude::*;
-use vpsci::{Action, Entry, Error, MAX_VCPUS, Power, id};
+use vpsci::{Action, Entry, Error, MAX_VCPUS, Power};
+
+/// The function ids of DEN 0022 5.1 and DEN 0028 7.
+mod id {
+    pub const SMCCC_VERSION: u32 = 0x8000_0000;
+    pub const SMCCC_ARCH_FEATURES: u32 = 0x8000_0001;
+    pub const PSCI_VERSION: u32 = 0x8400_0000;
+    pub const CPU_SUSPEND: u32 = 0x8400_0001;
+    pub const CPU_SUSPEND_64: u32 = 0xc400_0001;
+    pub const CPU_OFF: u32 = 0x8400_0002;
+    pub const CPU_ON: u32 = 0x8400_0003;
+    pub const CPU_ON_64: u32 = 0xc400_0003;
+    pub const AFFINITY_INFO: u32 = 0x8400_0004;
+    pub const AFFINITY_INFO_64: u32 = 0xc400_0004;
+    pub const MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
+    pub const SYSTEM_OFF: u32 = 0x8400_0008;
+    pub const SYSTEM_RESET: u32 = 0x8400_0009;
+    pub const PSCI_FEATURES: u32 = 0x8400_000a;
+    pub const SYSTEM_RESET2: u32 = 0x8400_0012;
+    pub const SYSTEM_RESET2_64: u32 = 0xc400_0012;
+}
 
 const RAM: u64 = 0x4000_0000;
 
@@ -24,8 +44,12 @@ fn call(power: &Power, vcpu: usize, function: u32, arguments: [u64; 3]) -> Actio
     power.call(vcpu, [function.into(), a, b, c], in_ram)
 }
 
+fn code(error: Error) -> u64 {
+    (error as i64).cast_unsigned()
+}
+
 fn error(error: Error) -> Action {
-    Action::Return(error.code())
+    Action::Return(code(error))
 }
 
 #[test]
@@ -59,19 +83,18 @@ fn the_upper_half_of_x0_is_no_part_of_the_id() {
 
 #[test]
 fn an_error_reads_right_in_w0_and_x0() {
-    assert_eq!(Error::NotSupported.code(), u64::MAX);
-    assert_eq!(Error::InvalidAddress.code() as i64, -9);
-    assert_eq!(Error::OnPending.code() as u32 as i32, -5);
-    assert_eq!(Error::AlreadyOn.code() as i64, -4);
-    assert_eq!(Error::Denied.code() as i64, -3);
-    assert_eq!(Error::InvalidParameters.code() as i64, -2);
+    assert_eq!(code(Error::NotSupported), u64::MAX);
+    assert_eq!(code(Error::InvalidAddress) as i64, -9);
+    assert_eq!(code(Error::OnPending) as u32 as i32, -5);
+    assert_eq!(code(Error::AlreadyOn) as i64, -4);
+    assert_eq!(code(Error::InvalidParameters) as i64, -2);
 }
 
 #[test]
 fn cpu_on_hands_entry_and_context_to_the_parked_cpu_once() {
     let power = cell(2);
     assert_eq!(power.take(1), None);
-    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM + 0x1000, 0xfeed_0000_beef]), Action::Start { vcpu: 1 });
+    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM + 0x1000, 0xfeed_0000_beef]), Action::Start(1));
     assert!(!power.is_on(1));
     let entry = Entry { pc: Ipa::at(RAM + 0x1000), context: 0xfeed_0000_beef };
     assert_eq!(power.take(1), Some(entry));
@@ -83,7 +106,7 @@ fn cpu_on_hands_entry_and_context_to_the_parked_cpu_once() {
 fn a_32_bit_call_uses_the_low_halves_of_its_arguments() {
     let power = cell(2);
     let high = 0xdead_beef_0000_0000;
-    assert_eq!(call(&power, 0, id::CPU_ON, [high | 1, high | RAM, high | 7]), Action::Start { vcpu: 1 });
+    assert_eq!(call(&power, 0, id::CPU_ON, [high | 1, high | RAM, high | 7]), Action::Start(1));
     assert_eq!(power.take(1), Some(Entry { pc: Ipa::at(RAM), context: 7 }));
 }
 
@@ -92,7 +115,7 @@ fn a_target_may_carry_the_res1_u_and_mt_bits_of_mpidr() {
     for bits in [0x8000_0000, 0xc000_0000, 0x8100_0000] {
         for function in [id::CPU_ON, id::CPU_ON_64] {
             let power = cell(2);
-            assert_eq!(call(&power, 0, function, [bits | 1, RAM, 0]), Action::Start { vcpu: 1 });
+            assert_eq!(call(&power, 0, function, [bits | 1, RAM, 0]), Action::Start(1));
             assert_eq!(call(&power, 0, id::AFFINITY_INFO_64, [bits | 1, 0, 0]), Action::Return(2));
         }
     }
@@ -113,14 +136,14 @@ fn cpu_on_outside_the_cells_memory_is_an_invalid_address() {
         assert_eq!(call(&power, 0, id::CPU_ON_64, [1, entry, 0]), error(Error::InvalidAddress), "{entry:#x}");
     }
     assert_eq!(power.take(1), None);
-    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM, 0]), Action::Start { vcpu: 1 });
+    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM, 0]), Action::Start(1));
 }
 
 #[test]
 fn cpu_on_tells_on_from_on_its_way() {
     let power = cell(2);
     assert_eq!(call(&power, 0, id::CPU_ON_64, [0, RAM, 0]), error(Error::AlreadyOn));
-    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM, 0]), Action::Start { vcpu: 1 });
+    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM, 0]), Action::Start(1));
     assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM + 4, 1]), error(Error::OnPending));
     assert_eq!(power.take(1), Some(Entry { pc: Ipa::at(RAM), context: 0 }));
     assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM, 0]), error(Error::AlreadyOn));
@@ -133,7 +156,7 @@ fn a_cpu_goes_off_and_comes_on_again() {
     let _ = power.take(1);
     assert_eq!(call(&power, 1, id::CPU_OFF, [0; 3]), Action::Off);
     assert_eq!(call(&power, 0, id::AFFINITY_INFO, [1, 0, 0]), Action::Return(1));
-    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM + 8, 9]), Action::Start { vcpu: 1 });
+    assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM + 8, 9]), Action::Start(1));
     // The exit of CPU_OFF, still on its way to the parking place, takes nothing back.
     power.off(1);
     assert_eq!(power.take(1), Some(Entry { pc: Ipa::at(RAM + 8), context: 9 }));
@@ -236,7 +259,7 @@ fn all_are_off_only_when_none_is_on_or_wanted() {
 fn a_call_overtaken_while_its_entry_is_judged_loses() {
     let power = cell(2);
     let overtaken = power.call(0, [id::CPU_ON_64.into(), 1, RAM, 1], |_| {
-        assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM + 4, 2]), Action::Start { vcpu: 1 });
+        assert_eq!(call(&power, 0, id::CPU_ON_64, [1, RAM + 4, 2]), Action::Start(1));
         true
     });
     assert_eq!(overtaken, error(Error::OnPending));
@@ -254,7 +277,7 @@ fn of_racing_cpu_on_calls_one_wins_and_its_entry_is_whole() {
                 for round in 0..CALLS {
                     let context = (2 * round + caller) & 0xffff;
                     match call(power, 0, id::CPU_ON_64, [2, RAM + 4 * context, context]) {
-                        Action::Start { vcpu } => {
+                        Action::Start(vcpu) => {
                             assert_eq!(vcpu, 2);
                             assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two calls have won");
                             let entry = Entry { pc: Ipa::at(RAM + 4 * context), context };
@@ -268,7 +291,7 @@ fn of_racing_cpu_on_calls_one_wins_and_its_entry_is_whole() {
             });
         }
     });
-    assert_eq!(call(&power, 0, id::CPU_ON_64, [2, RAM, 0]), Action::Start { vcpu: 2 });
+    assert_eq!(call(&power, 0, id::CPU_ON_64, [2, RAM, 0]), Action::Start(2));
 }
 
 proptest! {
@@ -278,7 +301,7 @@ proptest! {
         let [_, a, b, c] = registers;
         let function = 0x8400_0000 | number | u64::from(wide) << 30;
         for registers in [registers, [function, a & 0xf, b, c], [function, a & 0xf, RAM, c]] {
-            if let Action::Start { vcpu } = power.call(0, registers, in_ram) {
+            if let Action::Start(vcpu) = power.call(0, registers, in_ram) {
                 prop_assert!(vcpu < vcpus.min(MAX_VCPUS));
                 prop_assert!(in_ram(power.take(vcpu).unwrap().pc));
             }
