@@ -107,7 +107,7 @@ fn build(
         vcpus,
         doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
         vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
-        uart: Lock::new(Uart::new()),
+        uart: Lock::new(Uart::default()),
         output: const { Ring::new() },
         news: const { Ring::new() },
         said: AtomicU32::new(0),

@@ -90,7 +90,7 @@ fn reset(seat: Seat) {
     for vcpu in &cell.vcpus {
         vcpu.inbox.clear();
     }
-    *hold(&cell.uart) = Uart::new();
+    *hold(&cell.uart) = Uart::default();
     cell.input.clear();
     cell.attention.store(0, Ordering::Relaxed);
     cell.wants_room.store(false, Ordering::Relaxed);

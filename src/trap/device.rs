@@ -15,7 +15,6 @@ use plan::VirtualGic;
 use syndrome::Access;
 use tock_registers::interfaces::Readable;
 use vgic::Retry;
-use vuart::Effect;
 
 /// Bytes of one vCPU's redistributor frames.
 const REDISTRIBUTOR: u64 = 0x2_0000;
@@ -177,7 +176,7 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
         Device::Uart(offset) => {
             let mut uart = hold(&cell.uart);
             let before = uart.interrupt();
-            if let Effect::Transmit(byte) = uart.write(offset, (value & 0xffff_ffff) as u32) {
+            if let Some(byte) = uart.write(offset, (value & 0xffff_ffff) as u32) {
                 cell.output.push(byte);
                 uart.transmit_ready(cell.output.room() >= vuart::FIFO_BYTES);
                 let throttled = uart.is_throttled();

@@ -16,26 +16,14 @@
 /// half of them without a look at the flags.
 pub const FIFO_BYTES: usize = 16;
 
-/// The register offsets, by their names in DDI 0183 3.2.
-pub mod offset {
-    #![allow(missing_docs, reason = "the names are the manual's")]
-    pub const UARTDR: u64 = 0x00;
-    pub const UARTRSR: u64 = 0x04;
-    pub const UARTFR: u64 = 0x18;
-    pub const UARTILPR: u64 = 0x20;
-    pub const UARTIBRD: u64 = 0x24;
-    pub const UARTFBRD: u64 = 0x28;
-    pub const UARTLCR_H: u64 = 0x2c;
-    pub const UARTCR: u64 = 0x30;
-    pub const UARTIFLS: u64 = 0x34;
-    pub const UARTIMSC: u64 = 0x38;
-    pub const UARTRIS: u64 = 0x3c;
-    pub const UARTMIS: u64 = 0x40;
-    pub const UARTICR: u64 = 0x44;
-    pub const UARTDMACR: u64 = 0x48;
-    pub const UART_PERIPH_ID0: u64 = 0xfe0;
-    pub const UART_PCELL_ID0: u64 = 0xff0;
-}
+/// The offsets of the registers that are not just held, by their names in DDI 0183 3.2; of those that are, the first.
+const UARTDR: u64 = 0x00;
+const UARTFR: u64 = 0x18;
+const UARTILPR: u64 = 0x20;
+const UARTRIS: u64 = 0x3c;
+const UARTMIS: u64 = 0x40;
+const UARTICR: u64 = 0x44;
+const UART_PERIPH_ID0: u64 = 0xfe0;
 
 /// `UARTPeriphID0` to 3 and `UARTPCellID0` to 3: part 0x011, designer 0x41, revision 1 (16-byte FIFOs).
 const IDS: [u8; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
@@ -50,16 +38,6 @@ const TXFE: u32 = 1 << 7;
 const RX: u32 = 1 << 4;
 const TX: u32 = 1 << 5;
 const RT: u32 = 1 << 6;
-
-/// What a store asks of the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Effect {
-    /// Nothing; the interrupt level may have changed.
-    None,
-    /// Put the byte into the cell's output ring, then call [`Uart::transmit_ready`].
-    Transmit(u8),
-}
 
 /// One emulated UART. Its cell's vCPUs share it, each access on its own.
 #[derive(Clone, Debug)]
@@ -81,57 +59,50 @@ const RESET: [u32; HELD.len()] = [0, 0, 0, 0, 0x300, 0x12, 0, 0, 0, 0, 0];
 
 /// The place of a register in [`HELD`].
 const fn place(offset: u64) -> usize {
-    (offset.wrapping_sub(offset::UARTILPR) >> 2) as usize
+    (offset.wrapping_sub(UARTILPR) >> 2) as usize
 }
 
 impl Default for Uart {
+    /// A UART as it is after reset.
     fn default() -> Self {
-        Self::new()
+        Self { waiting: None, transmit: false, ready: true, held: RESET }
     }
 }
 
 impl Uart {
-    /// Makes a UART as it is after reset.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { waiting: None, transmit: false, ready: true, held: RESET }
-    }
-
     /// Answers a load of 8, 16 or 32 bits at `offset`; the caller cuts the value to the access's size.
     ///
     /// `room` tells whether the output ring takes another byte, `next` takes the next byte of the input ring.
     pub fn read(&mut self, offset: u64, room: bool, mut next: impl FnMut() -> Option<u8>) -> u32 {
         self.receive(&mut next);
         let value = match offset & !3 {
-            offset::UARTDR if offset == offset::UARTDR => {
+            UARTDR if offset == UARTDR => {
                 let byte = self.waiting.take();
                 self.receive(next);
                 byte.unwrap_or(0).into()
             }
-            offset::UARTFR => {
+            UARTFR => {
                 let receive = if self.waiting.is_none() { RXFE } else { 0 };
                 receive | if room { TXFE } else { TXFF | BUSY }
             }
-            offset::UARTRIS => self.raw(),
-            offset::UARTMIS => self.raised(),
-            id @ offset::UART_PERIPH_ID0..0x1000 => {
-                let index = id.wrapping_sub(offset::UART_PERIPH_ID0) >> 2;
-                usize::try_from(index).ok().and_then(|index| IDS.get(index)).map_or(0, |&byte| byte.into())
-            }
+            UARTRIS => self.raw(),
+            UARTMIS => self.raised(),
+            id @ UART_PERIPH_ID0..0x1000 => IDS.get((id >> 2 & 7) as usize).map_or(0, |&byte| byte.into()),
             other => self.held.get(place(other)).copied().unwrap_or(0),
         };
         value >> ((offset & 3) << 3)
     }
 
-    /// Takes a store of `value` at `offset`; stores that do not start at a register are ignored.
-    pub fn write(&mut self, offset: u64, value: u32) -> Effect {
+    /// Takes a store of `value` at `offset`; stores that do not start at a register are ignored. A byte that it returns goes
+    /// into the cell's output ring, and then [`Uart::transmit_ready`] is called.
+    #[must_use]
+    pub fn write(&mut self, offset: u64, value: u32) -> Option<u8> {
         match offset {
-            offset::UARTDR => {
+            UARTDR => {
                 self.transmit = self.ready;
-                let [byte, ..] = value.to_le_bytes();
-                return Effect::Transmit(byte);
+                return value.to_le_bytes().first().copied();
             }
-            offset::UARTICR => self.transmit &= value & TX == 0,
+            UARTICR => self.transmit &= value & TX == 0,
             _ if !offset.is_multiple_of(4) => {}
             _ => {
                 if let (Some(held), Some(mask)) = (self.held.get_mut(place(offset)), HELD.get(place(offset))) {
@@ -139,7 +110,7 @@ impl Uart {
                 }
             }
         }
-        Effect::None
+        None
     }
 
     /// Looks into the input ring; the caller does so when a byte has come, then asks for [`Uart::interrupt`].
@@ -151,7 +122,7 @@ impl Uart {
 
     /// Tells the UART whether the output ring takes at least [`FIFO_BYTES`] more.
     ///
-    /// Called after each [`Effect::Transmit`] and when the ring has been drained; the change to `true` is the FIFO
+    /// Called after each byte of [`Uart::write`] and when the ring has been drained; the change to `true` is the FIFO
     /// falling through its trigger level, which raises the transmit interrupt.
     pub fn transmit_ready(&mut self, ready: bool) {
         self.transmit = ready && (self.transmit || !self.ready);
