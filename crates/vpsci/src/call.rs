@@ -84,9 +84,10 @@ impl Power {
     }
 
     fn dispatch(&self, vcpu: usize, registers: [u64; 4], entry_ok: impl Fn(Ipa) -> bool) -> Result<Action, Error> {
-        let [function, ..] = registers.map(low);
-        let wide = function & SMC64 != 0;
-        let [_, first, second, third] = registers.map(|register| if wide { register } else { low(register).into() });
+        let [function, first, second, third] = registers;
+        let function = low(function);
+        let used = if function & SMC64 == 0 { 0xffff_ffff } else { u64::MAX };
+        let (first, second, third) = (first & used, second & used, third & used);
         let entry = |pc, context| {
             let pc = Ipa::new(pc);
             if pc.is_aligned(4) && entry_ok(pc) { Ok(Entry { pc, context }) } else { Err(Error::InvalidAddress) }
@@ -113,6 +114,7 @@ impl Power {
             (Some(CPU_SUSPEND | SYSTEM_RESET2 | AFFINITY_INFO), _) => return Err(Error::InvalidParameters),
             // No flags are set, so `CPU_SUSPEND` takes the original format and is coordinated by the platform.
             (Some(PSCI_FEATURES), id) if id == SMCCC_VERSION || psci(id).is_some() => Action::Return(SUCCESS),
+            (Some(PSCI_FEATURES), _) => return Err(Error::NotSupported),
             (None, SMCCC_VERSION | SMCCC_ARCH_FEATURES) if function == SMCCC_ARCH_FEATURES => Action::Return(SUCCESS),
             (None, id) if WORKAROUNDS.contains(if function == SMCCC_ARCH_FEATURES { &id } else { &function }) => {
                 Action::Firmware(function, id)
@@ -127,12 +129,12 @@ impl Power {
 
 /// Returns the number of a PSCI function, if it is offered.
 const fn psci(function: u32) -> Option<u32> {
+    const WIDE: u32 = 1 << CPU_SUSPEND | 1 << CPU_ON | 1 << AFFINITY_INFO | 1 << SYSTEM_RESET2;
+    const ENDS: u32 = 1 << CPU_OFF | 1 << SYSTEM_OFF | 1 << SYSTEM_RESET;
+    const TELLS: u32 = 1 << PSCI_VERSION | 1 << MIGRATE_INFO_TYPE | 1 << PSCI_FEATURES;
+    let offered = if function & SMC64 == 0 { WIDE | ENDS | TELLS } else { WIDE };
     let number = function & 0x1f;
-    let wide = matches!(number, CPU_SUSPEND | CPU_ON | AFFINITY_INFO | SYSTEM_RESET2);
-    let narrow =
-        matches!(number, PSCI_VERSION | CPU_OFF | MIGRATE_INFO_TYPE | SYSTEM_OFF | SYSTEM_RESET | PSCI_FEATURES);
-    let offered = function == PSCI | number && (wide || narrow) || function == PSCI | SMC64 | number && wide;
-    if offered { Some(number) } else { None }
+    if function & !SMC64 == PSCI | number && offered >> number & 1 != 0 { Some(number) } else { None }
 }
 
 /// Returns the vCPU index an MPIDR names, whether or not the cell has that vCPU.
