@@ -5,19 +5,25 @@
 use crate::memory::mmio::Mmio;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::register_structs;
-use tock_registers::registers::ReadWrite;
+use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use vgic::field;
 
 register_structs! {
-    /// At offset 0 of the frame.
+    /// At offset 0 of the frame. Control, type and what `GICv2` has for SGIs are a distributor's.
     pub Registers {
-        (0x000 => _control),
+        (0x000 => pub CTLR: ReadWrite<u32>),
+        (0x004 => TYPER: ReadOnly<u32>),
+        (0x008 => _reserved),
         // A bit a line: a word of 32 lines each, groups first, then what `vgic::field` names.
         (0x080 => words: [ReadWrite<u32>; 224]),
         (0x400 => IPRIORITYR: [ReadWrite<u8>; 1024]),
         (0x800 => ITARGETSR: [ReadWrite<u8>; 1024]),
         (0xc00 => ICFGR: [ReadWrite<u32>; 64]),
-        (0xd00 => @END),
+        (0xd00 => _more),
+        (0xf00 => pub SGIR: WriteOnly<u32>),
+        (0xf04 => _even_more),
+        (0xf1c => pub CPENDSGIR3: ReadWrite<u32>),
+        (0xf20 => @END),
     }
 }
 
@@ -40,6 +46,11 @@ impl Banks {
     #[inline]
     fn register(&self, register: usize, w: usize) -> Option<&ReadWrite<u32>> {
         self.0.words.get((register.wrapping_sub(IGROUPR) >> 2).wrapping_add(w))
+    }
+
+    /// Words of 32 lines that the distributor has, SGIs and PPIs included.
+    pub fn words(self) -> usize {
+        ((self.0.TYPER.get() & 0x1f) as usize).wrapping_add(1)
     }
 
     /// Reads one of [`vgic::field`]'s registers for the lines of word `w`.
@@ -82,7 +93,7 @@ impl Banks {
         }
     }
 
-    /// `GICv2`: sends an SPI to the CPUs in `targets`; of a private line, tells the reader's own bit.
+    /// `GICv2`: sends an SPI to the CPUs in `targets`.
     pub fn set_targets(self, intid: u32, targets: u8) {
         if let Some(register) = self.0.ITARGETSR.get(intid as usize) {
             register.set(targets);

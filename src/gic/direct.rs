@@ -6,12 +6,14 @@
 //! (`ICH_HCR_EL2.TC`) and their accesses are made here. IHI 0069 12.2, 6.3; IHI 0048 4.4.
 
 use super::banks::bit;
+use super::v2::V2;
 use super::{Driver, Gic, KICK};
 use crate::el2::barrier;
 use crate::el2::sysreg::{
     ICC_AP1R0_EL1, ICC_BPR1_EL1, ICC_CTLR_EL1, ICC_DIR_EL1, ICC_IGRPEN1_EL1, ICC_PMR_EL1, ICC_RPR_EL1, ICH_HCR_EL2,
 };
 use syndrome::system;
+use tock_registers::interfaces::{Readable, Writeable};
 use vgic::field;
 
 /// The most urgent priority a guest's line can have; EL2's kick has 0.
@@ -27,24 +29,27 @@ type Hearing = [u32; 4];
 impl Gic {
     fn hearing(&self) -> Hearing {
         match &self.driver {
-            Driver::V2(gic) => gic.hearing(),
+            Driver::V2(V2 { interface, .. }) => {
+                [interface.PMR.get(), interface.CTLR.get(), interface.BPR.get(), interface.APR.get()]
+            }
             Driver::V3(_) => {
                 [ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get(), ICC_BPR1_EL1::get(), ICC_AP1R0_EL1::get()].map(low)
             }
         }
     }
 
-    fn set_hearing(&self, hearing: Hearing) {
-        match &self.driver {
-            Driver::V2(gic) => gic.set_hearing(hearing),
-            Driver::V3(_) => {
-                let [mask, enable, binary, active] = hearing.map(u64::from);
-                ICC_PMR_EL1::set(mask);
-                ICC_IGRPEN1_EL1::set(enable);
-                ICC_BPR1_EL1::set(binary);
-                ICC_AP1R0_EL1::set(active);
-                barrier::synchronize();
-            }
+    fn set_hearing(&self, [mask, control, binary, active]: Hearing) {
+        if let Driver::V2(V2 { interface, .. }) = &self.driver {
+            interface.PMR.set(mask);
+            interface.CTLR.set(control);
+            interface.BPR.set(binary);
+            interface.APR.set(active);
+        } else {
+            ICC_PMR_EL1::set(mask.into());
+            ICC_IGRPEN1_EL1::set(control.into());
+            ICC_BPR1_EL1::set(binary.into());
+            ICC_AP1R0_EL1::set(active.into());
+            barrier::synchronize();
         }
     }
 
@@ -89,10 +94,10 @@ impl Gic {
 
     /// Takes back a kick of the calling CPU: nobody acknowledges it.
     pub fn clear_kick(&self, cpu: usize) {
-        match (&self.driver, self.banks(cpu, 0)) {
-            (Driver::V2(gic), _) => gic.clear_kick(),
-            (Driver::V3(_), Some(banks)) => banks.write(field::ICPENDR, 0, bit(KICK)),
-            (Driver::V3(_), None) => {}
+        if !self.is_v3() {
+            self.distributor.0.CPENDSGIR3.set(0xff << (KICK % 4 * 8));
+        } else if let Some(banks) = self.banks(cpu, 0) {
+            banks.write(field::ICPENDR, 0, bit(KICK));
         }
     }
 }

@@ -13,13 +13,17 @@ mod virtual_interface;
 pub use again::{Again, FRAMES};
 pub use direct::common_register;
 
+use crate::el2::barrier;
+use crate::el2::sysreg::{ICC_DIR_EL1, ICC_EOIR1_EL1, ICC_IAR1_EL1, ICC_SGI1R_EL1};
+use crate::memory::mmio::Mmio;
 use alloc::vec::Vec;
 use banks::{Banks, bit};
 use board::Interrupt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
+use tock_registers::interfaces::{Readable, Writeable};
 use v2::V2;
-use v3::{Gicd, Gicr};
+use v3::{Gicr, Routers};
 use vgic::field;
 
 /// SGI: look at your cell: virtual interrupts, requests to stop. Those below the next stand for guests' own. The only one that a cell with passed-through interrupts
@@ -32,6 +36,8 @@ pub const SPECIAL: u32 = 1020;
 
 /// The board's GIC.
 pub struct Gic {
+    /// The distributor; of `GICv2` with the private lines of the CPU that looks.
+    distributor: Banks,
     driver: Driver,
     /// Maintenance interrupt.
     pub maintenance: u32,
@@ -40,7 +46,7 @@ pub struct Gic {
 
 enum Driver {
     V2(V2),
-    V3(Gicd),
+    V3(Mmio<Routers>),
 }
 
 /// What the GIC knows of a CPU.
@@ -59,16 +65,16 @@ pub fn get() -> Option<&'static Gic> {
     GIC.get()
 }
 
-/// Maps the GIC and makes all its lines quiet.
+/// Maps the GIC, makes all its shared lines quiet and enables the distributor.
 pub fn init(board: &board::Board) -> Result<&'static Gic, &'static str> {
     const SMALL: &str = "a region of the GIC is too small in the device tree, or EL2's pool too small to map it";
     let cpu = |cpu: &board::Cpu| Cpu { mpidr: cpu.mpidr, target: AtomicU64::new(0), redistributor: None };
     let mut cpus: Vec<Cpu> = board.cpus.iter().map(cpu).collect();
-    let (driver, maintenance) = match &board.gic {
-        board::Gic::V2 { distributor, cpu, hypervisor, maintenance, .. } => {
-            (Driver::V2(V2::new(*distributor, *cpu, *hypervisor).ok_or(SMALL)?), *maintenance)
-        }
-        board::Gic::V3 { distributor, redistributors, maintenance, .. } => {
+    let (board::Gic::V2 { distributor, maintenance, .. } | board::Gic::V3 { distributor, maintenance, .. }) = board.gic;
+    let banks = Banks(Mmio::map(distributor).ok_or(SMALL)?);
+    let (driver, group, enable) = match &board.gic {
+        board::Gic::V2 { cpu, hypervisor, .. } => (Driver::V2(V2::new(*cpu, *hypervisor).ok_or(SMALL)?), 0, 1),
+        board::Gic::V3 { redistributors, .. } => {
             for &region in redistributors {
                 Gicr::discover(region, |affinity, redistributor| {
                     if let Some(cpu) = cpus.iter_mut().find(|cpu| affinity_of(cpu.mpidr) == affinity) {
@@ -79,10 +85,18 @@ pub fn init(board: &board::Board) -> Result<&'static Gic, &'static str> {
             for cpu in &cpus {
                 cpu.target.store(v3::target(cpu.mpidr), Ordering::Relaxed);
             }
-            (Driver::V3(Gicd::new(*distributor).ok_or(SMALL)?), *maintenance)
+            // EnableGrp1, EnableGrp1A, ARE.
+            (Driver::V3(Mmio::at(distributor, 0).ok_or(SMALL)?), u32::MAX, 0b1_0011)
         }
     };
-    Ok(GIC.call_once(|| Gic { driver, maintenance, cpus }))
+    let gic = GIC.call_once(|| Gic { distributor: banks, driver, maintenance, cpus });
+    banks.0.CTLR.set(0);
+    gic.settle();
+    (1..banks.words()).for_each(|w| banks.reset(w, group));
+    gic.settle();
+    banks.0.CTLR.set(enable);
+    gic.settle();
+    Ok(gic)
 }
 
 /// The affinity of an MPIDR as `GICR_TYPER` packs it.
@@ -106,21 +120,29 @@ impl Acknowledged {
 impl Gic {
     /// Tells whether CPU `cpu` can take interrupts.
     pub fn knows(&self, cpu: usize) -> bool {
-        self.cpus.get(cpu).is_some_and(|cpu| matches!(self.driver, Driver::V2(_)) || cpu.redistributor.is_some())
+        self.banks(cpu, 0).is_some()
+    }
+
+    /// Waits until a `GICv3`'s distributor has taken what was written to enables and control (RWP).
+    fn settle(&self) {
+        while !matches!(self.driver, Driver::V2(_)) && self.distributor.0.CTLR.get() >> 31 != 0 {
+            core::hint::spin_loop();
+        }
     }
 
     /// Sets up the calling CPU, which is `cpu`: private lines quiet but EL2's own, interface on. `direct`: its vCPU's
     /// interrupts are passed through.
     pub fn init_cpu(&self, cpu: usize, direct: bool) {
         let Some(state) = self.cpus.get(cpu) else { return };
-        match &self.driver {
-            Driver::V2(gic) => state.target.store(gic.init_cpu().into(), Ordering::Release),
-            Driver::V3(_) => {
-                if let Some(redistributor) = state.redistributor {
-                    redistributor.wake();
-                }
-                v3::init_cpu();
+        if let Driver::V2(gic) = &self.driver {
+            self.distributor.reset(0, 0);
+            gic.init_cpu();
+            state.target.store(self.distributor.own_target().into(), Ordering::Release);
+        } else {
+            if let Some(redistributor) = state.redistributor {
+                redistributor.wake();
             }
+            v3::init_cpu();
         }
         if direct {
             self.take_interface(cpu);
@@ -135,8 +157,8 @@ impl Gic {
     #[inline]
     pub fn acknowledge(&self) -> Acknowledged {
         Acknowledged(match &self.driver {
-            Driver::V3(_) => v3::acknowledge(),
-            Driver::V2(gic) => gic.acknowledge(),
+            Driver::V3(_) => (ICC_IAR1_EL1::get() & 0xff_ffff) as u32,
+            Driver::V2(gic) => gic.interface.IAR.get(),
         })
     }
 
@@ -144,8 +166,8 @@ impl Gic {
     #[inline]
     pub fn drop_priority(&self, interrupt: Acknowledged) {
         match &self.driver {
-            Driver::V3(_) => v3::drop_priority(interrupt.0),
-            Driver::V2(gic) => gic.drop_priority(interrupt.0),
+            Driver::V3(_) => ICC_EOIR1_EL1::set(interrupt.0.into()),
+            Driver::V2(gic) => gic.interface.EOIR.set(interrupt.0),
         }
     }
 
@@ -153,8 +175,8 @@ impl Gic {
     #[inline]
     pub fn deactivate(&self, interrupt: Acknowledged) {
         match &self.driver {
-            Driver::V3(_) => v3::deactivate(interrupt.0),
-            Driver::V2(gic) => gic.deactivate(interrupt.0),
+            Driver::V3(_) => ICC_DIR_EL1::set(interrupt.0.into()),
+            Driver::V2(gic) => gic.interface.DIR.set(interrupt.0),
         }
     }
 
@@ -176,29 +198,27 @@ impl Gic {
     /// Sends SGI `intid` to a target, on `GICv2` to several.
     #[inline(always)]
     pub fn ring(&self, target: u64, intid: u32) {
-        match &self.driver {
-            Driver::V3(_) => v3::send(target, intid),
-            Driver::V2(gic) => gic.send(target, intid),
+        barrier::complete();
+        if let Driver::V3(_) = self.driver {
+            ICC_SGI1R_EL1::set(target | u64::from(intid & 0xf) << 24);
+            barrier::synchronize();
+        } else {
+            self.distributor.0.SGIR.set((target << 16 & 0xff_0000) as u32 | intid & 0xf);
         }
     }
 
     /// Lines the distributor has, SGIs and PPIs included.
     pub fn lines(&self) -> usize {
-        match &self.driver {
-            Driver::V2(gic) => gic.words(),
-            Driver::V3(distributor) => distributor.words(),
-        }
-        .wrapping_mul(32)
+        self.distributor.words().wrapping_mul(32)
     }
 
     /// The registers that hold a word of lines: of the private ones, CPU `cpu`'s (on `GICv2` that must be the calling one).
     #[inline]
     fn banks(&self, cpu: usize, w: usize) -> Option<Banks> {
-        match &self.driver {
-            Driver::V2(gic) => Some(gic.banks),
-            Driver::V3(distributor) if w != 0 => Some(distributor.banks),
-            Driver::V3(_) => self.cpus.get(cpu)?.redistributor.map(|redistributor| redistributor.banks),
+        if w == 0 && self.is_v3() {
+            return self.cpus.get(cpu)?.redistributor.map(|redistributor| redistributor.banks);
         }
+        Some(self.distributor)
     }
 
     /// Enables a line.
@@ -211,33 +231,30 @@ impl Gic {
 
     /// Sets the trigger of an SPI: before commit, since a register holds those of several cells.
     pub fn set_trigger(&self, interrupt: Interrupt) {
-        if let Some(banks) = self.banks(0, 1) {
-            banks.set_edge(interrupt.intid, interrupt.edge);
-        }
+        self.distributor.set_edge(interrupt.intid, interrupt.edge);
     }
 
     /// Routes an SPI to a CPU.
     pub fn route(&self, intid: u32, cpu: usize) {
         let Some(cpu) = self.cpus.get(cpu) else { return };
         match &self.driver {
-            Driver::V2(gic) => {
+            Driver::V2(_) => {
                 let [target, ..] = cpu.target.load(Ordering::Relaxed).to_le_bytes();
-                gic.banks.set_targets(intid, target);
+                self.distributor.set_targets(intid, target);
             }
-            Driver::V3(distributor) => distributor.route(intid, cpu.mpidr),
+            Driver::V3(routers) => {
+                if let Some(router) = routers.IROUTER.get(intid as usize) {
+                    router.set(cpu.mpidr & 0xff_00ff_ffff);
+                }
+            }
         }
     }
 
     /// Disables an SPI and forgets that it was pending or active.
     pub fn quiet(&self, intid: u32) {
-        let w = intid as usize / 32;
-        if let Some(banks) = self.banks(0, 1) {
-            for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
-                banks.write(register, w, bit(intid));
-                if let Driver::V3(distributor) = &self.driver {
-                    distributor.wait();
-                }
-            }
+        for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
+            self.distributor.write(register, intid as usize / 32, bit(intid));
+            self.settle();
         }
     }
 }

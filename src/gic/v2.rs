@@ -5,36 +5,24 @@
 //! Priority drop and deactivation are separate (`EOImodeNS`), as on `GICv3`.
 #![expect(non_snake_case, reason = "register names are the manual's")]
 
-use super::banks::Banks;
-use crate::el2::barrier;
 use crate::memory::mmio::Mmio;
 use address::{PhysAddr, Region};
-use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::interfaces::Writeable;
 use tock_registers::register_structs;
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 
 register_structs! {
-    /// The distributor's own; the rest is [`Banks`], whose word 0 is the accessing CPU's.
-    pub Control {
-        (0x000 => CTLR: ReadWrite<u32>),
-        (0x004 => TYPER: ReadOnly<u32>),
-        (0x008 => _more),
-        (0xf00 => SGIR: WriteOnly<u32>),
-        (0xf04 => _even_more),
-        (0xf1c => CPENDSGIR3: ReadWrite<u32>),
-        (0xf20 => @END),
-    },
     /// The CPU interface.
     pub Interface {
-        (0x0000 => CTLR: ReadWrite<u32>),
-        (0x0004 => PMR: ReadWrite<u32>),
-        (0x0008 => BPR: ReadWrite<u32>),
-        (0x000c => IAR: ReadOnly<u32>),
-        (0x0010 => EOIR: WriteOnly<u32>),
+        (0x0000 => pub CTLR: ReadWrite<u32>),
+        (0x0004 => pub PMR: ReadWrite<u32>),
+        (0x0008 => pub BPR: ReadWrite<u32>),
+        (0x000c => pub IAR: ReadOnly<u32>),
+        (0x0010 => pub EOIR: WriteOnly<u32>),
         (0x0014 => _more),
-        (0x00d0 => APR: ReadWrite<u32>),
+        (0x00d0 => pub APR: ReadWrite<u32>),
         (0x00d4 => _even_more),
-        (0x1000 => DIR: WriteOnly<u32>),
+        (0x1000 => pub DIR: WriteOnly<u32>),
         (0x1004 => @END),
     },
     /// The virtual interface control registers of the reading CPU.
@@ -56,91 +44,30 @@ register_structs! {
     }
 }
 
-/// The three frames EL2 drives.
+/// The frames EL2 drives besides the distributor, which holds each CPU's private lines for that CPU.
 #[derive(Clone, Copy)]
 pub struct V2 {
-    control: Mmio<Control>,
-    /// Lines; private ones are the accessing CPU's.
-    pub banks: Banks,
-    pub(super) interface: Mmio<Interface>,
+    /// CPU interface.
+    pub interface: Mmio<Interface>,
     /// Virtual interface control.
     pub hypervisor: Mmio<Hypervisor>,
 }
 
 impl V2 {
-    /// Maps the frames and makes every shared line quiet.
-    pub fn new(distributor: Region<PhysAddr>, cpu: Region<PhysAddr>, hypervisor: Region<PhysAddr>) -> Option<Self> {
-        let control: Mmio<Control> = Mmio::map(distributor)?;
-        let banks = Banks(Mmio::at(distributor, 0)?);
+    /// Maps the frames.
+    pub fn new(cpu: Region<PhysAddr>, hypervisor: Region<PhysAddr>) -> Option<Self> {
         // In 128 KiB each of its two pages fills 64: the end of the first and the start of the second are neighbours.
         let offset = if cpu.size() == 128 << 10 { 0xf000 } else { 0 };
         let interface = Mmio::<Interface>::map(cpu).and(Mmio::at(cpu, offset))?;
-        let gic = Self { control, banks, interface, hypervisor: Mmio::map(hypervisor)? };
-        control.CTLR.set(0);
-        for word in 1..gic.words() {
-            banks.reset(word, 0);
-        }
-        control.CTLR.set(1);
-        Some(gic)
+        Some(Self { interface, hypervisor: Mmio::map(hypervisor)? })
     }
 
-    /// Words of 32 lines, SGIs and PPIs included.
-    pub fn words(self) -> usize {
-        ((self.control.TYPER.get() & 0x1f) as usize).wrapping_add(1)
-    }
-
-    /// Sets up this CPU's private lines and interface; returns its bit in target lists.
-    pub fn init_cpu(self) -> u8 {
-        self.banks.reset(0, 0);
+    /// Sets up this CPU's interface.
+    pub fn init_cpu(self) {
         self.interface.CTLR.set(0);
         self.interface.PMR.set(0xff);
         self.interface.BPR.set(0);
         self.interface.CTLR.set(1 | 1 << 9); // EnableGrp0; EOImode
-        self.banks.own_target()
-    }
-
-    /// What decides which interrupts this CPU hears; see `direct`.
-    pub fn hearing(self) -> [u32; 4] {
-        [self.interface.PMR.get(), self.interface.CTLR.get(), self.interface.BPR.get(), self.interface.APR.get()]
-    }
-
-    /// Sets it.
-    pub fn set_hearing(self, [mask, control, binary, active]: [u32; 4]) {
-        self.interface.PMR.set(mask);
-        self.interface.CTLR.set(control);
-        self.interface.BPR.set(binary);
-        self.interface.APR.set(active);
-    }
-
-    /// Takes a kick of this CPU back.
-    pub fn clear_kick(self) {
-        self.control.CPENDSGIR3.set(0xff << (super::KICK % 4 * 8));
-    }
-
-    /// Acknowledges the most urgent pending interrupt: for SGIs with the sender, as the other two want it back.
-    #[inline]
-    pub fn acknowledge(self) -> u32 {
-        self.interface.IAR.get()
-    }
-
-    /// Drops the running priority.
-    #[inline]
-    pub fn drop_priority(self, acknowledged: u32) {
-        self.interface.EOIR.set(acknowledged);
-    }
-
-    /// Deactivates.
-    #[inline]
-    pub fn deactivate(self, acknowledged: u32) {
-        self.interface.DIR.set(acknowledged);
-    }
-
-    /// Sends SGI `intid` to the CPUs in `targets`.
-    #[inline]
-    pub fn send(self, targets: u64, intid: u32) {
-        barrier::complete();
-        let list = (targets & 0xff) as u32;
-        self.control.SGIR.set(list << 16 | intid & 0xf);
     }
 }
 
