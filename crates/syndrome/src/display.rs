@@ -55,6 +55,7 @@ impl fmt::Display for Syndrome {
         match kind {
             0 => write!(f, " 0x{:02x}", u64::from(self.class())),
             6 | 7 => write!(f, " #{}", self.esr & 0xffff),
+            10 => write!(f, ", syndrome {:#x}", self.esr),
             _ => Ok(()),
         }
     }
