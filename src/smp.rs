@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::{Board, Start};
 use controls::Features;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use lifecycle::State;
 use plan::VirtualGic;
 use tock_registers::interfaces::{Readable, Writeable};
@@ -28,6 +28,10 @@ pub const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
 /// Affinity fields of `MPIDR_EL1`.
 const AFFINITY: u64 = 0xff_00ff_ffff;
 
+/// What an exit is: HVC or SMC; a stage-2 abort (emulated devices, holes, walls, kicks by zap); another instruction that
+/// traps; an interrupt; `SError`.
+pub const CLASSES: [&str; 5] = ["calls", "aborts", "traps", "interrupts", "errors"];
+
 /// What a CPU has of its own. `TPIDR_EL2` points to it.
 #[repr(C)]
 pub struct PerCpu {
@@ -39,6 +43,8 @@ pub struct PerCpu {
     pub sgis: [u32; 2],
     /// How SGIs name the CPUs of its cell.
     pub doorbells: Option<&'static Doorbells>,
+    /// Its guest's exits since the board was switched on, by [`CLASSES`]. `vectors.S` counts.
+    pub exits: [AtomicU64; CLASSES.len()],
     /// Number in the board's tree.
     pub index: usize,
     /// Affinity.
@@ -132,6 +138,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
             again: seat.filter(|seat| !seat.cell.sealed.passthrough).map(|seat| &seat.vcpu.again),
             sgis: seat.map_or([0; 2], |seat| [if gic.is_v3() { seat.vcpu.sgis << 24 } else { 0 }, seat.vcpu.excepted]),
             doorbells: seat.map(|seat| &seat.cell.doorbells),
+            exits: [const { AtomicU64::new(0) }; CLASSES.len()],
             index,
             mpidr: cpu.mpidr,
             seat,

@@ -85,7 +85,7 @@ fn build(
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for (index, &cpu) in sealed.cpus.iter().enumerate() {
         let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
-        let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::new());
+        let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::default());
         let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
         vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: const { Snapshot::new() } });
     }

@@ -71,6 +71,13 @@ macro_rules! zero {
     };
 }
 
+/// Zeroes those of each feature that the CPU has.
+macro_rules! zero_with {
+    ($features:ident: $($feature:ident $($name:literal)+;)+) => {
+        $(if $features.has(Features::$feature) { zero!($($name)+) })+
+    };
+}
+
 /// Zeroes the breakpoints, or watchpoints, from the last there is (0 to 15) down: jumps over those that there are not.
 macro_rules! zero_down {
     ($last:expr, $value:literal, $control:literal: $($n:literal)+) => {
@@ -107,36 +114,20 @@ fn reset_el1() {
         }
         zero!("pmselr_el0" "pmuserenr_el0" "pmccfiltr_el0" "pmccntr_el0");
     }
-    if features.has(Features::POINTER_AUTH) {
-        zero!("S3_0_C2_C1_0" "S3_0_C2_C1_1" "S3_0_C2_C1_2" "S3_0_C2_C1_3" "S3_0_C2_C2_0" "S3_0_C2_C2_1" "S3_0_C2_C2_2"
-            "S3_0_C2_C2_3" "S3_0_C2_C3_0" "S3_0_C2_C3_1"); // the five keys
-    }
-    if features.has(Features::RAS) {
-        zero!("S3_4_C12_C1_1" "S3_4_C5_C2_3"); // VDISR_EL2, VSESR_EL2
-    }
-    if features.has(Features::SCXTNUM) {
-        zero!("S3_3_C13_C0_7" "S3_0_C13_C0_7");
-    }
-    if features.has(Features::MTE) {
-        zero!("S3_0_C5_C6_0" "S3_0_C5_C6_1" "S3_0_C1_C0_6" "S3_0_C1_C0_5"); // TFSR_EL1, TFSRE0_EL1, GCR_EL1, RGSR_EL1
-    }
-    if features.has(Features::TCR2) {
-        zero!("S3_0_C2_C0_3");
-    }
-    if features.has(Features::SCTLR2) {
-        zero!("S3_0_C1_C0_3");
-    }
-    if features.has(Features::S1PIE) {
-        zero!("S3_0_C10_C2_2" "S3_0_C10_C2_3"); // PIRE0_EL1, PIR_EL1
-    }
-    if features.has(Features::S1POE) {
-        zero!("S3_0_C10_C2_4" "S3_3_C10_C2_4"); // POR_EL1, POR_EL0
-    }
-    if features.has(Features::SME) {
-        zero!("S3_3_C4_C2_2" "S3_0_C1_C2_6" "S3_3_C13_C0_5" "S3_0_C1_C2_4"); // SVCR, SMCR_EL1, TPIDR2_EL0, SMPRI_EL1
-    }
+    zero_with!(features:
+        POINTER_AUTH "S3_0_C2_C1_0" "S3_0_C2_C1_1" "S3_0_C2_C1_2" "S3_0_C2_C1_3" "S3_0_C2_C2_0" "S3_0_C2_C2_1" "S3_0_C2_C2_2"
+            "S3_0_C2_C2_3" "S3_0_C2_C3_0" "S3_0_C2_C3_1"; // the five keys
+        RAS "S3_4_C12_C1_1" "S3_4_C5_C2_3"; // VDISR_EL2, VSESR_EL2
+        SCXTNUM "S3_3_C13_C0_7" "S3_0_C13_C0_7";
+        MTE "S3_0_C5_C6_0" "S3_0_C5_C6_1" "S3_0_C1_C0_6" "S3_0_C1_C0_5"; // TFSR_EL1, TFSRE0_EL1, GCR_EL1, RGSR_EL1
+        TCR2 "S3_0_C2_C0_3";
+        SCTLR2 "S3_0_C1_C0_3";
+        S1PIE "S3_0_C10_C2_2" "S3_0_C10_C2_3"; // PIRE0_EL1, PIR_EL1
+        S1POE "S3_0_C10_C2_4" "S3_3_C10_C2_4"; // POR_EL1, POR_EL0
+        SME "S3_3_C4_C2_2" "S3_0_C1_C2_6" "S3_3_C13_C0_5" "S3_0_C1_C2_4"; // SVCR, SMCR_EL1, TPIDR2_EL0, SMPRI_EL1
+        SVE "S3_0_C1_C2_0"; // ZCR_EL1
+    );
     if features.has(Features::SVE) {
-        zero!("S3_0_C1_C2_0"); // ZCR_EL1
         fp::clear_predicates();
     }
     fp::clear();

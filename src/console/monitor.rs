@@ -2,10 +2,11 @@
 
 use super::service::history;
 use super::{Sink, say_to};
-use crate::cell::{self, Cell};
+use crate::cell::{self, Cell, Seat};
 use crate::el2::timer;
 use crate::smp;
 use console::{Command, Verb};
+use core::ptr;
 use core::sync::atomic::Ordering;
 use lifecycle::Cause;
 use syndrome::Syndrome;
@@ -78,7 +79,13 @@ fn stats(cell: &Cell) {
         answer!(" left_in_ticks={took}");
     }
     answer!(" console_dropped={dropped}\n");
-    for vcpu in &cell.vcpus {
+    for cpu in smp::all() {
+        let Some(Seat { vcpu, .. }) = cpu.seat().filter(|seat| ptr::eq(seat.cell, cell)) else { continue };
+        answer!("  vcpu {}: exits", vcpu.index);
+        for (class, exits) in smp::CLASSES.iter().zip(&cpu.exits) {
+            answer!(" {class}={}", exits.load(Ordering::Relaxed));
+        }
+        answer!("\n");
         if let Some([pc, _, esr, far, hpfar]) = vcpu.last.state() {
             answer!("  vcpu {}: left at pc={pc:#x}: {}\n", vcpu.index, Syndrome { esr, far, hpfar });
         }

@@ -21,26 +21,6 @@ bulk_zero:
     b.ne    1b
     ret
 
-// In: x0 = to, x1 = from, x2 = bytes. Clobbers x0-x3, v0-v3.
-.global bulk_copy
-bulk_copy:
-    subs    x2, x2, #256
-    b.lo    2f
-1:
-    .rept 4
-    ld1     {v0.16b, v1.16b, v2.16b, v3.16b}, [x1], #64
-    st1     {v0.16b, v1.16b, v2.16b, v3.16b}, [x0], #64
-    .endr
-    subs    x2, x2, #256
-    b.hs    1b
-2:  adds    x2, x2, #256
-    b.eq    4f
-3:  ldrb    w3, [x1], #1
-    strb    w3, [x0], #1
-    subs    x2, x2, #1
-    b.ne    3b
-4:  ret
-
 // In: x0 = address, x1 = end. Cleans and invalidates by data cache line. Clobbers x0, x2-x4.
 .global bulk_clean
 bulk_clean:

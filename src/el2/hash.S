@@ -1,30 +1,8 @@
-// CRC-32 and SHA-256 by the CPU's instructions (DDI 0487 C6.2 "CRC32X", C7.2 "SHA256H"). No guest's SIMD registers are
-// live when a cell is loaded.
+// SHA-256 by the CPU's instructions (DDI 0487 C7.2 "SHA256H"). No guest's SIMD registers are live when a cell is loaded.
 
-.arch_extension crc
 .arch_extension sha2
 
 .section .text.hash, "ax"
-
-// In: w0 = CRC so far, x1 = bytes, x2 = how many. Out: w0 = CRC. Clobbers x1-x6.
-.global hash_crc32
-hash_crc32:
-1:  subs    x2, x2, #32
-    b.lo    2f
-    ldp     x3, x4, [x1], #16
-    ldp     x5, x6, [x1], #16
-    crc32x  w0, w0, x3
-    crc32x  w0, w0, x4
-    crc32x  w0, w0, x5
-    crc32x  w0, w0, x6
-    b       1b
-2:  adds    x2, x2, #32
-    b.eq    4f
-3:  ldrb    w3, [x1], #1
-    crc32b  w0, w0, w3
-    subs    x2, x2, #1
-    b.ne    3b
-4:  ret
 
 // Four rounds with schedule words v\a and constants v\k; while \more, v\a becomes the words of four rounds 16 later.
 .macro rounds a, b, c, d, k, more

@@ -22,13 +22,13 @@ global_asm!(
     CALL = sym crate::trap::call,
     REST = sym crate::trap::rest,
     IRQ = sym crate::trap::irq,
-    SERROR = sym crate::trap::serror,
     OWN_FAULT = sym crate::panic::own_fault,
     CONSTANTS = sym vpsci::CONSTANTS,
     SEND = const syndrome::system::ICC_SGI1R_EL1,
     AGAIN = const offset_of!(crate::smp::PerCpu, again),
     SGIS = const offset_of!(crate::smp::PerCpu, sgis),
     DOORBELLS = const offset_of!(crate::smp::PerCpu, doorbells),
+    EXITS = const offset_of!(crate::smp::PerCpu, exits),
     FRAMES = const crate::gic::FRAMES,
 );
 

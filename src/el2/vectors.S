@@ -2,11 +2,12 @@
 //
 // What guests do often is done here, with few registers saved or restored: calls with one answer for all times, SGIs to CPUs
 // in a list, and the interrupt that came last once more (src/gic/again.rs). All else saves x0 to x30 in a Frame on this CPU's
-// stack and calls its handler; then the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs.
+// stack and calls its handler; then the guest goes on. SP_EL2 is the top of the CPU's stack whenever a guest runs. Every exit
+// is counted by its class, first of all.
 //   {SYNC}(frame, esr) for aborts -> 0: done, 1: done, and x20 to x29 of the frame may have changed, 2: {REST}(frame, esr)
-//   does it, as all other traps
+//   does it, as all other traps and system errors
 //   {CALL}(frame, esr) for all other calls
-//   {IRQ}(what was acknowledged, or ~0), {SERROR}(frame)
+//   {IRQ}(what was acknowledged, or ~0)
 // A vector has room for 32 instructions: routines that fit stand in what their vectors leave free, and are called from
 // anywhere.
 
@@ -41,6 +42,13 @@
     late    stp
     stp     x30, xzr, [sp, #240]
     mov     x0, sp
+.endm
+
+// Counts an exit of class `smp::CLASSES[class]`. In: x\own = TPIDR_EL2. Clobbers x\spare.
+.macro count class, own, spare
+    ldr     x\spare, [x\own, #{EXITS} + 8 * \class]
+    add     x\spare, x\spare, #1
+    str     x\spare, [x\own, #{EXITS} + 8 * \class]
 .endm
 
 // Nothing is speculated past the return.
@@ -195,8 +203,9 @@ bcmp:
 
     own     4                           // current EL, SPx
 
-// In: w0 = function, x1 = ESR_EL2.
+// In: w0 = function, x1 = ESR_EL2, x2 = this CPU's own.
 call:
+    count   0, 2, 3
     tst     x1, #0xffff
     b.ne    call_rest
     adr     x2, {CONSTANTS}
@@ -253,16 +262,13 @@ irq_v3:
     msr     S3_0_C12_C11_1, x1          // ICC_DIR_EL1
 2:
 refill_v3:
-    tbz     w3, #0, 3f
-    msr     S3_4_C12_C12_0, x2          // ICH_LR0_EL2
+    .irp n, 0, 1, 2
+    tbz     w3, #\n, 3f
+    msr     S3_4_C12_C12_\n, x2         // ICH_LR<n>_EL2
     b       irq_done
-3:  tbz     w3, #1, 4f
-    msr     S3_4_C12_C12_1, x2
-    b       irq_done
-4:  tbz     w3, #2, 5f
-    msr     S3_4_C12_C12_2, x2
-    b       irq_done
-5:  msr     S3_4_C12_C12_3, x2          // the last: others have no place
+3:
+    .endr
+    msr     S3_4_C12_C12_3, x2          // the last: others have no place
     b       irq_done
 
     own     7
@@ -284,19 +290,21 @@ irq_done:
     ldp     x2, x3, [sp, #16]
     ldp     x4, x5, [sp, #32]
     return
-sent:
-    isb
-    step
-    b       irq_done
 
     open                                // lower EL, AArch64
 synchronous:
     mrs     x1, esr_el2
     lsr     x2, x1, #27
     cmp     x2, #0x0b                   // EC 0x16 and 0x17
+    mrs     x2, tpidr_el2
     b.eq    call
-    save
+    early   stp
+    stp     x30, xzr, [sp, #240]
     tbz     w1, #31, trapped            // EC below 0x20: no abort
+    count   1, 2, 3
+    tbz     w1, #20, 1f                 // below x16
+    late    stp
+1:  mov     x0, sp
     bl      {SYNC}
     cbz     w0, resume
     b       not_quick
@@ -305,6 +313,7 @@ synchronous:
 interrupt:
     stp     x4, x5, [sp, #32]
     mrs     x0, tpidr_el2
+    count   3, 0, 1
     ldr     x0, [x0, #{AGAIN}]
     cbz     x0, irq_none
     ldp     x4, x5, [x0, #{FRAMES}]
@@ -318,6 +327,7 @@ interrupt:
 not_quick:
     tbnz    w0, #0, 1f
 rest:
+    late    stp
     mov     x0, sp
     mrs     x1, esr_el2
     bl      {REST}
@@ -330,9 +340,11 @@ resume:
 
     open
 serror:
-    save
-    bl      {SERROR}
-    b       resume
+    early   stp
+    stp     x30, xzr, [sp, #240]
+    mrs     x1, tpidr_el2
+    count   4, 1, 2
+    b       rest
 
     open                                // lower EL, AArch32 (EL0 only)
     b       synchronous
@@ -349,43 +361,32 @@ irq_rest:
     open
     b       interrupt
 
-// In: x0 = frame, x1 = ESR_EL2. What guests write most is an SGI of group 1 to CPUs in a list (ICC_SGI1R_EL1): each goes as
-// a physical one of its own number, which these vectors deliver.
-trapped:
-    bic     x2, x1, #0x3e0              // but for the register
-    ldr     w3, =({SEND} | 0x18 << 26 | 1 << 25)
-    cmp     x2, x3
-    b.ne    rest
-    ubfx    x2, x1, #5, #5
-    ldr     x1, [sp, x2, lsl #3]
-    mrs     x0, tpidr_el2
-    ldp     w4, w5, [x0, #{SGIS}]       // below what, and to which vCPUs not
-    tst     w1, w5
-    b.ne    to_oneself
-    and     x2, x1, #0xff
-    tst     x1, #0xffff00
-    ccmp    x1, x4, #2, eq              // other clusters: as if too high
-    b.hs    rest
-    cbz     x2, rest
-    ldr     x0, [x0, #{DOORBELLS}]
-    sub     x3, x1, x2
-    dsb     sy
-1:  rbit    x4, x2
-    clz     x4, x4
-    ldr     x4, [x0, x4, lsl #3]
-    orr     x4, x4, x3
-    msr     S3_0_C12_C11_5, x4          // ICC_SGI1R_EL1
-    sub     x4, x2, #1
-    ands    x2, x2, x4
-    b.ne    1b
-    b       sent
+// In: x0 = to, x1 = from, x2 = bytes. Clobbers x0-x3, v0-v3: as in bulk.S.
+.global bulk_copy
+bulk_copy:
+    subs    x2, x2, #256
+    b.lo    2f
+1:
+    .rept 4
+    ld1     {{v0.16b, v1.16b, v2.16b, v3.16b}}, [x1], #64
+    st1     {{v0.16b, v1.16b, v2.16b, v3.16b}}, [x0], #64
+    .endr
+    subs    x2, x2, #256
+    b.hs    1b
+2:  adds    x2, x2, #256
+    b.eq    4f
+3:  ldrb    w3, [x1], #1
+    strb    w3, [x0], #1
+    subs    x2, x2, #1
+    b.ne    3b
+4:  ret
 
     open
     b       interrupt
 
-// In: x0 = this CPU's own, x1 = what was written. The SGI that came last once more, if it is that.
+// In: x1 = what was written, x2 = this CPU's own. The SGI that came last once more, if it is that.
 to_oneself:
-    ldr     x0, [x0, #{AGAIN}]
+    ldr     x0, [x2, #{AGAIN}]
     ldr     x2, [x0, #{FRAMES} + 16]
     ldr     w3, [x0, #28]
     mrs     x5, S3_4_C12_C11_5          // ICH_ELRSR_EL2
@@ -397,9 +398,67 @@ to_oneself:
     ldr     x2, [x0, #16]
     b       refill_v3
 
+// CRC-32 (DDI 0487 C6.2 "CRC32X"). In: w0 = CRC so far, x1 = bytes, x2 = how many. Out: w0 = CRC. Clobbers x1-x6.
+.arch_extension crc
+.global hash_crc32
+hash_crc32:
+1:  subs    x2, x2, #32
+    b.lo    2f
+    ldp     x3, x4, [x1], #16
+    ldp     x5, x6, [x1], #16
+    crc32x  w0, w0, x3
+    crc32x  w0, w0, x4
+    crc32x  w0, w0, x5
+    crc32x  w0, w0, x6
+    b       1b
+2:  adds    x2, x2, #32
+    b.eq    4f
+3:  ldrb    w3, [x1], #1
+    crc32b  w0, w0, w3
+    subs    x2, x2, #1
+    b.ne    3b
+4:  ret
+
     .org    vectors + 0x780             // the last is in its place: so are all
     open
     b       serror
+
+// In: x1 = ESR_EL2, x2 = this CPU's own. What guests write most is an SGI of group 1 to CPUs in a list (ICC_SGI1R_EL1): each
+// goes as a physical one of its own number, which these vectors deliver.
+trapped:
+    count   2, 2, 3
+    bic     x0, x1, #0x3e0              // but for the register
+    ldr     w3, =({SEND} | 0x18 << 26 | 1 << 25)
+    cmp     x0, x3
+    b.ne    rest
+    tbz     w1, #9, 1f                  // below x16
+    late    stp
+1:  ubfx    x3, x1, #5, #5
+    ldr     x1, [sp, x3, lsl #3]
+    ldp     w4, w5, [x2, #{SGIS}]       // below what, and to which vCPUs not
+    tst     w1, w5
+    b.ne    to_oneself
+    and     x3, x1, #0xff
+    tst     x1, #0xffff00
+    ccmp    x1, x4, #2, eq              // other clusters: as if too high
+    b.hs    rest
+    cbz     x3, rest
+    ldr     x0, [x2, #{DOORBELLS}]
+    sub     x2, x1, x3
+    dsb     sy
+2:  rbit    x4, x3
+    clz     x4, x4
+    ldr     x4, [x0, x4, lsl #3]
+    orr     x4, x4, x2
+    msr     S3_0_C12_C11_5, x4          // ICC_SGI1R_EL1
+    sub     x4, x3, #1
+    ands    x3, x3, x4
+    b.ne    2b
+    isb
+    step
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    return
 
 // cell::enter's way into a guest. In: x0 = x0 of the guest, x1 = top of this CPU's stack; ELR_EL2 and SPSR_EL2 set.
 .global enter_guest

@@ -53,7 +53,7 @@ pub extern "C" fn sync(frame: &mut Frame, esr: u64) -> u64 {
 /// What [`sync`] returns of what is [`rest`]'s.
 const NOT_DONE: u64 = 2;
 
-/// All the others.
+/// All the others; also a system error while a guest ran: its device or its memory failed, or EL2 cannot tell.
 pub extern "C" fn rest(frame: &mut Frame, esr: u64) {
     if let Some(seat) = smp::this().seat() {
         decide(seat, frame, esr);
@@ -98,12 +98,6 @@ pub extern "C" fn irq(acknowledged: u32) {
     if let Some(seat) = this.seat() {
         irq::check(seat);
     }
-}
-
-/// A system error while a guest ran: its device or its memory failed, or EL2 cannot tell.
-pub extern "C" fn serror(_frame: &mut Frame) {
-    let Some(seat) = smp::this().seat() else { return };
-    stop(seat, format_args!("SError, syndrome {:#x}", arch::ESR_EL2.get()));
 }
 
 /// Stops the cell for what its guest did.

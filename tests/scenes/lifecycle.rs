@@ -198,7 +198,7 @@ fn starved_linux() -> Scene {
 
 /// Scenes that compare lines.
 pub fn trials() -> Vec<Trial> {
-    let mut trials: Vec<Trial> = DRIVEN.iter().map(|&gic| alike("cortex-a72", gic, 4)).collect();
+    let mut trials: Vec<Trial> = DRIVEN.iter().flat_map(|&gic| [alike("cortex-a72", gic, 4), exits(gic)]).collect();
     trials.push(alike("max", 3, 2));
     let cycles = std::env::var("ENDURANCE").ok().and_then(|count| count.parse().ok());
     trials.extend(cycles.map(endurance));
@@ -239,6 +239,67 @@ fn alike(cpu: &'static str, gic: u32, starts: usize) -> Trial {
     })
 }
 
+/// `stats` counts exits by their classes: a thousand rounds more of known exits are as many more, whether a guest's vector
+/// answers them or Rust does; guests at rest have none, nor does one whose interrupts are passed through while they come.
+fn exits(gic: u32) -> Trial {
+    const CLASSES: [&str; 5] = ["calls", "aborts", "traps", "interrupts", "errors"];
+    let name = format!("stats_count_exits_by_class_gicv{gic}");
+    let cells = [
+        cell_of("few", "hello", "[0]", "stay exits=10"),
+        cell_of("many", "hello", "[1]", "stay exits=1010"),
+        cell_of("passed", "hello", "[2]", "stay exits=1010") + "gic = \"passthrough\"\n",
+        cell("control", "[3]", ""),
+    ];
+    let plan = format!("service_cpu = 4\n{}", staying(&cells));
+    let mut scene = Scene::new(&name, Start::plan(&plan, machine(gic, 5).counted()))
+        .expect([r"\[few\] hello: done", r"\[many\] hello: done", r"\[passed\] hello: done"])
+        .send("\x1d");
+    for _ in 0..2 {
+        scene = scene.expect([SECOND]);
+        for name in ["few", "many", "passed", "control"] {
+            scene = scene.send(&format!("stats {name}\r")).expect([r"  vcpu 0: exits calls="]);
+        }
+    }
+    Trial::test(name.clone(), move || {
+        let mut counts: Vec<[u64; 5]> = Vec::new();
+        let command = scene.start.command(&name).map_err(|failure| failure.to_string())?;
+        let log = log_file(&name).map_err(|failure| failure.to_string())?;
+        let listen = |line: &str| {
+            if line.contains("vcpu 0: exits ") {
+                counts.push(CLASSES.map(|class| number(line, &format!(" {class}=")).unwrap_or(u64::MAX)));
+            }
+        };
+        scene.script.play(command, &log, listen).map_err(|failure| failure.to_string())?;
+        let [few, many, passed, control, few_later, many_later, passed_later, control_later] = counts[..] else {
+            return Err(format!("not so many lines: {counts:?}").into());
+        };
+        let more = |mut one: [u64; 5], other: [u64; 5]| {
+            one.iter_mut().zip(other).for_each(|(one, other)| *one = one.wrapping_sub(other));
+            one
+        };
+        let mut wrong = Vec::new();
+        if more(many, few) != [2000, 3000, 1000, 1000, 0] {
+            wrong.push(format!("a thousand rounds are {:?} exits", more(many, few)));
+        }
+        if passed[3] != 0 {
+            wrong.push(format!("{} interrupts where they are passed through", passed[3]));
+        }
+        if [few, many, passed] != [few_later, many_later, passed_later] {
+            wrong.push("guests at rest have exits".to_owned());
+        }
+        if more(control_later, control)[3] < 500 {
+            wrong.push(format!("most of a second of the control loop is {:?} exits", more(control_later, control)));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(format!("{}: {counts:?}", wrong.join("\n")).into()) }
+    })
+}
+
+/// The number behind `key`.
+fn number(line: &str, key: &str) -> Option<u64> {
+    let digits = line.split_once(key)?.1;
+    digits.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// One cell dies so many times, by each kind of fault, beside Linux and the control loop. That EL2 takes no frame for it
 /// needs no count: its pool closed at boot (`./x check` proves that nothing asks it).
 fn endurance(cycles: u32) -> Trial {
@@ -273,10 +334,6 @@ fn endurance(cycles: u32) -> Trial {
         let mut deaths: BTreeMap<&str, u32> = BTreeMap::new();
         let (mut dying, mut started, mut ended, mut late) = (None, 0_u32, 0_u32, 0);
         let mut wrong = Vec::new();
-        let number = |line: &str, key: &str| {
-            let digits = line.split_once(key)?.1;
-            digits.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u64>().ok()
-        };
         let listen = |line: &str| {
             if let Some((_, kind)) = line.split_once("mortal: dies by ") {
                 dying = KINDS.iter().find(|(name, _)| *name == kind.trim());

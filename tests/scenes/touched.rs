@@ -173,19 +173,21 @@ fn branch(from: u64, to: u64) -> u32 {
 
 /// The vectors' entry for system errors is taken: QEMU raises none by itself. The cell's policy decides, as for any fault.
 fn system_error(gic: u32) -> Trial {
-    let raise: Touch = |socket| divert(socket, &[], Some(0x580));
-    faults("a_system_error_costs_one_cell", gic, "SError, syndrome 0x[0-9a-f]+", raise)
+    // movz x0, #0xbe00, lsl #16; msr esr_el2, x0: EC 0x2f.
+    let raise: Touch = |socket| divert(socket, &[0xd2b7_c000, 0xd51c_5200], Some(0x580));
+    let reason = "unexpected exit to EL2: SError, syndrome 0xbe000000";
+    faults("a_system_error_costs_one_cell", gic, reason, "errors=2", raise)
 }
 
 /// An exit of a class that is nobody's.
 fn unexpected_exit(gic: u32) -> Trial {
     // movz x0, #0xfc00, lsl #16; msr esr_el2, x0: EC 0x3f.
     let raise: Touch = |socket| divert(socket, &[0xd2bf_8000, 0xd51c_5200], None);
-    faults("an_exit_of_no_known_class_costs_one_cell", gic, "unexpected exit to EL2: .* 0x3f", raise)
+    faults("an_exit_of_no_known_class_costs_one_cell", gic, "unexpected exit to EL2: .* 0x3f", "errors=0", raise)
 }
 
 /// A cell that meets it at every turn is started again once, then it has failed.
-fn faults(name: &str, gic: u32, reason: &str, raise: Touch) -> Trial {
+fn faults(name: &str, gic: u32, reason: &str, counted: &str, raise: Touch) -> Trial {
     let mortal = cell("mortal", "[1]", "ask") + "on_fault = { restart = 1, within = \"60s\" }\n";
     let scene = scene()
         .expect([&format!(r#"event=cell-restarting cell=mortal reason="{reason}" vcpu=0 pc=0x4"#)])
@@ -193,6 +195,8 @@ fn faults(name: &str, gic: u32, reason: &str, raise: Touch) -> Trial {
         .expect([&format!(r#"event=cell-failed cell=mortal reason="{reason}" vcpu=0 pc=0x4"#)])
         .expect([SECOND])
         .expect([SECOND])
+        .send("\x1dstats mortal\r")
+        .expect([&format!(r"  vcpu 0: exits calls=0 .* {counted}$")])
         .forbid(["event=cell-(stopped|failed|restarting) cell=control", "event=cpu-lost"]);
     let plan = format!("service_cpu = 2\n{}", staying(&[cell("control", "[0]", ""), mortal]));
     touched(name, gic, plan, scene, vec![("which state", raise)])

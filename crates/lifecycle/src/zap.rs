@@ -14,17 +14,11 @@ const ITS_OWN: u8 = 0;
 const TAKING: u8 = 1;
 const TAKEN: u8 = 2;
 
-/// Whether one vCPU has its memory.
-#[derive(Debug)]
+/// Whether one vCPU has its memory; it has at first.
+#[derive(Debug, Default)]
 pub struct Zap(AtomicU8);
 
 impl Zap {
-    /// It has.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(AtomicU8::new(ITS_OWN))
-    }
-
     /// A kicker's part: `empty` makes the vCPU's tables and TLB entries invalid. Whoever comes second need not: the vCPU
     /// will look at what it wrote too.
     pub fn take(&self, empty: impl FnOnce()) {
@@ -47,11 +41,5 @@ impl Zap {
             fence(Ordering::SeqCst);
         }
         state != ITS_OWN
-    }
-}
-
-impl Default for Zap {
-    fn default() -> Self {
-        Self::new()
     }
 }

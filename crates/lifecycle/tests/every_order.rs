@@ -22,7 +22,7 @@ impl Vcpu {
     fn new() -> Arc<Self> {
         let no = || [AtomicBool::new(false), AtomicBool::new(false)];
         Arc::new(Self {
-            zap: Zap::new(),
+            zap: Zap::default(),
             root: AtomicBool::new(true),
             writers: AtomicU32::new(0),
             asked: no(),

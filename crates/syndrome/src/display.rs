@@ -27,7 +27,8 @@ impl fmt::Display for Syndrome {
             _ => {}
         }
         match KINDS.iter().find(|(classes, _)| classes >> self.class() & 1 != 0) {
-            Some((_, name)) => f.write_str(name),
+            Some((_, name)) if self.class() != 0x2f => f.write_str(name),
+            Some((_, name)) => write!(f, "{name}, syndrome {:#x}", self.esr),
             None => write!(f, "unexpected exception class 0x{:02x}", u64::from(self.class())),
         }
     }

@@ -1,11 +1,11 @@
 //! Says hello from every CPU of its machine, then turns it off. With `reset` in the boot arguments it resets it instead,
 //! with `stay` it waits for ever; with `echo` it sends back what it receives, by interrupt; with `workarounds` it first
-//! says what firmware does about its CPU's predictors.
+//! says what firmware does about its CPU's predictors; with `exits=N` it does N times what makes known exits of each class.
 #![no_std]
 #![no_main]
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use kit::{Machine, console, cpu, gic, print, println, psci};
+use kit::{Machine, console, cpu, gic, print, println, probe, psci, timer, write_sysreg};
 
 kit::guest!(main, secondary, irq);
 
@@ -40,6 +40,11 @@ fn main(machine: Machine) -> ! {
         let called = WORKAROUNDS.map(|id| psci::call(id, 1, 0, 0).cast_signed());
         println!("hello: workarounds {known:?} called {called:?}");
     }
+    if let Some(rounds) = machine.number("exits") {
+        gic::init();
+        gic::enable(machine.timer_intid);
+        (0..rounds).for_each(|_| exits());
+    }
     println!("hello: done");
     if machine.has("echo") {
         gic::init();
@@ -58,6 +63,21 @@ fn main(machine: Machine) -> ! {
     psci::system_off()
 }
 
+/// Two calls, two accesses to the distributor and one trapped register, of those that EL2 answers at once and of others, and an
+/// interrupt, whose handler looks into the UART.
+fn exits() {
+    psci::call(0x8400_0000, 0, 0, 0); // PSCI_VERSION
+    psci::call(0xc400_0004, 0, 0, 0); // AFFINITY_INFO
+    let _ = probe::read(gic::distributor() + 4); // GICD_TYPER
+    let _ = probe::read(gic::distributor() + 0xc04); // GICD_ICFGR1
+    write_sysreg!("actlr_el1", 0);
+    timer::arm(timer::now());
+    cpu::wait();
+    cpu::unmask_irq();
+    cpu::isb();
+    cpu::mask_irq();
+}
+
 fn secondary(index: usize) -> ! {
     println!("hello from cell, vcpu {index}, EL{}, affinity {:#x}", cpu::exception_level(), cpu::affinity());
     SAID.store(index + 1, Relaxed);
@@ -65,6 +85,7 @@ fn secondary(index: usize) -> ! {
 }
 
 fn irq(_intid: u32) {
+    timer::disarm();
     while let Some(byte) = console::take() {
         match byte {
             b'\r' => print!("\n"),

@@ -79,7 +79,13 @@ fn record() -> Result<(), Failure> {
          Recorded on QEMU's board by `cargo run -p scenes --bin session`, which types it and writes this file; the\nconsole \
          is as it came. The plan:\n\n```toml\n{PLAN}```\n\n\
          `crasher` touches the board's clock, which is nobody's, 50 ms after each start: its budget is two restarts, then\n\
-         it has failed. `Ctrl-]` opened the monitor; what was typed stands behind `>`.\n\n```\n{said}```\n"
+         it has failed. `Ctrl-]` opened the monitor; what was typed stands behind `>`.\n\n\
+         `stats` tells the starts (`restarts`: those of faults since a person started it), how long it is up or how long its CPUs\n\
+         took to come out, what the console dropped of its output; of each vCPU its exits since the board was switched on, and\n\
+         with what it left its guest last. Each exit is one of `calls` (HVC, SMC), `aborts` (stage 2 refused: emulated devices,\n\
+         holes, walls, a zap), `traps` (other instructions that trap: system registers, among them SGIs of GICv3; WFI where\n\
+         interrupts are passed through), `interrupts` (with the service CPU's own, if it is a cell's), `errors` (`SError`).\n\n\
+         ```\n{said}```\n"
     );
     fs::write(stage::root().join("docs/monitor.md"), text)?;
     Ok(())
