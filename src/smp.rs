@@ -159,7 +159,7 @@ fn stack(index: usize) -> Option<VirtAddr> {
     let frames = Region::new(pool::frames(STACK_PAGES)?, STACK_BYTES)?;
     let slot = (index as u64).checked_mul(2)?.checked_add(1)?;
     let bottom = layout::stacks().checked_add(slot.checked_mul(STACK_BYTES)?)?;
-    map::place(bottom, frames, map::Use::Write).ok()?;
+    map::place(bottom, frames, stage2::attributes::el2::DATA).ok()?;
     bottom.checked_add(STACK_BYTES)
 }
 

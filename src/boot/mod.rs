@@ -4,7 +4,7 @@
 //! sentence on the UART says why; a [`Reason`] is left behind in any case. DDI 0487 D1.2 (exception levels).
 
 use crate::memory::layout;
-use crate::memory::map::{self, Use};
+use crate::memory::map;
 use crate::panic::{self, Said};
 use crate::{console, el2};
 use aarch64_cpu::registers as arch;
@@ -25,7 +25,7 @@ const MAX_TREE: u64 = 16 << 20;
 
 /// The level-3 descriptor of a page with these attributes, less its address.
 const fn el2_page(attributes: Attributes) -> u64 {
-    attributes.bits() | 0b11
+    attributes.0 | 0b11
 }
 
 global_asm!(
@@ -97,7 +97,7 @@ pub fn tree(loaded: Loaded) -> Result<&'static [u8], Reason> {
 
 /// Maps `region`, which the loader filled, and returns its bytes for good: no cell ever gets them.
 pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
-    map::map(region, Use::Read)?;
+    map::map(region, attributes::RODATA)?;
     let pointer = layout::pointer(region.base().get());
     // SAFETY: mapped readable above, and the plan keeps it from every cell (`Footprint`); nobody writes it again.
     Ok(unsafe { core::slice::from_raw_parts(pointer, layout::bytes(region.size())) })

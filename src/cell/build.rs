@@ -10,6 +10,7 @@ use crate::gic::{self, Again, Gic};
 use crate::memory::map::{self, Tables};
 use crate::panic::{Said, said};
 use crate::trap::Shown;
+use address::PhysAddr;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::Board;
@@ -18,8 +19,9 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use lifecycle::{Budget, Life, State, Watchdog, Zap};
 use manifest::{Bundle, Image};
-use plan::{SealedCell, SealedPlan, VirtualGic};
-use stage2::{Kind, MapError, Rights, Stage2};
+use plan::{MAX_VCPUS, SealedCell, SealedPlan, VirtualGic};
+use stage2::MapError;
+use stage2::attributes::{el2, stage2 as leaf};
 use vgic::{Config, Inbox, Version, Vgic, WORDS};
 use vpsci::Power;
 use vuart::Uart;
@@ -77,14 +79,15 @@ fn build(
         return Err("its tree outgrew the place planned for it");
     }
     let images = Images { packed, tree };
-    let stage2 = build_stage2(sealed).map_err(|_| "its stage-2 tables cannot be built: EL2's pool may be too small")?;
+    let mut roots = [PhysAddr::default(); MAX_VCPUS];
+    let roots = roots.get_mut(..sealed.cpus.len()).unwrap_or_default();
+    build_stage2(sealed, roots).map_err(|_| "its stage-2 tables cannot be built: EL2's pool may be too small")?;
     // The EL2 tables through which its RAM is filled, now or at a restart: filling allocates nothing.
     for run in &sealed.ram {
-        map::reserve(run.pa).map_err(|_| "EL2 cannot map its RAM to fill it: EL2's pool may be too small")?;
+        map::map(run.pa, el2::GUEST).map_err(|_| "EL2 cannot map its RAM to fill it: EL2's pool may be too small")?;
     }
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
-    for (index, &cpu) in sealed.cpus.iter().enumerate() {
-        let root = stage2.root(index).ok_or("has more vCPUs than tables")?;
+    for ((index, &cpu), &root) in sealed.cpus.iter().enumerate().zip(&*roots) {
         let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::default());
         let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
         vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: const { Snapshot::new() } });
@@ -128,15 +131,15 @@ fn build(
 }
 
 /// Builds the tables from nothing but the sealed plan.
-fn build_stage2(sealed: &SealedCell) -> Result<Stage2, MapError> {
-    let ram = sealed.ram.iter().map(|run| (run.ipa, run.pa, Kind::Ram(Rights::RWX)));
+fn build_stage2(sealed: &SealedCell, roots: &mut [PhysAddr]) -> Result<(), MapError> {
+    let ram = sealed.ram.iter().map(|run| (run.ipa, run.pa, leaf::RAM));
     // On GICv2 the virtual CPU interface stands where the guest looks for the physical one.
     let interface = match sealed.gic {
         VirtualGic::V2 { cpu, .. } => Some(cpu),
         VirtualGic::V3 { .. } => None,
     };
-    let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, Kind::Device));
-    Stage2::build(&mut Tables, sealed.cpus.len(), ram.chain(devices))
+    let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, leaf::DEVICE));
+    stage2::build(&mut Tables, roots, &mut ram.chain(devices))
 }
 
 fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {

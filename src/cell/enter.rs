@@ -44,19 +44,19 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
         }
         vgic.sync(vcpu.index, &vcpu.inbox, lines)
     });
-    go(seat, entry)
+    go(entry)
 }
 
 /// Goes on at `entry` as after power down, interrupts as they were.
-pub fn resume_at(seat: Seat, entry: Entry) -> ! {
+pub fn resume_at(entry: Entry) -> ! {
     reset_el1();
-    go(seat, entry)
+    go(entry)
 }
 
-fn go(seat: Seat, entry: Entry) -> ! {
+fn go(entry: Entry) -> ! {
     barrier::synchronize();
     // After stage 2 and EL1 were set: what a CPU translated speculatively while they changed is gone (errata 1319367 and others).
-    stage2::publish(&mut Hardware, Regime::Cell { vmid: seat.cell.vmid });
+    stage2::publish(&mut Hardware, Regime::Cell);
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set before.

@@ -34,7 +34,7 @@ pub fn load(cell: &'static Cell) -> Result<Entry, Fault> {
         }
     }
     for run in &sealed.ram {
-        map::fill(run.pa).map_err(|_| ["EL2's map", " has no room for its RAM"])?;
+        map::switch(run.pa, true).map_err(|_| ["EL2's map", " lost its RAM"])?;
         // SAFETY: mapped by the line above, from the sealed plan, and the cell does not run.
         let ram = unsafe { Loading::new(run.pa) };
         ram.scrub();
@@ -48,7 +48,7 @@ pub fn load(cell: &'static Cell) -> Result<Entry, Fault> {
     }
     for run in &sealed.ram {
         stage2::publish_image(&mut Hardware, run.pa);
-        map::unmap(run.pa).map_err(|_| ["EL2's map", " lost its RAM"])?;
+        map::switch(run.pa, false).map_err(|_| ["EL2's map", " lost its RAM"])?;
     }
     if !placed {
         return Err(["an image", " does not fit where the plan put it"]);

@@ -21,11 +21,11 @@ impl Cell {
     /// Brings `vcpu` to EL2, from any CPU, unless it sleeps.
     pub fn zap(&self, vcpu: &Vcpu) {
         vcpu.zap.take(|| {
-            stage2::revoke(&Tables, vcpu.root);
+            stage2::give(&Tables, vcpu.root, false);
             let mine = VTTBR_EL2::get();
             VTTBR_EL2::set(self.vttbr(vcpu));
             barrier::synchronize();
-            stage2::publish(&mut Hardware, Regime::Cell { vmid: self.vmid });
+            stage2::publish(&mut Hardware, Regime::Cell);
             VTTBR_EL2::set(mine);
             barrier::synchronize();
         });
@@ -36,7 +36,7 @@ impl Vcpu {
     /// Tells whether an abort of it, this CPU's, comes of a zap, and undoes that. Invalid entries are in no TLB.
     pub fn zapped(&self) -> bool {
         self.zap.give(|| {
-            stage2::reinstate(&Tables, self.root);
+            stage2::give(&Tables, self.root, true);
             barrier::complete();
         })
     }

@@ -53,7 +53,7 @@ fn settle(board: &Board, own: Option<usize>) {
     say_now(format_args!("this UART is a cell's from here on; EL2's lines go on {place}"));
     take(board.uart(own));
     if let Some(region) = board.uart(board.stdout).and_then(|(_, region)| region.widen(PAGE_BYTES)) {
-        let _ = map::unmap(region);
+        let _ = map::switch(region, false);
     }
 }
 

@@ -72,7 +72,7 @@ impl Maintenance for Hardware {
         match regime {
             // SAFETY: invalidation can only make walkers read the tables again. `VTTBR_EL2` holds the cell's VMID: on
             // the cell's own CPUs always, on the one that zaps it over an empty table.
-            Regime::Cell { .. } => unsafe { asm!("tlbi vmalls12e1is; dsb ish; tlbi vmalls12e1is", options(nostack)) },
+            Regime::Cell => unsafe { asm!("tlbi vmalls12e1is; dsb ish; tlbi vmalls12e1is", options(nostack)) },
             // SAFETY: as above.
             Regime::El2 => unsafe { asm!("tlbi alle2is; dsb ish; tlbi alle2is", options(nostack)) },
         }

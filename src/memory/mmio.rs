@@ -1,11 +1,12 @@
 //! Device registers as types: the one place that turns a device's address into a reference.
 //!
-//! DDI 0487 B2.7.2: device memory is mapped nGnRE (`map::Use::Device`) before a reference exists.
+//! DDI 0487 B2.7.2: device memory is mapped nGnRE (`el2::DEVICE`) before a reference exists.
 
 use super::layout;
-use super::map::{self, Use};
+use super::map;
 use address::{Address, PhysAddr, Region};
 use core::ops::Deref;
+use stage2::attributes::el2;
 
 /// A register block `T` of a device EL2 owns, mapped for good.
 pub struct Mmio<T: 'static>(&'static T);
@@ -26,7 +27,7 @@ unsafe impl<T> Send for Mmio<T> {}
 impl<T> Mmio<T> {
     /// Maps `region`, which the plan keeps for EL2, and sees a `T` at its start; nothing where it does not fit.
     pub fn map(region: Region<PhysAddr>) -> Option<Self> {
-        map::map(region, Use::Device).ok().and(Self::at(region, 0))
+        map::map(region, el2::DEVICE).ok().and(Self::at(region, 0))
     }
 
     /// Sees a `T` at `offset` of a region that [`Mmio::map`] mapped.

@@ -27,7 +27,7 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
         }
         Action::SuspendPowerDown(entry) => {
             stand_by(seat);
-            cell::resume_at(seat, entry)
+            cell::resume_at(entry)
         }
     };
     frame.set(0, result);

@@ -11,7 +11,7 @@ mod cell;
 mod maintenance;
 mod table;
 
-pub use attributes::{Attributes, Kind, Rights};
-pub use cell::{MAX_VCPUS, Stage2, reinstate, revoke};
-pub use maintenance::{Maintenance, Regime, publish, publish_image, retire_mapping};
-pub use table::{MapError, Table, TableMemory, map, unmap};
+pub use attributes::Attributes;
+pub use cell::{START_LEVEL, build, give};
+pub use maintenance::{Maintenance, Regime, publish, publish_image};
+pub use table::{MapError, Table, TableMemory, map, switch};

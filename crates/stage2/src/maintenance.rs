@@ -9,11 +9,8 @@ use address::{PhysAddr, Region};
 /// Whose translations are invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Regime {
-    /// A cell's stages 1 and 2.
-    Cell {
-        /// Its VMID.
-        vmid: u16,
-    },
+    /// Stages 1 and 2 of the cell whose VMID is in `VTTBR_EL2`.
+    Cell,
     /// EL2's own stage 1.
     El2,
 }
@@ -25,8 +22,8 @@ pub trait Maintenance {
     fn clean_to_poc(&mut self, region: Region<PhysAddr>);
     /// Invalidates all instruction caches of the inner shareable domain: `IC IALLUIS`.
     fn invalidate_icache(&mut self);
-    /// Invalidates a regime's TLB entries on all CPUs: `TLBI VMALLS12E1IS` with the VMID in `VTTBR_EL2` (over an empty
-    /// table, where it is not the current one), or `TLBI ALLE2IS`.
+    /// Invalidates a regime's TLB entries on all CPUs: `TLBI VMALLS12E1IS` (over an empty table, where the VMID is not the
+    /// current one), or `TLBI ALLE2IS`.
     fn tlbi(&mut self, regime: Regime);
     /// `DSB ISHST`: earlier stores are seen by every table walker.
     fn dsb_ishst(&mut self);
@@ -38,9 +35,13 @@ pub trait Maintenance {
     fn isb(&mut self);
 }
 
-/// Makes finished tables visible to every walker of `regime`, with nothing of an earlier use of it left in a TLB.
+/// Makes what was written to tables, their finish or the break of break-before-make, visible to every walker of `regime`,
+/// with nothing of what stood there left in a TLB.
 pub fn publish(maintenance: &mut impl Maintenance, regime: Regime) {
-    retire_mapping(maintenance, regime, || ());
+    maintenance.dsb_ishst();
+    maintenance.tlbi(regime);
+    maintenance.dsb_ish();
+    maintenance.isb();
 }
 
 /// Makes bytes EL2 has written (image, cell tree, scrubbed RAM) what a guest with MMU and caches off loads and fetches.
@@ -50,14 +51,4 @@ pub fn publish_image(maintenance: &mut impl Maintenance, region: Region<PhysAddr
     maintenance.invalidate_icache();
     maintenance.dsb_ish();
     maintenance.isb();
-}
-
-/// The break of break-before-make: `invalidate` writes the invalid entries, and on return no TLB holds them.
-pub fn retire_mapping<R>(maintenance: &mut impl Maintenance, regime: Regime, invalidate: impl FnOnce() -> R) -> R {
-    let result = invalidate();
-    maintenance.dsb_ishst();
-    maintenance.tlbi(regime);
-    maintenance.dsb_ish();
-    maintenance.isb();
-    result
 }

@@ -1,11 +1,11 @@
 //! Writes and removes leaves of one tree of tables, whichever regime it belongs to.
 //!
-//! Owns the shape of a walk; promises never to split a block nor to replace a valid entry by a different valid one
+//! Owns the shape of a walk; promises never to replace a valid entry by a different valid one
 //! (break-before-make), to stay inside the input range the start level spans, and to end. Pages come
 //! from [`TableMemory`], zeroed; what is written is visible to a walker after [`crate::publish`]. DDI 0487 D8.2 (walk), D8.3
 //! (descriptors), D8 "TLB maintenance" (break-before-make).
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, VALID};
 use address::{Address, PAGE_BYTES, PhysAddr};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -15,9 +15,8 @@ const ENTRIES: usize = 512;
 const OUTPUT_END: u64 = 1 << 48;
 /// Bits \[47:12\]: the next table's, or at level 3 the page's, address.
 const ADDRESS: u64 = OUTPUT_END.wrapping_sub(PAGE_BYTES);
-/// Bit 0: the entry speaks.
-pub(crate) const VALID: u64 = 0b01;
-const TABLE_OR_PAGE: u64 = 0b11;
+/// Bit 1: of a valid entry, at level 3 a page, before it a table.
+const TABLE_OR_PAGE: u64 = 0b10;
 const LAST_LEVEL: u8 = 3;
 
 /// One table: hardware reads it while we write, each entry by one 64-bit store.
@@ -41,15 +40,7 @@ pub enum MapError {
     /// Input or output reaches past what the tables can address.
     OutOfRange,
     /// A different valid entry stands here: replacing it would need break-before-make.
-    Occupied {
-        /// The input address of that entry's conflict.
-        input: u64,
-    },
-    /// A block reaches past what is to be removed.
-    Split {
-        /// The input address the block begins at.
-        input: u64,
-    },
+    Occupied,
 }
 
 /// Maps `size` bytes at `input` to `output` with the largest leaves both sides allow.
@@ -78,62 +69,73 @@ pub fn map(
         let (span, left) = (span(level), end.wrapping_sub(at));
         if level == 0 || (at | to) & span.wrapping_sub(1) != 0 || left < span {
             // No leaf of this level fits: what stands here is to be a table.
-            if valid(entries) {
-                return Err(MapError::Occupied { input: at });
+            if entries.first().is_some_and(|entry| entry.load(Relaxed) & VALID != 0) {
+                return Err(MapError::Occupied);
             }
             let table = memory.allocate().ok_or(MapError::OutOfTables)?.get();
             let (entries, _) = lookup(memory, root, start_level, at)?;
             if let Some(entry) = entries.first() {
-                entry.store(table | TABLE_OR_PAGE, Relaxed);
+                entry.store(table | TABLE_OR_PAGE | VALID, Relaxed);
             }
             continue;
         }
-        let bits = leaf.bits() | if level == LAST_LEVEL { TABLE_OR_PAGE } else { VALID };
+        let bits = leaf.0 | if level == LAST_LEVEL { TABLE_OR_PAGE } else { 0 };
         let fit = usize::try_from(left >> shift(level)).unwrap_or(usize::MAX).min(entries.len());
-        // The rest of this table in one go: the next one is found from the root again.
+        // The rest of this table in one go, up to what is valid: what comes then is found from the root again.
+        let mut new = to | bits;
         for entry in entries.get(..fit).unwrap_or_default() {
-            let (old, new) = (entry.load(Relaxed), to | bits);
-            if old & VALID == 0 {
-                entry.store(new, Relaxed);
-            } else if leads_on(old, level) {
+            let old = entry.load(Relaxed);
+            if old & VALID != 0 && old != new {
                 break;
-            } else if old != new {
-                return Err(MapError::Occupied { input: at });
             }
-            at = at.wrapping_add(span);
-            to = to.wrapping_add(span);
+            entry.store(new, Relaxed);
+            new = new.wrapping_add(span);
         }
+        let done = new.wrapping_sub(to | bits);
+        if done == 0 {
+            return Err(MapError::Occupied);
+        }
+        (at, to) = (at.wrapping_add(done), to.wrapping_add(done));
     }
     Ok(())
 }
 
-/// Removes every leaf inside `size` bytes at `input`. Tables stay. The caller owes the rest of break-before-make: see
-/// [`crate::retire_mapping`].
+/// Makes what one [`map`] of `size` bytes at `input` wrote valid, or invalid with its entries kept: neither allocates. The
+/// caller owes [`crate::publish`].
 ///
 /// # Errors
-/// [`MapError::Split`], before anything is removed, where a block reaches past either end.
-pub fn unmap(memory: &dyn TableMemory, root: PhysAddr, start_level: u8, input: u64, size: u64) -> Result<(), MapError> {
-    let end = range_end(start_level, input, size)?;
-    for edge in [input, end.wrapping_sub(1)] {
-        let (entries, level) = lookup(memory, root, start_level, edge)?;
-        let first = edge & !span(level).wrapping_sub(1);
-        if valid(entries) && (first < input || first.wrapping_add(span(level)) > end) {
-            return Err(MapError::Split { input: first });
-        }
-    }
-    let mut at = input;
+/// See [`MapError`].
+pub fn switch(
+    memory: &dyn TableMemory,
+    root: PhysAddr,
+    start_level: u8,
+    input: u64,
+    size: u64,
+    on: bool,
+) -> Result<(), MapError> {
+    let (end, mut at) = (range_end(start_level, input, size)?, input);
     while at < end {
         let (entries, level) = lookup(memory, root, start_level, at)?;
-        // The rest of this table in one go, as `map` does it.
-        for entry in entries {
-            if at >= end || leads_on(entry.load(Relaxed), level) {
+        let fit = usize::try_from(end.wrapping_sub(at).div_ceil(span(level))).unwrap_or(usize::MAX).min(entries.len());
+        let mut done = 0_u64;
+        for entry in entries.get(..fit).unwrap_or_default() {
+            let old = entry.load(Relaxed);
+            if leads_on(old, level) {
                 break;
             }
-            entry.store(0, Relaxed);
-            at = (at | span(level).wrapping_sub(1)).wrapping_add(1);
+            set_valid(entry, old, on);
+            done = done.wrapping_add(1);
         }
+        at = at.wrapping_add(done << shift(level));
     }
     Ok(())
+}
+
+/// Makes an entry, by now `old`, valid or invalid; one that was never written stays.
+pub(crate) fn set_valid(entry: &AtomicU64, old: u64, valid: bool) {
+    if old != 0 {
+        entry.store(old & !VALID | u64::from(valid), Relaxed);
+    }
 }
 
 /// Walks to the entry for `input` that leads to no table: it and what follows it in its table, and their level.
@@ -153,11 +155,7 @@ fn lookup(memory: &dyn TableMemory, root: PhysAddr, level: u8, input: u64) -> Re
 
 /// Tells whether an entry at `level` leads to a table.
 fn leads_on(descriptor: u64, level: u8) -> bool {
-    level < LAST_LEVEL && descriptor & TABLE_OR_PAGE == TABLE_OR_PAGE
-}
-
-fn valid(entries: &[AtomicU64]) -> bool {
-    entries.first().is_some_and(|entry| entry.load(Relaxed) & VALID != 0)
+    level < LAST_LEVEL && descriptor & (TABLE_OR_PAGE | VALID) == TABLE_OR_PAGE | VALID
 }
 
 /// Checks an input range and returns its end. One root table spans 39 bits at level 1, 48 at level 0.

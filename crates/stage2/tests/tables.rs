@@ -11,9 +11,7 @@
 use address::{Address, Ipa, PhysAddr, Region};
 use proptest::prelude::*;
 use stage2::attributes::{el2, stage2 as s2};
-use stage2::{
-    Attributes, Kind, MAX_VCPUS, MapError, Rights, Stage2, Table, TableMemory, map, reinstate, revoke, unmap,
-};
+use stage2::{Attributes, MapError, START_LEVEL, Table, TableMemory, build, give, map, switch};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -80,7 +78,7 @@ fn for_each_leaf(pool: &Pool, root: PhysAddr, level: u32, visit: &mut dyn FnMut(
         for index in 0..512 {
             let (descriptor, input) = (pool.read(table, index), base + index as u64 * size);
             let output = PhysAddr::at(descriptor & 0xffff_ffff_f000);
-            let attributes = descriptor & 0xfff0_0000_0000_0ffc;
+            let attributes = descriptor & 0xfff0_0000_0000_0ffd;
             match (descriptor & 3, level) {
                 (3, 0..3) => below(pool, output, level + 1, input, visit),
                 (3, _) | (1, 1 | 2) => visit(Leaf { input, output, size, attributes }),
@@ -102,7 +100,7 @@ fn walk(pool: &Pool, root: PhysAddr, level: u32, input: u64) -> Option<Leaf> {
 }
 
 fn execute_never(attributes: Attributes) -> bool {
-    attributes.bits() & 1 << 54 != 0
+    attributes.0 & 1 << 54 != 0
 }
 
 fn root(pool: &mut Pool) -> PhysAddr {
@@ -119,7 +117,16 @@ fn leaves(pool: &Pool, root: PhysAddr, level: u32) -> Vec<Leaf> {
     all
 }
 
-const RAM: Attributes = s2::ram(Rights::RWX);
+const RAM: Attributes = s2::RAM;
+
+/// What a cell maps.
+type Map = (Ipa, Region<PhysAddr>, Attributes);
+
+/// Builds a cell and returns its roots.
+fn built(pool: &mut Pool, vcpus: usize, maps: &[Map]) -> Result<Vec<PhysAddr>, MapError> {
+    let mut roots = vec![PhysAddr::at(0); vcpus];
+    build(pool, &mut roots, &mut maps.iter().copied()).map(|()| roots)
+}
 
 #[test]
 fn descriptors_are_what_the_manual_prints() {
@@ -128,34 +135,34 @@ fn descriptors_are_what_the_manual_prints() {
     let base = 0x4000_0000;
     map(&mut pool, root, 1, base, PhysAddr::at(base), MIB2, RAM).unwrap();
     map(&mut pool, root, 1, 0x900_0000, PhysAddr::at(0x900_0000), PAGE, s2::DEVICE).unwrap();
-    map(&mut pool, root, 1, GIB * 2, PhysAddr::at(GIB * 3), GIB, s2::ram(Rights::R)).unwrap();
+    map(&mut pool, root, 1, GIB * 2, PhysAddr::at(GIB * 3), GIB, RAM).unwrap();
     assert_eq!(pool.read(root, 1), (POOL + PAGE) | 0b11, "a table");
     assert_eq!(pool.word(1, 0), 0x4000_07fd, "2 MiB of RAM: AF, SH = 11, S2AP = 11, MemAttr = 1111, block");
     assert_eq!(pool.word(3, 0), 0x0040_0000_0900_04c7, "device page: XN, AF, S2AP = 11, MemAttr = 0001, page");
-    assert_eq!(pool.read(root, 2), 0x0040_0000_c000_077d, "read-only, XN, 1 GiB");
+    assert_eq!(pool.read(root, 2), 0xc000_07fd, "1 GiB");
 }
 
 #[test]
 fn el2_descriptors_are_what_the_manual_prints() {
-    assert_eq!(el2::TEXT.bits(), 0x7c0, "AF, SH, AP = read-only, AP[1] RES1, index 0");
-    assert_eq!(el2::RODATA.bits(), 0x0040_0000_0000_07c0);
-    assert_eq!(el2::DATA.bits(), 0x0040_0000_0000_0740);
-    assert_eq!(el2::DEVICE.bits(), 0x0040_0000_0000_0444);
+    assert_eq!(el2::TEXT.0, 0x7c1, "AF, SH, AP = read-only, AP[1] RES1, index 0, valid");
+    assert_eq!(el2::RODATA.0, 0x0040_0000_0000_07c1);
+    assert_eq!(el2::DATA.0, 0x0040_0000_0000_0741);
+    assert_eq!(el2::GUEST.0, 0x0040_0000_0000_0740, "not yet");
+    assert_eq!(el2::DEVICE.0, 0x0040_0000_0000_0445);
 }
 
 #[test]
 fn el2_has_nothing_both_writable_and_executable() {
-    for attributes in [el2::TEXT, el2::RODATA, el2::DATA, el2::DEVICE] {
-        let writable = attributes.bits() & 1 << 7 == 0;
+    for attributes in [el2::TEXT, el2::RODATA, el2::DATA, el2::GUEST, el2::DEVICE] {
+        let writable = attributes.0 & 1 << 7 == 0;
         assert!(!writable || execute_never(attributes));
     }
 }
 
 #[test]
 fn devices_are_never_executable() {
-    assert!(execute_never(Kind::Device.attributes()));
-    assert!(execute_never(Kind::Ram(Rights::RW).attributes()));
-    assert!(!execute_never(Kind::Ram(Rights::RWX).attributes()));
+    assert!(execute_never(s2::DEVICE) && execute_never(el2::DEVICE));
+    assert!(!execute_never(RAM));
 }
 
 #[test]
@@ -166,7 +173,7 @@ fn registers_and_tables_agree() {
     let vtcr = controls::vtcr_el2(4);
     assert_eq!(vtcr & 0x3f, 64 - 39, "T0SZ");
     assert_eq!(vtcr >> 6 & 0b11, 1, "SL0 = 1 is level 1");
-    assert_eq!(Stage2::START_LEVEL, 1);
+    assert_eq!(START_LEVEL, 1);
     assert_eq!(vtcr >> 14 & 0b11, 0, "TG0 is 4 KiB");
     // The last page inside 39 bits can be mapped, the first outside cannot.
     let (mut pool, end) = (Pool::new(8), 1 << 39);
@@ -233,11 +240,11 @@ fn a_valid_entry_is_never_replaced_by_a_different_one() {
     let root = root(&mut pool);
     map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), MIB2, RAM).unwrap();
     let before = pool.words();
-    let occupied = |input| Err(MapError::Occupied { input });
+    let occupied = Err(MapError::Occupied);
     assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), MIB2, RAM), Ok(()), "the same again is no change");
-    assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), MIB2, s2::DEVICE), occupied(GIB), "other attributes");
-    assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(2 * GIB), MIB2, RAM), occupied(GIB), "another output");
-    assert_eq!(map(&mut pool, root, 1, GIB + PAGE, PhysAddr::at(0), PAGE, RAM), occupied(GIB + PAGE), "inside a block");
+    assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), MIB2, s2::DEVICE), occupied, "other attributes");
+    assert_eq!(map(&mut pool, root, 1, GIB, PhysAddr::at(2 * GIB), MIB2, RAM), occupied, "another output");
+    assert_eq!(map(&mut pool, root, 1, GIB + PAGE, PhysAddr::at(0), PAGE, RAM), occupied, "inside a block");
     assert_eq!(pool.words(), before);
 }
 
@@ -258,112 +265,112 @@ fn what_cannot_be_mapped_is_an_error_value() {
 }
 
 #[test]
-fn unmap_takes_whole_leaves_only() {
+fn what_is_switched_off_is_kept_and_comes_back_as_it_was() {
     let mut pool = Pool::new(16);
     let root = root(&mut pool);
-    map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), 2 * MIB2 + PAGE, RAM).unwrap();
-    let before = pool.words();
-    assert_eq!(unmap(&pool, root, 1, GIB, PAGE), Err(MapError::Split { input: GIB }));
-    assert_eq!(unmap(&pool, root, 1, GIB + PAGE, 2 * MIB2), Err(MapError::Split { input: GIB }));
-    assert_eq!(unmap(&pool, root, 1, GIB, MIB2 + PAGE), Err(MapError::Split { input: GIB + MIB2 }));
-    assert_eq!(pool.words(), before, "an error removes nothing");
-    assert_eq!(unmap(&pool, root, 1, 0, 2 * GIB), Ok(()), "holes are no error");
-    assert_eq!(leaves(&pool, root, 1), []);
-    assert_eq!(unmap(&pool, root, 1, 0, 2 * GIB), Ok(()));
-    assert_eq!(unmap(&pool, root, 1, 0, 1), Err(MapError::Misaligned));
+    let (base, size) = (GIB - PAGE, 2 * MIB2 + 3 * PAGE);
+    map(&mut pool, root, 1, base, PhysAddr::at(base), size, RAM).unwrap();
+    map(&mut pool, root, 1, base - PAGE, PhysAddr::at(0), PAGE, RAM).unwrap();
+    map(&mut pool, root, 1, base + size, PhysAddr::at(0), PAGE, RAM).unwrap();
+    let (before, whole) = (pool.words(), leaves(&pool, root, 1));
+    assert_eq!(whole.len(), 1 + 1 + 2 + 2 + 1);
+    assert_eq!(switch(&pool, root, 1, base, size, false), Ok(()));
+    assert_eq!(leaves(&pool, root, 1), [whole[0], whole[6]], "the neighbours stay");
+    assert_eq!(switch(&pool, root, 1, base, size, true), Ok(()));
+    assert_eq!(pool.words(), before);
+    assert_eq!(switch(&pool, root, 1, base, 1, true), Err(MapError::Misaligned));
+    assert_eq!(switch(&pool, root, 1, 4 * GIB, GIB, true), Ok(()));
+    assert_eq!(pool.words(), before, "what was never mapped stays nothing");
 }
 
 #[test]
-fn what_was_unmapped_can_be_mapped_again_otherwise() {
+fn guest_ram_is_nothing_to_el2_until_it_is_switched_on() {
     let mut pool = Pool::new(16);
     let root = root(&mut pool);
-    map(&mut pool, root, 1, GIB + PAGE, PhysAddr::at(0), PAGE, RAM).unwrap();
-    unmap(&pool, root, 1, GIB + PAGE, PAGE).unwrap();
-    // The empty level-3 table stands in the way of a block: pages fill it.
+    map(&mut pool, root, 0, GIB, PhysAddr::at(GIB), MIB2 + PAGE, el2::GUEST).unwrap();
+    assert_eq!(leaves(&pool, root, 0), []);
+    let pages = pool.pages.len();
+    switch(&pool, root, 0, GIB, MIB2 + PAGE, true).unwrap();
+    assert_eq!(leaves(&pool, root, 0).iter().map(|leaf| leaf.attributes).collect::<Vec<_>>(), [el2::DATA.0; 2]);
+    assert_eq!(pool.pages.len(), pages);
+}
+
+#[test]
+fn pages_fill_a_table_that_stands_where_a_block_would() {
+    let mut pool = Pool::new(16);
+    let root = root(&mut pool);
+    map(&mut pool, root, 1, GIB + PAGE, PhysAddr::at(GIB + PAGE), PAGE, RAM).unwrap();
     map(&mut pool, root, 1, GIB, PhysAddr::at(GIB), 2 * MIB2, RAM).unwrap();
     assert_eq!(walk(&pool, root, 1, GIB + PAGE + 7).unwrap().translate(GIB + PAGE + 7).get(), GIB + PAGE + 7);
     assert_eq!(walk(&pool, root, 1, GIB).unwrap().size, PAGE);
     assert_eq!(walk(&pool, root, 1, GIB + MIB2).unwrap().size, MIB2);
-    // The same where the empty table comes after a block.
-    map(&mut pool, root, 1, GIB - MIB2, PhysAddr::at(0), PAGE, RAM).unwrap();
-    unmap(&pool, root, 1, GIB - MIB2, PAGE).unwrap();
-    map(&mut pool, root, 1, GIB - 2 * MIB2, PhysAddr::at(4 * GIB), 2 * MIB2, RAM).unwrap();
-    assert_eq!(walk(&pool, root, 1, GIB - PAGE).unwrap().output.get(), 4 * GIB + 2 * MIB2 - PAGE);
+    // The same where the table comes after a block.
+    let moved = |input| PhysAddr::at(input + 4 * GIB);
+    map(&mut pool, root, 1, GIB - MIB2, moved(GIB - MIB2), PAGE, RAM).unwrap();
+    map(&mut pool, root, 1, GIB - 2 * MIB2, moved(GIB - 2 * MIB2), 2 * MIB2, RAM).unwrap();
+    assert_eq!(walk(&pool, root, 1, GIB - PAGE).unwrap().output, moved(GIB - PAGE));
 }
 
 #[test]
 fn a_cell_has_a_root_for_each_vcpu_over_shared_tables() {
     let mut pool = Pool::new(32);
     let maps = [
-        (Ipa::at(0x4000_0000), region(0x4800_0000, 4 * MIB2 + PAGE), Kind::Ram(Rights::RWX)),
-        (Ipa::at(0x900_0000), region(0x900_0000, PAGE), Kind::Device),
-        (Ipa::at(4 * GIB), region(8 * GIB, GIB), Kind::Ram(Rights::R)),
+        (Ipa::at(0x4000_0000), region(0x4800_0000, 4 * MIB2 + PAGE), RAM),
+        (Ipa::at(0x900_0000), region(0x900_0000, PAGE), s2::DEVICE),
+        (Ipa::at(4 * GIB), region(8 * GIB, GIB), RAM),
     ];
-    let stage2 = Stage2::build(&mut pool, 4, maps).unwrap();
+    let roots = built(&mut pool, 4, &maps).unwrap();
     assert_eq!(pool.pages.len(), 4 + 4, "four roots and the lower tables once");
-    let roots: std::collections::BTreeSet<_> = stage2.roots().iter().collect();
-    assert_eq!(roots.len(), 4);
-    assert_eq!(stage2.root(4), None);
-    let first = leaves(&pool, stage2.root(0).unwrap(), 1);
+    assert_eq!(roots.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+    let first = leaves(&pool, roots[0], 1);
     assert_eq!(first.len(), 4 + 1 + 1 + 1);
-    for vcpu in 1..4 {
-        assert_eq!(leaves(&pool, stage2.root(vcpu).unwrap(), 1), first);
+    for root in &roots[1..] {
+        assert_eq!(leaves(&pool, *root, 1), first);
     }
-    assert_eq!(
-        walk(&pool, stage2.roots()[0], 1, 0x4000_1234).unwrap().translate(0x4000_1234),
-        PhysAddr::at(0x4800_1234)
-    );
-    assert_eq!(walk(&pool, stage2.roots()[0], 1, 0x4000_0000 + 4 * MIB2 + PAGE), None, "stage 2 ends page-exact");
+    assert_eq!(walk(&pool, roots[0], 1, 0x4000_1234).unwrap().translate(0x4000_1234), PhysAddr::at(0x4800_1234));
+    assert_eq!(walk(&pool, roots[0], 1, 0x4000_0000 + 4 * MIB2 + PAGE), None, "stage 2 ends page-exact");
 }
 
 #[test]
-fn the_number_of_vcpus_has_bounds() {
-    for vcpus in [0, MAX_VCPUS + 1, usize::MAX] {
-        assert_eq!(Stage2::build(&mut Pool::new(32), vcpus, []).unwrap_err(), MapError::OutOfRange);
-    }
-    assert!(Stage2::build(&mut Pool::new(32), MAX_VCPUS, []).is_ok());
+fn a_cell_without_room_for_its_roots_is_an_error_value() {
     for pages in 0..3 {
-        assert_eq!(Stage2::build(&mut Pool::new(pages), 3, []).unwrap_err(), MapError::OutOfTables);
+        assert_eq!(built(&mut Pool::new(pages), 3, &[]).unwrap_err(), MapError::OutOfTables);
     }
+    assert_eq!(built(&mut Pool::new(3), 3, &[]).map(|roots| roots.len()), Ok(3));
+    assert_eq!(built(&mut Pool::new(3), 0, &[]), Ok(vec![]));
 }
 
 #[test]
-fn a_revoked_vcpu_reaches_nothing_its_siblings_all_and_reinstating_undoes_it() {
+fn a_vcpu_without_its_memory_reaches_nothing_its_siblings_all_and_giving_it_back_undoes_that() {
     let mut pool = Pool::new(32);
-    let maps = [
-        (Ipa::at(0x4000_0000), region(0x4800_0000, MIB2), Kind::Ram(Rights::RWX)),
-        (Ipa::at(4 * GIB), region(8 * GIB, GIB), Kind::Ram(Rights::RWX)),
-    ];
-    let stage2 = Stage2::build(&mut pool, 2, maps).unwrap();
+    let maps = [(Ipa::at(0x4000_0000), region(0x4800_0000, MIB2), RAM), (Ipa::at(4 * GIB), region(8 * GIB, GIB), RAM)];
+    let roots = built(&mut pool, 2, &maps).unwrap();
     let before = pool.words();
     let count = |pool: &Pool, vcpu| {
         let mut count = 0;
-        for_each_leaf(pool, stage2.roots()[vcpu], 1, &mut |_| count += 1);
+        for_each_leaf(pool, roots[vcpu], 1, &mut |_| count += 1);
         count
     };
-    revoke(&pool, stage2.roots()[1]);
+    give(&pool, roots[1], false);
     assert_eq!((count(&pool, 0), count(&pool, 1)), (2, 0));
-    reinstate(&pool, stage2.roots()[1]);
+    give(&pool, roots[1], true);
     assert_eq!(pool.words(), before);
 }
 
 #[test]
 fn a_small_cell_is_built_in_few_steps() {
     let mut pool = Pool::new(8);
-    Stage2::build(&mut pool, 1, [(Ipa::at(GIB), region(GIB, 1 << 20), Kind::Ram(Rights::RWX))]).unwrap();
+    built(&mut pool, 1, &[(Ipa::at(GIB), region(GIB, 1 << 20), RAM)]).unwrap();
     assert_eq!(pool.pages.len(), 3);
     assert_eq!(pool.words().iter().filter(|entry| **entry != 0).count(), 256 + 2);
 }
 
 /// Disjoint inputs, each in a window of its own of 4 MiB (or 2 GiB), with outputs that may share alignment or not.
-fn plans() -> impl Strategy<Value = Vec<(Ipa, Region<PhysAddr>, Kind)>> {
-    let kind = prop_oneof![
-        Just(Kind::Device),
-        (any::<bool>(), any::<bool>()).prop_map(|(write, execute)| Kind::Ram(Rights { write, execute })),
-    ];
+fn plans() -> impl Strategy<Value = Vec<Map>> {
+    let kind = prop_oneof![Just(s2::DEVICE), Just(RAM)];
     let entry = (0u64..1024, 1u64..1024, any::<bool>(), 0u64..1024, kind);
     proptest::collection::vec(entry, 1..12).prop_map(|entries| {
-        let place = |(i, (offset, pages, aligned, shift, kind)): (usize, (u64, u64, bool, u64, Kind))| {
+        let place = |(i, (offset, pages, aligned, shift, kind)): (usize, (u64, u64, bool, u64, Attributes))| {
             let window = i as u64 * 4 * MIB2;
             let input = GIB - 2 * MIB2 + window + offset * PAGE;
             let output = 16 * GIB + window + if aligned { offset } else { shift } * PAGE;
@@ -374,9 +381,9 @@ fn plans() -> impl Strategy<Value = Vec<(Ipa, Region<PhysAddr>, Kind)>> {
 }
 
 /// Every page a vCPU can reach, found from the tables alone.
-fn reachable(pool: &Pool, stage2: &Stage2, vcpu: usize) -> BTreeMap<u64, (u64, u64)> {
+fn reachable(pool: &Pool, root: PhysAddr) -> BTreeMap<u64, (u64, u64)> {
     let mut pages = BTreeMap::new();
-    for_each_leaf(pool, stage2.roots()[vcpu], 1, &mut |leaf| {
+    for_each_leaf(pool, root, 1, &mut |leaf| {
         for offset in (0..leaf.size).step_by(PAGE as usize) {
             let page = (leaf.output.get() + offset, leaf.attributes);
             assert!(pages.insert(leaf.input + offset, page).is_none(), "a page twice");
@@ -385,11 +392,11 @@ fn reachable(pool: &Pool, stage2: &Stage2, vcpu: usize) -> BTreeMap<u64, (u64, u
     pages
 }
 
-fn planned(maps: &[(Ipa, Region<PhysAddr>, Kind)]) -> BTreeMap<u64, (u64, u64)> {
+fn planned(maps: &[Map]) -> BTreeMap<u64, (u64, u64)> {
     let mut pages = BTreeMap::new();
     for (ipa, region, kind) in maps {
         for offset in (0..region.size()).step_by(PAGE as usize) {
-            pages.insert(ipa.get() + offset, (region.base().get() + offset, kind.attributes().bits()));
+            pages.insert(ipa.get() + offset, (region.base().get() + offset, kind.0));
         }
     }
     pages
@@ -401,31 +408,31 @@ proptest! {
     #[test]
     fn what_a_cell_reaches_is_exactly_its_plan(maps in plans(), vcpus in 1usize..=4) {
         let mut pool = Pool::new(64);
-        let stage2 = Stage2::build(&mut pool, vcpus, maps.iter().copied()).unwrap();
+        let roots = built(&mut pool, vcpus, &maps).unwrap();
         let plan = planned(&maps);
-        for vcpu in 0..vcpus {
-            prop_assert_eq!(&reachable(&pool, &stage2, vcpu), &plan);
+        for root in roots {
+            prop_assert_eq!(&reachable(&pool, root), &plan);
         }
     }
 
     #[test]
     fn a_foreign_page_shows(maps in plans(), window in 12u64..20, pages in 0u64..1024) {
         let mut pool = Pool::new(64);
-        let stage2 = Stage2::build(&mut pool, 1, maps.iter().copied()).unwrap();
+        let root = built(&mut pool, 1, &maps).unwrap()[0];
         let foreign = GIB + window * 4 * MIB2 + pages * PAGE;
-        map(&mut pool, stage2.root(0).unwrap(), 1, foreign, PhysAddr::at(foreign), PAGE, RAM).unwrap();
-        prop_assert_ne!(reachable(&pool, &stage2, 0), planned(&maps));
+        map(&mut pool, root, 1, foreign, PhysAddr::at(foreign), PAGE, RAM).unwrap();
+        prop_assert_ne!(reachable(&pool, root), planned(&maps));
     }
 
     #[test]
-    fn unmapping_one_region_leaves_the_others(maps in plans(), which: prop::sample::Index) {
+    fn switching_one_region_off_leaves_the_others(maps in plans(), which: prop::sample::Index) {
         let mut pool = Pool::new(64);
-        let stage2 = Stage2::build(&mut pool, 1, maps.iter().copied()).unwrap();
+        let root = built(&mut pool, 1, &maps).unwrap()[0];
         let (ipa, gone, _) = maps[which.index(maps.len())];
-        unmap(&pool, stage2.root(0).unwrap(), 1, ipa.get(), gone.size()).unwrap();
+        switch(&pool, root, 1, ipa.get(), gone.size(), false).unwrap();
         let mut plan = planned(&maps);
         plan.retain(|&page, _| page < ipa.get() || page >= ipa.get() + gone.size());
-        prop_assert_eq!(reachable(&pool, &stage2, 0), plan);
+        prop_assert_eq!(reachable(&pool, root), plan);
     }
 
 }
@@ -443,6 +450,6 @@ proptest! {
         pool.set(1, at, second);
         let _ = map(&mut pool, root, level, input, PhysAddr::at(output), size, RAM);
         let _ = map(&mut pool, root, level % 3, input % (1 << 39), PhysAddr::at(output), size % (1 << 21), RAM);
-        let _ = unmap(&pool, root, level % 3, input & !0xfff, (size % (1 << 30)) & !0xfff);
+        let _ = switch(&pool, root, level % 3, input & !0xfff, (size % (1 << 30)) & !0xfff, first & 1 == 0);
     }
 }
