@@ -22,6 +22,7 @@ use address::{PAGE_BYTES, PhysAddr, Region};
 use alloc::boxed::Box;
 use board::{Board, FACTS};
 use boot::{Loaded, Reason};
+use console::event;
 use core::fmt;
 use manifest::Bundle;
 use memory::{layout, pool};
@@ -47,14 +48,14 @@ fn main(loaded: Loaded) -> ! {
 /// From the board to cells ready to run.
 fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), Said> {
     let (cpus, model) = (board.cpus.len(), board.model);
-    log::info!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
+    event!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
     let (bundle, plan) = choose(board, tree)?;
-    plan.findings().iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
+    plan.findings().iter().for_each(|finding| event!("warning: {finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
     console::wire(board, gic, plan.uart(), bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
-    log::info!(
+    event!(
         "{} cell{} sealed, CPU {} serves the console, EL2 uses {} of {} KiB",
         cells.len(),
         plural(cells.len()),
@@ -99,7 +100,7 @@ fn choose(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
         let mut later = (at.saturating_add(size).next_multiple_of(pages)..bytes.len()).step_by(pages);
         let next = later.find(|at| Bundle::total_size(bytes.get(*at..).unwrap_or_default()).is_some());
         at = next.ok_or(refused)?;
-        log::warn!("the next bundle is tried");
+        event!("warning: the next bundle is tried");
         // SAFETY: what was refused left nothing behind but what was said.
         unsafe { pool::rewind(mark) }
     }
@@ -115,8 +116,8 @@ fn prove(
     let (plan, here) = (&bundle.manifest, board.facts());
     let facts = || FACTS.iter().zip(here).zip(&plan.facts).filter(|((_, here), there)| here != *there);
     if facts().next().is_some() {
-        log::warn!(
-            "plan for another board: this one differs from {}, where it was proved,{} so build it for this one: \
+        event!(
+            "warning: plan for another board: this one differs from {}, where it was proved,{} so build it for this one: \
              `cargo cellwall build PLAN --board ITS-TREE.dtb`",
             plan.board,
             fmt::from_fn(|f| facts().try_for_each(|((fact, _), _)| write!(f, " in {fact},")))
@@ -126,7 +127,7 @@ fn prove(
         Ok(plan) => Ok((bundle, Box::leak(Box::new(plan)))),
         Err(findings) => {
             for finding in &findings {
-                log::error!("{finding}");
+                event!("error: {finding}");
             }
             let sentence = "the plan does not hold on this board; `cargo cellwall check` shows where and why";
             Err((sentence.into(), layout::bytes(bundle.size)))
