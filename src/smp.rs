@@ -22,7 +22,7 @@ use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
 
 /// Pages of a CPU's stack; below each lies one that is not mapped.
-const STACK_PAGES: usize = 4;
+const STACK_PAGES: usize = 2;
 /// Bytes of a stack.
 pub const STACK_BYTES: u64 = STACK_PAGES as u64 * PAGE_BYTES;
 /// Affinity fields of `MPIDR_EL1`.

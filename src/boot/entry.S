@@ -33,10 +33,8 @@ entry:
 right_level:
     bl      open_simd
     // Lines of our own memory that the loader left in the caches must not come back over what is written below.
+    bl      flush_bss
     adrp    x0, __bss_start
-    add     x0, x0, :lo12:__bss_start
-    adrp    x1, __bss_end
-    bl      invalidate
     sub     x1, x1, x0
     bl      bulk_zero
 
@@ -53,7 +51,8 @@ right_level:
     adrp    x2, __rw_end
     ldr     x3, ={WRITE}
     bl      fill
-    adrp    x1, __stack_bottom
+    adrp    x1, __stack_bottom          // behind the guard page
+    add     x0, x0, #8
     adrp    x2, __image_end
     bl      fill
     ldr     x0, =_head                  // linked address
@@ -73,10 +72,7 @@ right_level:
     orr     x2, x21, x3
     str     x2, [x10, x1, lsl #3]
     dsb     sy
-    adrp    x0, __bss_start
-    add     x0, x0, :lo12:__bss_start
-    adrp    x1, __bss_end
-    bl      invalidate
+    bl      flush_bss
 
     bl      enable_mmu
     ldr     x2, =__stack_top
@@ -194,18 +190,15 @@ open_simd:
     isb
     ret
 
-// In: x0 = level-3 table, x1 = first page, x2 = end, x3 = attributes. Out: x1 = x2. Clobbers x4, x5.
+// In: x0 = entry in a level-3 table, x1 = first page, x2 = end, above it, x3 = attributes. Out: x0 = next entry, x1 = x2.
+// Clobbers x5.
 fill:
-    sub     x4, x1, x21
-    lsr     x4, x4, #12
-1:  cmp     x1, x2
-    b.hs    2f
     orr     x5, x1, x3
-    str     x5, [x0, x4, lsl #3]
-    add     x4, x4, #1
+    str     x5, [x0], #8
     add     x1, x1, #4096
-    b       1b
-2:  ret
+    cmp     x1, x2
+    b.lo    fill
+    ret
 
 // In: x0 = address, x11, x12, x13, x10 = tables of levels 0 to 3. Clobbers x1, x2.
 chain:
@@ -220,19 +213,11 @@ chain:
     str     x2, [x13, x1, lsl #3]
     ret
 
-// In: x0 = start, x1 = end, both multiples of 256. Clobbers x2. Invalidates to the point of coherency, 64 bytes (the
-// smallest line of the CPUs we run on) at a time.
-invalidate:
-    mov     x2, x0
-1:
-    .rept 4
-    dc      ivac, x2
-    add     x2, x2, #64
-    .endr
-    cmp     x2, x1
-    b.lo    1b
-    dsb     sy
-    ret
+// Bss out of the caches, to the point of coherency. Out: x1 = its end. Clobbers x0, x2-x4.
+flush_bss:
+    adrp    x0, __bss_start
+    adrp    x1, __bss_end
+    b       bulk_clean
 
 // In: x0 = reason code, x1 = image. Goes on at the physical address, turns the MMU off, and leaves the code in x0 and
 // in the image's header for whoever looks from outside.

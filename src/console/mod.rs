@@ -17,7 +17,7 @@ use crate::uart::Uart;
 use address::PAGE_BYTES;
 use alloc::boxed::Box;
 use board::Board;
-use console::Ring;
+use console::{Bytes, Ring};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
@@ -82,7 +82,7 @@ pub fn is_heard() -> bool {
 
 /// Leaves a line for the service CPU in a ring of which the caller is the only producer.
 pub fn say_into(ring: &'static LogRing, line: fmt::Arguments<'_>) {
-    say_to(Sink::Ring(ring), format_args!("{line}\n"));
+    say_to(ring, format_args!("{line}\n"));
     output_waits(true);
 }
 
@@ -96,40 +96,29 @@ pub fn say(line: fmt::Arguments<'_>) {
 
 /// Writes a line straight to the UART: before there is a service CPU, or when this CPU is lost.
 pub fn say_now(line: fmt::Arguments<'_>) {
-    if let Some(uart) = uart() {
-        say_to(Sink::Uart(uart), format_args!("[cellwall] {line}\r\n"));
-    }
+    let _ = Sink(None).write_fmt(format_args!("[cellwall] {line}\r\n"));
 }
 
-/// Where text goes.
-enum Sink {
-    Ring(&'static LogRing),
-    /// The monitor's lines.
-    Monitor,
-    Uart(&'static Uart),
+/// Writes text into a ring.
+fn say_to(ring: &'static Bytes, text: fmt::Arguments<'_>) {
+    let _ = Sink(Some(ring)).write_fmt(text);
 }
 
-/// Writes text: no sink fails.
-fn say_to(mut sink: Sink, text: fmt::Arguments<'_>) {
-    let _ = sink.write_fmt(text);
-}
-
-/// Turns to wait for room in the UART: at 115200 baud a byte leaves in 87 µs.
-const PATIENCE: usize = 1 << 20;
+/// Where text goes: into a ring, or straight to the UART. Never fails.
+struct Sink(Option<&'static Bytes>);
 
 impl Write for Sink {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            match self {
-                Self::Ring(ring) => ring.push(byte),
-                Self::Monitor => service::print(byte),
-                Self::Uart(uart) => (0..PATIENCE).any(|_| uart.send(byte)),
-            };
+        match (self.0, uart()) {
+            (Some(ring), _) => ring.extend(text.as_bytes()),
+            (None, Some(uart)) => uart.write(text.as_bytes()),
+            (None, None) => {}
         }
         Ok(())
     }
 }
 
+/// What `log`'s macros say while the board is being divided.
 struct Logger;
 
 impl log::Log for Logger {
@@ -138,11 +127,12 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &log::Record) {
-        match record.level() {
-            log::Level::Info => say(*record.args()),
-            log::Level::Error => say(format_args!("error: {}", record.args())),
-            _ => say(format_args!("warning: {}", record.args())),
-        }
+        let level = match record.level() {
+            log::Level::Error => "error: ",
+            log::Level::Warn => "warning: ",
+            _ => "",
+        };
+        say(format_args!("{level}{}", record.args()));
     }
 
     fn flush(&self) {}

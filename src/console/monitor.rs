@@ -1,7 +1,7 @@
 //! The monitor's commands.
 
-use super::service::history;
-use super::{Sink, say_to};
+use super::say_to;
+use super::service::{MONITOR, history};
 use crate::cell::{self, Cell, Seat};
 use crate::el2::timer;
 use crate::smp;
@@ -12,7 +12,7 @@ use lifecycle::Cause;
 use syndrome::Syndrome;
 
 macro_rules! answer {
-    ($($argument:tt)+) => { say_to(Sink::Monitor, format_args!($($argument)+)) };
+    ($($argument:tt)+) => { say_to(&MONITOR, format_args!($($argument)+)) };
 }
 
 /// Carries out a command; a new focus closes the monitor.
@@ -36,7 +36,7 @@ pub fn execute(command: Command<'_>, focus: usize) -> Option<usize> {
                 verb => change(cell, verb),
             }
         }
-        _ => answer!("{command}\n"),
+        _ => answer!("{command}"),
     }
     None
 }

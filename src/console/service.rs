@@ -19,9 +19,10 @@ const SEND: usize = 128;
 /// Bytes received per interrupt at most.
 const RECEIVE: usize = 32;
 /// Lines of the monitor's answers wait here.
-static MONITOR: console::Ring<8192> = console::Ring::new();
+pub(super) static MONITOR: console::Ring<8192> = console::Ring::new();
 /// What EL2 said last: written and read by the service CPU alone.
-static HISTORY: console::Ring<4096> = console::Ring::new();
+static HISTORY: console::Ring<HISTORY_BYTES> = console::Ring::new();
+const HISTORY_BYTES: usize = 4096;
 /// How many cells have lanes, and how many CPUs.
 const EACH: usize = 8;
 /// How long an unfinished line is held back.
@@ -42,14 +43,13 @@ static SERVICE: AtomicU64 = AtomicU64::new(0);
 /// An unfinished line is on the clock: the service CPU will look by itself.
 static HELD: AtomicBool = AtomicBool::new(false);
 static FINISHED: AtomicBool = AtomicBool::new(false);
-static DESK: Lock<Desk> = Lock::new(Desk { mux: Mux::new(), input: Input::new(), focus: 0, unsent: None });
+static DESK: Lock<Desk> = Lock::new(Desk { mux: Mux::NEW, input: Input::NEW, focus: 0 });
 
 /// State only the service CPU uses; the lock keeps a panic elsewhere honest.
 struct Desk {
     mux: Mux<{ 3 * EACH + 1 }>,
     input: Input,
     focus: usize,
-    unsent: Option<u8>,
 }
 
 /// The rings by lane: of each cell, of its starts and ends, of each CPU's log; at last the monitor's.
@@ -177,15 +177,11 @@ impl Desk {
     fn send(&mut self, uart: &Uart) -> bool {
         let (cells, cpus) = (cell::all(), smp::all());
         let lines = Lines { cells: cells.get(..EACH).unwrap_or(cells), cpus: cpus.get(..EACH).unwrap_or(cpus) };
-        for _ in 0..SEND {
-            self.unsent = self.unsent.or_else(|| self.mux.next(&lines));
-            match self.unsent {
-                None => return false,
-                Some(byte) if uart.send(byte) => self.unsent = None,
-                Some(_) => return true,
-            }
-        }
-        true
+        let mut bound = SEND;
+        self.mux.send(&lines, |byte| {
+            bound = bound.saturating_sub(1);
+            bound > 0 && uart.send(byte)
+        })
     }
 
     /// Takes one typed byte to where it belongs.
@@ -198,14 +194,14 @@ impl Desk {
                     cell.ask(attention::UART);
                 }
             }
-            Event::Echo(bytes) => echo(bytes),
+            Event::Echo(bytes) => MONITOR.extend(bytes),
             Event::Command(command) => {
-                echo(b"\n");
+                MONITOR.extend(b"\n");
                 if let Some(focus) = monitor::execute(command, self.focus) {
                     self.focus = focus;
                     self.input.close();
                 } else {
-                    echo(PROMPT);
+                    MONITOR.extend(PROMPT);
                 }
             }
         }
@@ -222,21 +218,10 @@ fn remember(byte: u8) {
 
 /// Shows what EL2 said last.
 pub(super) fn history() {
-    for _ in 0..HISTORY.len() {
+    for _ in HISTORY.room()..HISTORY_BYTES {
         if let Some(byte) = HISTORY.pop() {
-            print(byte);
+            MONITOR.push(byte);
             HISTORY.push(byte);
         }
     }
-}
-
-fn echo(bytes: &[u8]) {
-    for &byte in bytes {
-        print(byte);
-    }
-}
-
-/// Leaves a byte for the monitor's lines.
-pub(super) fn print(byte: u8) -> bool {
-    MONITOR.push(byte)
 }

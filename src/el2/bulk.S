@@ -6,7 +6,7 @@
 
 .section .text.bulk, "ax"
 
-// In: x0 = address, x1 = bytes, both multiples of 1024. Runs at any address. Clobbers x0, x1, v0-v3.
+// In: x0 = address, x1 = bytes, both multiples of 4096. Runs at any address. Clobbers x0, x1, v0-v3.
 .global bulk_zero
 bulk_zero:
     movi    v0.2d, #0
@@ -14,10 +14,10 @@ bulk_zero:
     movi    v2.2d, #0
     movi    v3.2d, #0
 1:
-    .rept 16
+    .rept 32
     st1     {v0.16b, v1.16b, v2.16b, v3.16b}, [x0], #64
     .endr
-    subs    x1, x1, #1024
+    subs    x1, x1, #2048
     b.ne    1b
     ret
 
@@ -32,17 +32,17 @@ bulk_clean:
     bic     x0, x0, x3
     sub     x3, x1, x0
     lsl     x4, x2, #5
-1:  subs    x3, x3, x4
-    b.lo    2f
-    .rept 32
+    b       2f
+1:  .rept 32
     dc      civac, x0
     add     x0, x0, x2
     .endr
-    b       1b
-2:  cmp     x0, x1
-    b.hs    3f
+2:  subs    x3, x3, x4
+    b.hs    1b
+3:  cmp     x0, x1
+    b.hs    4f
     dc      civac, x0
     add     x0, x0, x2
-    b       2b
-3:  dsb     sy
+    b       3b
+4:  dsb     sy
     ret

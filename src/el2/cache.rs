@@ -2,6 +2,7 @@
 //!
 //! Implements `stage2::Maintenance` (invariant 11). Addresses are EL2 mappings; line size from `CTR_EL0` (DDI 0487 D7.5).
 
+use crate::memory::layout;
 use aarch64_cpu::asm::barrier::{ISH, ISHST, SY, dsb, isb};
 use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
 use core::arch::{asm, global_asm};
@@ -11,7 +12,6 @@ global_asm!(include_str!("bulk.S"), options(raw));
 
 unsafe extern "C" {
     fn bulk_zero(address: u64, bytes: u64);
-    fn bulk_copy(to: u64, from: u64, bytes: u64);
     fn bulk_clean(address: u64, end: u64);
 }
 
@@ -46,7 +46,7 @@ impl Loading {
         let fits = Region::new(at, bytes.len() as u64).is_some_and(|target| self.0.encloses(target));
         if fits {
             // SAFETY: the target lies in the mapped region, which `bytes`, outside all guest RAM, cannot overlap.
-            unsafe { bulk_copy(at.get(), bytes.as_ptr().addr() as u64, bytes.len() as u64) }
+            unsafe { layout::pointer::<u8>(at.get()).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
         }
         fits
     }

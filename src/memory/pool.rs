@@ -1,19 +1,24 @@
 //! The pool: the heap of boot, and frames for tables and stacks. Closed at commit.
 //!
-//! The memory behind the image, taken from both ends, since boot keeps what it takes: the heap goes up, and its last block
-//! alone can grow; frames go down. After [`close`] nothing allocates any more (invariant 4); `./x check` shows that no exit
-//! path tries.
+//! The memory behind the image. The heap is its first part, one pointer that goes up, since boot keeps what it takes: only
+//! the last block can grow. Frames come from a buddy allocator over the rest. After [`close`] nothing allocates any more
+//! (invariant 4); `./x check` shows that no exit path tries.
 
 use super::layout;
 use crate::el2::barrier::{Lock, hold};
 use address::{Address, PAGE_BYTES, PhysAddr, VirtAddr};
+use buddy_system_allocator::Heap;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 
-/// What is free lies between two linked addresses.
+/// Bytes at the start of the pool for the heap; the rest are frames.
+const HEAP_BYTES: usize = 384 << 10;
+
+/// What is free: of the heap what lies between two linked addresses, of the frames what the buddies hold.
 struct Free {
     low: usize,
     high: usize,
+    frames: Heap<21>,
 }
 
 impl Free {
@@ -32,7 +37,7 @@ impl Free {
 struct Pool(Lock<Free>);
 
 #[global_allocator]
-static POOL: Pool = Pool(Lock::new(Free { low: 0, high: 0 }));
+static POOL: Pool = Pool(Lock::new(Free { low: 0, high: 0, frames: Heap::empty() }));
 
 // SAFETY: `Free` hands out disjoint blocks of the pool, which nothing else uses, and takes none back.
 unsafe impl GlobalAlloc for Pool {
@@ -62,7 +67,10 @@ unsafe impl GlobalAlloc for Pool {
 /// Gives the pool its memory.
 pub fn open() {
     let [low, high] = [layout::pool_start(), layout::image_end()].map(|end| layout::bytes(end.get()));
-    *hold(&POOL.0) = Free { low, high };
+    let mut free = hold(&POOL.0);
+    (free.low, free.high) = (low, low.wrapping_add(HEAP_BYTES));
+    // SAFETY: the linker script keeps this range for the pool alone, and entry.S mapped it writable.
+    unsafe { free.frames.init(low.wrapping_add(HEAP_BYTES), high.wrapping_sub(low).wrapping_sub(HEAP_BYTES)) }
 }
 
 /// Ends allocation for good, by leaving nothing free.
@@ -73,7 +81,8 @@ pub fn close() {
 /// Tells how many bytes are free.
 pub fn free() -> u64 {
     let free = hold(&POOL.0);
-    free.high.wrapping_sub(free.low) as u64
+    let frames = free.frames.stats_total_bytes().wrapping_sub(free.frames.stats_alloc_actual());
+    free.high.wrapping_sub(free.low).wrapping_add(frames) as u64
 }
 
 /// Notes how far the heap is taken, for [`rewind`].
@@ -103,11 +112,9 @@ pub fn frames(count: usize) -> Option<PhysAddr> {
 
 #[inline(never)]
 fn frame_pages(count: usize) -> Option<VirtAddr> {
+    let page = layout::bytes(PAGE_BYTES);
+    let layout = Layout::from_size_align(count.checked_mul(page)?, page).ok()?;
     let mut free = hold(&POOL.0);
-    let start = free.high.checked_sub(count.checked_mul(layout::bytes(PAGE_BYTES))?)?;
-    if start < free.low {
-        return None;
-    }
-    free.high = start;
-    Some(VirtAddr::new(start as u64))
+    let start = if free.high > 0 { free.frames.alloc(layout).ok()? } else { return None };
+    Some(VirtAddr::new(start.addr().get() as u64))
 }

@@ -2,34 +2,19 @@
 
 use core::fmt;
 
-/// What `help` says, line by line.
-pub const HELP: &str = "\
-cells          show the cells and what they do
-focus CELL     send what is typed to CELL
-start CELL     start a cell that is stopped, or waits for this
-stop CELL      stop it
-restart CELL   stop it and start it again from its pristine images
-stats CELL     show what it has done
-regs CELL      show the registers with which its CPUs left the guest last
-log            show what EL2 said last
-help           show this
-Ctrl-]         leave the monitor, or come back";
-
-/// Every command, and whether it names a cell.
-const COMMANDS: [(&str, Verb); 9] = [
-    ("cells", Verb::Cells),
-    ("log", Verb::Log),
-    ("help", Verb::Help),
-    ("focus", Verb::Focus),
-    ("start", Verb::Start),
-    ("stop", Verb::Stop),
-    ("restart", Verb::Restart),
-    ("stats", Verb::Stats),
-    ("regs", Verb::Regs),
+/// Every command, and what `help` says of it: whether it names a cell, too.
+const COMMANDS: [(Verb, &str); 10] = [
+    (Verb::Cells, "cells          show the cells and what they do"),
+    (Verb::Focus, "focus CELL     send what is typed to CELL"),
+    (Verb::Start, "start CELL     start a cell that is stopped, or waits for this"),
+    (Verb::Stop, "stop CELL      stop it"),
+    (Verb::Restart, "restart CELL   stop it and start it again from its pristine images"),
+    (Verb::Stats, "stats CELL     show what it has done"),
+    (Verb::Regs, "regs CELL      show the registers with which its CPUs left the guest last"),
+    (Verb::Log, "log            show what EL2 said last"),
+    (Verb::Help, "help           show this"),
+    (Verb::Help, "Ctrl-]         leave the monitor, or come back"),
 ];
-
-/// The longest word a suggestion is made for.
-const WORD_BYTES: usize = 12;
 
 /// What is to be done; from [`Verb::Focus`] on to a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -38,7 +23,7 @@ pub enum Verb {
     Cells,
     /// Show EL2's last lines.
     Log,
-    /// Show [`HELP`].
+    /// Show every command.
     Help,
     /// Send what is typed to the cell.
     Focus,
@@ -59,15 +44,10 @@ pub enum Verb {
 pub enum Command<'a> {
     /// Do this; to the cell so named, where the verb is one for a cell.
     Do(Verb, &'a str),
-    /// A command with too few or too many words.
-    Usage(&'static str, Verb),
-    /// No command; perhaps another was meant.
-    Unknown {
-        /// The word that was typed.
-        word: &'a str,
-        /// The command it resembles.
-        suggestion: Option<&'static str>,
-    },
+    /// A command with too few or too many words: what `help` says of it.
+    Usage(&'static str),
+    /// No command.
+    Unknown(&'a str),
 }
 
 impl<'a> Command<'a> {
@@ -76,52 +56,22 @@ impl<'a> Command<'a> {
     pub fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let (word, cell, more) = (words.next()?, words.next(), words.next());
-        let Some(&(name, verb)) = COMMANDS.iter().find(|(name, _)| *name == word) else {
-            return Some(Self::Unknown { word, suggestion: nearest(word) });
-        };
-        let fits = cell.is_some() == (verb >= Verb::Focus) && more.is_none();
-        Some(if fits { Self::Do(verb, cell.unwrap_or_default()) } else { Self::Usage(name, verb) })
+        Some(match COMMANDS.iter().find(|(_, help)| help.split(' ').next() == Some(word)) {
+            None => Self::Unknown(word),
+            Some(&(verb, _)) if cell.is_some() == (verb >= Verb::Focus) && more.is_none() => {
+                Self::Do(verb, cell.unwrap_or_default())
+            }
+            Some((_, help)) => Self::Usage(help),
+        })
     }
 }
 
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Do(..) => f.write_str(HELP),
-            Self::Usage(name, verb) => write!(f, "usage: {name}{}", if verb >= Verb::Focus { " CELL" } else { "" }),
-            Self::Unknown { word, suggestion: Some(other) } => write!(f, "{word}: unknown; did you mean `{other}`?"),
-            Self::Unknown { word, suggestion: None } => write!(f, "{word}: unknown; `help` lists the commands"),
+            Self::Do(..) => COMMANDS.iter().try_for_each(|(_, help)| writeln!(f, "{help}")),
+            Self::Usage(help) => writeln!(f, "{help}"),
+            Self::Unknown(word) => writeln!(f, "{word}: unknown; `help` lists the commands"),
         }
     }
-}
-
-/// Returns the command at most two edits away from `word`, fewer than it has letters.
-fn nearest(word: &str) -> Option<&'static str> {
-    let (mut least, mut nearest) = (word.len().min(3), None);
-    for (name, _) in COMMANDS {
-        let edits = distance(word, name);
-        if edits < least {
-            (least, nearest) = (edits, Some(name));
-        }
-    }
-    nearest
-}
-
-/// Returns how many letters to insert, delete or change to make `b`, at most [`WORD_BYTES`] long, of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: [usize; WORD_BYTES] = core::array::from_fn(|index| index);
-    let mut letters = 0_usize;
-    for x in a.bytes() {
-        let (mut corner, mut left) = (letters, letters.saturating_add(1));
-        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let edits = corner.saturating_add(usize::from(x != y)).min(left.min(*cell).saturating_add(1));
-            corner = core::mem::replace(cell, edits);
-            left = edits;
-        }
-        letters = letters.saturating_add(1);
-        if let Some(first) = row.first_mut() {
-            *first = letters;
-        }
-    }
-    row.get(b.len()).copied().unwrap_or(usize::MAX)
 }

@@ -25,7 +25,7 @@ pub enum Event<'a> {
     Forward(u8),
     /// For EL2's own console source, to be seen.
     Echo(&'a [u8]),
-    /// End the prompt's line, do it, and show [`PROMPT`] again while [`Input::is_monitor`].
+    /// End the prompt's line, do it, and show [`PROMPT`] again unless the monitor is closed by then.
     Command(Command<'a>),
 }
 
@@ -41,24 +41,9 @@ pub struct Input {
     carriage: bool,
 }
 
-impl Default for Input {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Input {
-    /// Starts with the monitor closed.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { line: [0; LINE], len: 0, monitor: false, escape: false, carriage: false }
-    }
-
-    /// Tells whether the monitor is open.
-    #[must_use]
-    pub const fn is_monitor(&self) -> bool {
-        self.monitor
-    }
+    /// The monitor is closed, nothing is typed.
+    pub const NEW: Self = Self { line: [0; LINE], len: 0, monitor: false, escape: false, carriage: false };
 
     /// Closes the monitor: what is typed next goes to the focused cell.
     pub const fn close(&mut self) {

@@ -12,7 +12,7 @@ mod input;
 mod mux;
 mod ring;
 
-pub use command::{Command, HELP, Verb};
+pub use command::{Command, Verb};
 pub use input::{Event, Input, PROMPT};
 pub use mux::{LINE_BYTES, Mux, Sources};
-pub use ring::Ring;
+pub use ring::{Bytes, Ring};

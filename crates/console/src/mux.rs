@@ -27,34 +27,22 @@ pub trait Sources {
     fn pop(&self, source: usize) -> Option<u8>;
 }
 
-/// How the text of a lane ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// Not yet.
-    Open,
-    /// With a line break.
-    Line,
-    /// With a return to the line's beginning.
-    Return,
-}
+/// What ends the text of a lane, by how many bytes of `"\r\n"`: nothing yet, a return to the line's beginning, a line break.
+const OPEN: usize = 0;
+const RETURN: usize = 1;
+const LINE: usize = 2;
 
-/// What of a lane is printed next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Rest,
-    Break,
-    Open,
-    Name,
-    Close,
-    Text,
-    End,
-}
+/// The steps of printing a lane, downwards: a break of another's line, three of the prefix, the text, what ends it.
+const BREAK: u8 = 6;
+const PREFIX: u8 = 5;
+const TEXT: u8 = 2;
+const REST: u8 = 0;
 
 #[derive(Debug)]
 struct Lane {
     text: [u8; LINE_BYTES],
     len: usize,
-    end: End,
+    end: usize,
     /// A `\r` whose successor decides what it means.
     carriage: bool,
     /// The byte that began the next text before this one was printed.
@@ -67,23 +55,21 @@ struct Lane {
 }
 
 impl Lane {
-    const fn new() -> Self {
-        Self {
-            text: [0; LINE_BYTES],
-            len: 0,
-            end: End::Open,
-            carriage: false,
-            carry: None,
-            begun: false,
-            returned: false,
-            quiet: 0,
-        }
-    }
+    const NEW: Self = Self {
+        text: [0; LINE_BYTES],
+        len: 0,
+        end: OPEN,
+        carriage: false,
+        carry: None,
+        begun: false,
+        returned: false,
+        quiet: 0,
+    };
 
     /// Takes bytes up to the end of the line, a lane full, or the last there is; `open`: the cursor stands in its line.
     fn fill(&mut self, mut pop: impl FnMut() -> Option<u8>, open: bool) {
         for _ in 0..LINE_BYTES {
-            if self.end != End::Open || self.len == LINE_BYTES {
+            if self.end != OPEN || self.len == LINE_BYTES {
                 return;
             }
             let Some(byte) = self.carry.take().or_else(&mut pop) else { return };
@@ -97,9 +83,9 @@ impl Lane {
         let after_return = core::mem::take(&mut self.carriage);
         match byte {
             b'\n' if ended => self.begun = false,
-            b'\n' => self.end = End::Line,
+            b'\n' => self.end = LINE,
             b'\r' => self.carriage = self.len > 0 || self.begun,
-            _ if after_return && !ended => (self.end, self.carry) = (End::Return, Some(byte)),
+            _ if after_return && !ended => (self.end, self.carry) = (RETURN, Some(byte)),
             b'\t' | 0x08 | 0x1b | b' '..=b'~' | 0x80.. => {
                 if let Some(place) = self.text.get_mut(self.len) {
                     *place = byte;
@@ -113,7 +99,7 @@ impl Lane {
 
     /// Tells whether the lane is to be printed.
     const fn is_ready(&self) -> bool {
-        !matches!(self.end, End::Open) || self.len == LINE_BYTES || self.len > 0 && self.quiet >= QUIET_TICKS
+        self.end != OPEN || self.len == LINE_BYTES || self.len > 0 && self.quiet >= QUIET_TICKS
     }
 }
 
@@ -127,23 +113,14 @@ pub struct Mux<const N: usize> {
     streak: u8,
     /// The lane in whose unfinished line the cursor stands.
     open: Option<usize>,
-    stage: Stage,
-    /// How many bytes of the stage are printed.
+    step: u8,
+    /// How many bytes of the step are printed.
     at: usize,
 }
 
-impl<const N: usize> Default for Mux<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<const N: usize> Mux<N> {
-    /// Makes a mux with nothing collected, the cursor at the beginning of a line.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { lanes: [const { Lane::new() }; N], turn: 0, streak: 0, open: None, stage: Stage::Rest, at: 0 }
-    }
+    /// Nothing is collected, the cursor stands at the beginning of a line.
+    pub const NEW: Self = Self { lanes: [Lane::NEW; N], turn: 0, streak: 0, open: None, step: REST, at: 0 };
 
     /// Tells, once all there was is printed, whether unfinished lines wait for their end, or for [`Mux::tick`].
     #[must_use]
@@ -160,34 +137,30 @@ impl<const N: usize> Mux<N> {
         }
     }
 
-    /// Returns the next byte for the UART.
-    pub fn next(&mut self, sources: &impl Sources) -> Option<u8> {
-        loop {
-            if self.stage == Stage::Rest {
-                self.choose(sources)?;
-            }
-            let lane = self.lanes.get_mut(self.turn)?;
-            let (text, following): (&[u8], _) = match self.stage {
-                Stage::Break => (b"\r\n", Stage::Open),
-                Stage::Open => (b"[", Stage::Name),
-                Stage::Name => (sources.name(self.turn).as_bytes(), Stage::Close),
-                Stage::Close => (b"] ", Stage::Text),
-                Stage::Text => (lane.text.get(..lane.len).unwrap_or_default(), Stage::End),
-                Stage::End | Stage::Rest => match lane.end {
-                    End::Open => (b"", Stage::Rest),
-                    End::Line => (b"\r\n", Stage::Rest),
-                    End::Return => (b"\r", Stage::Rest),
-                },
+    /// Gives `put` what there is, byte by byte, until it refuses one, which it then gets the next time; tells whether it did.
+    pub fn send(&mut self, sources: &impl Sources, mut put: impl FnMut(u8) -> bool) -> bool {
+        while self.step != REST || self.choose(sources).is_some() {
+            let Some(lane) = self.lanes.get(self.turn) else { return false };
+            let piece = match self.step {
+                BREAK => Some(b"\r\n".as_slice()),
+                PREFIX => Some(b"[".as_slice()),
+                4 => Some(sources.name(self.turn).as_bytes()),
+                3 => Some(b"] ".as_slice()),
+                TEXT => lane.text.get(..lane.len),
+                _ => b"\r\n".get(..lane.end),
             };
-            if let Some(&byte) = text.get(self.at) {
+            for &byte in piece.and_then(|piece| piece.get(self.at..)).unwrap_or_default() {
+                if !put(byte) {
+                    return true;
+                }
                 self.at = self.at.saturating_add(1);
-                return Some(byte);
             }
-            (self.at, self.stage) = (0, following);
-            if following == Stage::Rest {
+            (self.at, self.step) = (0, self.step.saturating_sub(1));
+            if self.step == REST {
                 self.finish();
             }
         }
+        false
     }
 
     /// Fills the lanes in turn until one is ready, and begins to print it.
@@ -204,10 +177,10 @@ impl<const N: usize> Mux<N> {
                 if index != self.turn {
                     (self.turn, self.streak) = (index, 0);
                 }
-                self.stage = match self.open {
-                    Some(_) if !open => Stage::Break,
-                    Some(_) if !lane.returned => Stage::Text,
-                    _ => Stage::Open,
+                self.step = match self.open {
+                    Some(_) if !open => BREAK,
+                    Some(_) if !lane.returned => TEXT,
+                    _ => PREFIX,
                 };
                 return Some(());
             }
@@ -219,10 +192,9 @@ impl<const N: usize> Mux<N> {
     /// Empties the printed lane and passes the turn on.
     fn finish(&mut self) {
         let Some(lane) = self.lanes.get_mut(self.turn) else { return };
-        lane.begun = lane.end != End::Line;
-        lane.returned = lane.end == End::Return;
+        (lane.begun, lane.returned) = (lane.end != LINE, lane.end == RETURN);
         self.open = lane.begun.then_some(self.turn);
-        (lane.len, lane.end) = (0, End::Open);
+        (lane.len, lane.end) = (0, OPEN);
         (self.turn, self.streak) = if lane.begun && self.streak < LONG_LINE_PIECES {
             (self.turn, self.streak.saturating_add(1))
         } else {

@@ -20,15 +20,10 @@ pub struct Bytes<B: ?Sized = [AtomicU8]> {
     places: B,
 }
 
-impl<const N: usize> Default for Ring<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<const N: usize> Ring<N> {
     /// Makes an empty ring.
     #[must_use]
+    #[expect(clippy::new_without_default, reason = "for statics")]
     pub const fn new() -> Self {
         const { assert!(N.is_power_of_two() && N <= 1 << 30, "a ring's size is a power of two") };
         Self(Bytes {
@@ -62,6 +57,14 @@ impl Bytes {
         true
     }
 
+    /// Adds bytes as [`Bytes::push`] does.
+    #[inline(never)]
+    pub fn extend(&self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.push(byte);
+        }
+    }
+
     /// Takes the oldest byte; the consumer calls.
     #[inline(never)]
     pub fn pop(&self) -> Option<u8> {
@@ -79,19 +82,6 @@ impl Bytes {
         self.head.store(self.tail.load(Ordering::Acquire), Ordering::Release);
     }
 
-    /// Returns how many bytes wait: at least, if the consumer asks; at most, if the producer asks.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        let head = self.head.load(Ordering::Acquire);
-        (self.tail.load(Ordering::Acquire).wrapping_sub(head) as usize).min(self.places.len())
-    }
-
-    /// Tells whether no byte waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Returns how many bytes were ever pushed, modulo 2^32.
     #[must_use]
     pub fn written(&self) -> u32 {
@@ -104,10 +94,11 @@ impl Bytes {
         mark.wrapping_sub(self.head.load(Ordering::Acquire)).cast_signed() <= 0
     }
 
-    /// Returns how many bytes [`Ring::push`] still takes.
+    /// Returns how many bytes [`Bytes::push`] still takes: at most, if the consumer asks; at least, if the producer asks.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.places.len().saturating_sub(self.len())
+        let head = self.head.load(Ordering::Acquire);
+        self.places.len().saturating_sub(self.tail.load(Ordering::Acquire).wrapping_sub(head) as usize)
     }
 
     /// Returns how many bytes a full ring has dropped.

@@ -52,16 +52,23 @@ struct Terminal {
 
 impl Terminal {
     fn new() -> Self {
-        Self { mux: Mux::new(), cells: [cell("a"), cell("bb"), cell("cellwall")], shown: Vec::new() }
+        Self { mux: Mux::NEW, cells: [cell("a"), cell("bb"), cell("cellwall")], shown: Vec::new() }
     }
     fn poll(&mut self, budget: usize) -> Progress {
-        for _ in 0..budget {
-            let Some(byte) = self.mux.next(&Cells(&self.cells)) else {
-                return if self.mux.is_held() { Progress::Held } else { Progress::Idle };
-            };
-            self.shown.push(byte);
+        let mut left = budget;
+        let more = self.mux.send(&Cells(&self.cells), |byte| {
+            let room = left > 0;
+            if room {
+                left -= 1;
+                self.shown.push(byte);
+            }
+            room
+        });
+        match (more, self.mux.is_held()) {
+            (true, _) => Progress::More,
+            (false, true) => Progress::Held,
+            (false, false) => Progress::Idle,
         }
-        Progress::More
     }
     /// Polls to the end and returns what is new on the terminal.
     fn shows(&mut self) -> String {
@@ -238,8 +245,12 @@ fn sources_past_the_last_lane_are_not_heard() {
     for cell in &cells {
         cell.say("x\n");
     }
-    let mut mux = Mux::<1>::new();
-    let shown: Vec<u8> = std::iter::from_fn(|| mux.next(&Cells(&cells))).collect();
+    let mut mux = Mux::<1>::NEW;
+    let mut shown = Vec::new();
+    mux.send(&Cells(&cells), |byte| {
+        shown.push(byte);
+        true
+    });
     assert_eq!(shown, b"[a] x\r\n");
 }
 
