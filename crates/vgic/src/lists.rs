@@ -103,7 +103,7 @@ impl Vgic {
         if self.me().maintenance & maintenance::NOT_PRESENT == 0 {
             return;
         }
-        for _ in 0..hw.take_eoi_count().min(32) {
+        for _ in 0..hw.control(maintenance::EOI_COUNT, 0) >> 27 {
             let Some(best) = self.best(Pick::Ended) else { break };
             let i = best as usize & 0x3ff;
             let at = self.at(self.by, i);
@@ -157,14 +157,10 @@ impl Vgic {
         self.set_maintenance(wanted, hw);
     }
 
-    /// Switches this vCPU's maintenance interrupts.
+    /// Switches this vCPU's maintenance interrupts. What it ended before has been counted, or is none of ours.
     pub(crate) fn set_maintenance<H: Hardware>(&mut self, wanted: u32, hw: &mut H) {
-        let old = core::mem::replace(&mut self.me().maintenance, wanted);
-        if old != wanted {
-            hw.maintenance(wanted);
-            if wanted & !old & maintenance::NOT_PRESENT != 0 {
-                hw.take_eoi_count(); // what was ended before is none of ours
-            }
+        if core::mem::replace(&mut self.me().maintenance, wanted) != wanted {
+            hw.control(maintenance::ALL, wanted);
         }
     }
 
