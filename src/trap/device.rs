@@ -79,14 +79,13 @@ impl Shown {
         if offset & !0x1fc == 0 { self.words.get(word & !(word >> 1 & 0x20)) } else { None }
     }
 
-    /// Notes what an access showed: what was read, or what `lasting` says of what was written.
-    fn note(&self, offset: u64, read: Option<u64>, lasting: Option<u32>) {
+    /// Notes what an access read, or left.
+    fn note(&self, offset: u64, value: u64) {
         let banked = offset >= 0x80 && offset & 0x7c == 0;
         if let Some(place) = self.place(offset)
             && !banked
         {
-            let value = read.or(lasting.map(u64::from));
-            place.store(value.map_or(0, |value| value | KNOWN), Ordering::Relaxed);
+            place.store(value | KNOWN, Ordering::Relaxed);
         }
     }
 }
@@ -214,9 +213,8 @@ fn attempt(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option
     cell.with_vgic(vcpu, |vgic, lines| match vgic.access(vcpu.index, frame, offset, size, write, lines) {
         Err(Retry(kicks)) => kicks,
         Ok((read, kicks)) => {
-            if frame == vgic::Frame::Distributor {
-                let read = if write.is_none() && size == 4 { Some(read) } else { None };
-                cell.shown.note(offset, read, vgic.lasting(offset));
+            if frame == vgic::Frame::Distributor && size == 4 {
+                cell.shown.note(offset, read);
             }
             value = Some(read);
             kicks

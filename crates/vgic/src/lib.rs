@@ -105,7 +105,7 @@ pub struct Kicks(pub u32);
 pub struct Retry(pub Kicks);
 
 /// The virtual GIC of one cell.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Vgic {
     v2: bool,
     /// Interrupts do not come by EL2.

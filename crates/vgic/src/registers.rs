@@ -20,8 +20,8 @@ const ONE_SECURITY_STATE: u32 = 1 << 6 | 1 << 4;
 /// `GICD_TYPER`: `No1N`, `IDbits` = 10 bits.
 const TYPER: u64 = 1 << 25 | 9 << 19;
 const SGI_FRAME: usize = 0x1_0000;
-/// What `GICD_IROUTER` holds of an affinity wider than 8 bits: no vCPU's.
-const NOWHERE: u8 = 0xff;
+/// What `GICD_IROUTER` holds of an affinity that no vCPU can have.
+const NOWHERE: u32 = 0xff;
 
 /// What a guest's access goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,23 +142,24 @@ impl Vgic {
             return Some(value);
         }
         let at = self.at(frame, i & 0x3e0);
-        match write {
-            Some(value) => self.write_word(at, offset, word(value), hw),
-            None => self.read_word(at, offset, hw),
+        if let Some(value) = write {
+            self.write_word(at, offset, word(value), hw)?;
         }
-        .map(u64::from)
+        // What a write of a group or an enable leaves is told too.
+        if write.is_some() && offset >= 0x200 { Some(0) } else { self.read_word(at, offset, hw).map(u64::from) }
     }
 
-    fn router<H: Hardware>(&mut self, i: usize, write: Option<u64>, hw: &mut H) -> Option<u8> {
+    fn router<H: Hardware>(&mut self, i: usize, write: Option<u64>, hw: &mut H) -> Option<u32> {
         let at = self.at(0, i);
         if self.existing(at) & bit(i) == 0 {
             return Some(0);
         }
         if let Some(value) = write {
-            let outside = value & 0x00ff_ff00 != 0;
-            self.set_route(i, if outside { NOWHERE } else { (value & 0xff) as u8 }, hw)?;
+            // Aff2 to Aff0; there is no Aff3, and no IRM (`No1N`).
+            self.set_route(i, if value & 0xff_fff8 == 0 { 1 << (value & 7) } else { 0 }, hw)?;
         }
-        Some(self.word(at).route[i])
+        let to = self.word(at).route[i].trailing_zeros();
+        Some(if to < 8 { to } else { NOWHERE })
     }
 }
 
