@@ -14,14 +14,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use plan::VirtualGic;
 use syndrome::Access;
 use tock_registers::interfaces::Readable;
-use vgic::Retry;
-
-/// Bytes of one vCPU's redistributor frames.
-const REDISTRIBUTOR: u64 = 0x2_0000;
 
 /// What is emulated at an address.
+#[derive(Clone, Copy)]
 enum Device {
-    Gic(vgic::Frame, u64),
+    /// The virtual GIC: whether its redistributors, and where there.
+    Gic(bool, u64),
     Uart(u64),
     Watchdog(u64),
 }
@@ -33,13 +31,12 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
     };
     let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = cell.sealed.gic;
     if let Some(offset) = offset(distributor) {
-        return Some(Device::Gic(vgic::Frame::Distributor, offset));
+        return Some(Device::Gic(false, offset));
     }
     if let VirtualGic::V3 { redistributors, .. } = cell.sealed.gic
         && let Some(offset) = offset(redistributors)
     {
-        let frame = vgic::Frame::Redistributor((offset / REDISTRIBUTOR) as usize);
-        return Some(Device::Gic(frame, offset % REDISTRIBUTOR));
+        return Some(Device::Gic(true, offset));
     }
     let watchdog = || cell.sealed.watchdog.and_then(offset).map(Device::Watchdog);
     cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart).or_else(watchdog)
@@ -124,79 +121,76 @@ pub fn quick(seat: Seat, gic: &Gic, frame: &mut Frame, esr: u64) -> u64 {
 /// Carries out an access to an emulated device; false where there is none.
 pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: Access, write: bool) -> bool {
     let Some(device) = find(seat.cell, ipa) else { return false };
-    if write {
-        let value = access.store_value(frame.get(access.register));
-        store(seat, &device, u32::from(access.size), value);
-    } else {
-        let value = load(seat, &device, u32::from(access.size));
+    let write = write.then(|| access.store_value(frame.get(access.register)));
+    let value = touch(seat, &device, access.size.into(), write);
+    if write.is_none() {
         frame.set(access.register, access.load_value(value));
     }
     true
 }
 
-fn load(seat: Seat, device: &Device, size: u32) -> u64 {
-    let cell = seat.cell;
-    match *device {
-        Device::Gic(frame, offset) => persist(seat, frame, offset, size, None),
-        Device::Watchdog(offset) => cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)).into(),
-        Device::Uart(offset) => {
-            let mut uart = hold(&cell.uart);
-            let room = cell.output.room() >= vuart::FIFO_BYTES;
-            let before = uart.interrupt();
-            let value = uart.read(offset, room, || cell.input.pop());
-            if !room {
-                uart.transmit_ready(false);
-                cell.wants_room.store(true, Ordering::Release);
+/// A store of `write`, or a load.
+fn touch(seat: Seat, device: &Device, size: u32, write: Option<u64>) -> u64 {
+    let Seat { cell, vcpu } = seat;
+    let word = write.map(|value| (value & 0xffff_ffff) as u32);
+    match (*device, word) {
+        (Device::Gic(_, vgic::SGIR), Some(value)) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
+            register::send(seat, vgic::sgir(value, vcpu.index, cell.vcpus.len()));
+            0
+        }
+        (Device::Gic(redistributors, offset), _) => {
+            persist(seat, &vgic::Access { redistributors, offset, size, write })
+        }
+        (Device::Watchdog(offset), None) => {
+            cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)).into()
+        }
+        (Device::Watchdog(offset), Some(value)) => {
+            if cell.watchdog.write(offset, value, timer::now()) {
+                console::output_waits(true);
             }
+            0
+        }
+        (Device::Uart(offset), word) => {
+            let mut uart = hold(&cell.uart);
+            let before = uart.interrupt();
+            let value = match word {
+                None => {
+                    let room = cell.output.room() >= vuart::FIFO_BYTES;
+                    let value = uart.read(offset, room, || cell.input.pop());
+                    if !room {
+                        uart.transmit_ready(false);
+                        cell.wants_room.store(true, Ordering::Release);
+                    }
+                    value
+                }
+                Some(value) => {
+                    if let Some(byte) = uart.write(offset, value) {
+                        cell.output.push(byte);
+                        uart.transmit_ready(cell.output.room() >= vuart::FIFO_BYTES);
+                        let throttled = uart.is_throttled();
+                        if throttled {
+                            cell.wants_room.store(true, Ordering::Release);
+                        }
+                        console::output_waits(byte == b'\n' || throttled);
+                    }
+                    0
+                }
+            };
             let after = uart.interrupt();
             // Passed through, a line that stays high is made pending again.
             if before != after || after && cell.sealed.passthrough {
                 cell.uart_line(after);
             }
-            u64::from(value)
-        }
-    }
-}
-
-fn store(seat: Seat, device: &Device, size: u32, value: u64) {
-    let cell = seat.cell;
-    match *device {
-        Device::Gic(_, vgic::SGIR) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
-            register::send(seat, vgic::sgir((value & 0xffff_ffff) as u32, seat.vcpu.index, cell.vcpus.len()));
-        }
-        Device::Gic(frame, offset) => {
-            persist(seat, frame, offset, size, Some(value));
-        }
-        Device::Watchdog(offset) => {
-            if cell.watchdog.write(offset, (value & 0xffff_ffff) as u32, timer::now()) {
-                console::output_waits(true);
-            }
-        }
-        Device::Uart(offset) => {
-            let mut uart = hold(&cell.uart);
-            let before = uart.interrupt();
-            if let Some(byte) = uart.write(offset, (value & 0xffff_ffff) as u32) {
-                cell.output.push(byte);
-                uart.transmit_ready(cell.output.room() >= vuart::FIFO_BYTES);
-                let throttled = uart.is_throttled();
-                if throttled {
-                    cell.wants_room.store(true, Ordering::Release);
-                }
-                console::output_waits(byte == b'\n' || throttled);
-            }
-            let after = uart.interrupt();
-            if before != after || after && cell.sealed.passthrough {
-                cell.uart_line(after);
-            }
+            value.into()
         }
     }
 }
 
 /// Accesses the virtual GIC, again and again until no other vCPU's list registers stand in its way: kicks them, and serves
 /// kicks meanwhile. Each kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
-fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
+fn persist(seat: Seat, access: &vgic::Access) -> u64 {
     for _ in 0..PATIENCE {
-        if let Some(value) = attempt(seat, frame, offset, size, write) {
+        if let Some(value) = attempt(seat, access) {
             return value;
         }
         irq::service();
@@ -207,20 +201,20 @@ fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option
 
 /// Accesses the virtual GIC, if nothing stands in its way.
 #[inline(never)]
-fn attempt(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> Option<u64> {
-    let Seat { cell, vcpu } = seat;
-    let mut value = None;
-    cell.with_vgic(vcpu, |vgic, lines| match vgic.access(vcpu.index, frame, offset, size, write, lines) {
-        Err(Retry(kicks)) => kicks,
-        Ok((read, kicks)) => {
-            if frame == vgic::Frame::Distributor && size == 4 {
-                cell.shown.note(offset, read);
-            }
-            value = Some(read);
-            kicks
+fn attempt(Seat { cell, vcpu }: Seat, access: &vgic::Access) -> Option<u64> {
+    let mut done = None;
+    cell.with_vgic(vcpu, |vgic, lines| {
+        let (value, kicks) = vgic.access(vcpu.index, access, lines);
+        if let Some(value) = value
+            && !access.redistributors
+            && access.size == 4
+        {
+            cell.shown.note(access.offset, value);
         }
+        done = value;
+        kicks
     });
-    value
+    done
 }
 
 /// Far more turns than another CPU needs to take an interrupt.
