@@ -41,7 +41,7 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
         let frame = vgic::Frame::Redistributor((offset / REDISTRIBUTOR) as usize);
         return Some(Device::Gic(frame, offset % REDISTRIBUTOR));
     }
-    let watchdog = || cell.sealed.watchdog.and_then(offset).map(Device::Watchdog);
+    let watchdog = || cell.sealed.watchdog.and_then(|dog| offset(dog.page)).map(Device::Watchdog);
     cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart).or_else(watchdog)
 }
 
@@ -152,7 +152,7 @@ fn load(seat: Seat, device: &Device, size: u32) -> u64 {
             let after = uart.interrupt();
             // Passed through, a line that stays high is made pending again.
             if before != after || after && cell.sealed.passthrough {
-                cell.uart_line(after);
+                cell.line(cell.sealed.uart, after);
             }
             u64::from(value)
         }
@@ -172,6 +172,7 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
             if cell.watchdog.write(offset, (value & 0xffff_ffff) as u32, timer::now()) {
                 console::output_waits(true);
             }
+            cell.line(cell.sealed.watchdog, cell.watchdog.signals());
         }
         Device::Uart(offset) => {
             let mut uart = hold(&cell.uart);
@@ -187,7 +188,7 @@ fn store(seat: Seat, device: &Device, size: u32, value: u64) {
             }
             let after = uart.interrupt();
             if before != after || after && cell.sealed.passthrough {
-                cell.uart_line(after);
+                cell.line(cell.sealed.uart, after);
             }
         }
     }
