@@ -141,12 +141,13 @@ fn check(blob: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) -> Result<()> {
     ensure!(timers, "its tree tells of other timer interrupts than the board's");
     let mapped = |region: &Region<PhysAddr>| {
         let pages = cell.mmio.iter().any(|run| encloses(run.ipa, run.pa.size(), region));
-        let uart = cell.uart.is_some_and(|uart| encloses(uart.page.base(), uart.page.size(), region));
-        pages || uart || ram(region) || frames.iter().any(|frame| frame.encloses(*region))
+        let emulated = [cell.uart, cell.watchdog].into_iter().flatten();
+        let emulated = emulated.map(|device| device.page).any(|page| encloses(page.base(), page.size(), region));
+        pages || emulated || ram(region) || frames.iter().any(|frame| frame.encloses(*region))
     };
     let owned = |intid: u32| {
         let line = cell.interrupts.iter().any(|line| line.intid == intid);
-        intid < 32 || line || cell.uart.is_some_and(|uart| uart.intid == intid)
+        intid < 32 || line || [cell.uart, cell.watchdog].into_iter().flatten().any(|device| device.intid == intid)
     };
     for device in told.devices.iter().filter(|device| !device.disabled) {
         let path = told.devices.path(device);

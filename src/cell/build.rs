@@ -116,7 +116,7 @@ fn build(
         said: AtomicU32::new(0),
         input: const { Ring::new() },
         wants_room: AtomicBool::new(false),
-        attention: AtomicU32::new(0),
+        attention: AtomicBool::new(false),
         counter_offset: AtomicU64::new(0),
         dropped: AtomicU32::new(0),
         noise: AtomicU32::new(0),
@@ -169,8 +169,8 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
     for interrupt in sealed.interrupts.iter().filter(|interrupt| interrupt.edge) {
         set(&mut config.edge, interrupt.intid);
     }
-    if let Some(uart) = sealed.uart {
-        set(&mut config.emulated, uart.intid);
+    for device in [sealed.uart, sealed.watchdog].into_iter().flatten() {
+        set(&mut config.emulated, device.intid);
     }
     config
 }

@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 use console::Ring;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lifecycle::{Life, Watchdog};
-use plan::{SealedCell, SealedPlan};
+use plan::{SealedCell, SealedPlan, VirtualDevice};
 use vgic::{Kicks, Vgic};
 use vpsci::Power;
 use vuart::Uart;
@@ -37,12 +37,6 @@ use vuart::Uart;
 pub const OUTPUT_BYTES: usize = 4096;
 /// Bytes of console input that may wait for a cell.
 pub const INPUT_BYTES: usize = 256;
-
-/// Requests to a cell's CPUs that need the cell's locks: bits of `Cell::attention`.
-pub mod attention {
-    /// Input waits, or output has room again.
-    pub const UART: u32 = 1 << 0;
-}
 
 /// One partition.
 pub struct Cell {
@@ -82,8 +76,8 @@ pub struct Cell {
     pub input: Ring<INPUT_BYTES>,
     /// The guest found `output` full and wants to hear of room.
     pub wants_room: AtomicBool,
-    /// Bits of [`attention`].
-    pub attention: AtomicU32,
+    /// One of its CPUs is to look at the emulated devices: input waits, output has room again, the watchdog gave its first signal.
+    pub attention: AtomicBool,
     /// Offset of its virtual counter, taken when it starts.
     pub counter_offset: AtomicU64,
     /// Accesses to holes and the like, of which only some are logged.
@@ -133,9 +127,9 @@ impl Cell {
         }
     }
 
-    /// Asks one of its CPUs to look at `attention`; from any CPU.
-    pub fn ask(&self, bits: u32) {
-        self.attention.fetch_or(bits, Ordering::Release);
+    /// Asks one of its CPUs for `attention`; from any CPU.
+    pub fn ask(&self) {
+        self.attention.store(true, Ordering::Release);
         if let Some(vcpu) = self.vcpus.iter().find(|vcpu| self.power.is_on(vcpu.index)).or(self.vcpus.first()) {
             vcpu.kick(self);
         }
@@ -144,8 +138,8 @@ impl Cell {
     /// Lets `vcpu` take what waits for it: SGIs, overflowed interrupts, console input.
     #[inline]
     pub fn attend(&'static self, vcpu: &Vcpu) {
-        if self.attention.load(Ordering::Relaxed) != 0 {
-            self.attend_uart();
+        if self.attention.load(Ordering::Relaxed) {
+            self.attend_devices();
         }
         if !self.sealed.passthrough {
             self.with_vgic(vcpu, |vgic, lines| vgic.sync(vcpu.index, &vcpu.inbox, lines));
@@ -169,21 +163,22 @@ impl Cell {
     }
 
     #[cold]
-    fn attend_uart(&'static self) {
-        if self.attention.swap(0, Ordering::Acquire) & attention::UART != 0 {
+    fn attend_devices(&'static self) {
+        if self.attention.swap(false, Ordering::Acquire) {
+            self.line(self.sealed.watchdog, self.watchdog.signals());
             let mut uart = hold(&self.uart);
             uart.receive(|| self.input.pop());
             if self.output.room() >= OUTPUT_BYTES / 2 {
                 uart.transmit_ready(true);
             }
-            self.uart_line(uart.interrupt());
+            self.line(self.sealed.uart, uart.interrupt());
         }
     }
 
-    /// Drives the emulated UART's interrupt line, under its lock: levels come in the order in which they were.
-    pub fn uart_line(&'static self, high: bool) {
-        if let Some(uart) = self.sealed.uart {
-            let kicks = hold(&self.vgic).set_line(uart.intid, high, &mut self.lines());
+    /// Drives an emulated device's interrupt line; the UART's under its lock: levels come in the order in which they were.
+    pub fn line(&'static self, device: Option<VirtualDevice>, high: bool) {
+        if let Some(VirtualDevice { intid, .. }) = device {
+            let kicks = hold(&self.vgic).set_line(intid, high, &mut self.lines());
             self.kick(kicks);
         }
     }

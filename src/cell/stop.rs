@@ -35,7 +35,10 @@ fn regain(cell: &Cell) {
 
 /// Looks after a cell's watchdog; tells when to look again.
 pub fn watch(cell: &'static Cell) -> u64 {
-    let next = cell.watchdog.look(timer::now());
+    let (before, next) = (cell.watchdog.signals(), cell.watchdog.look(timer::now()));
+    if !before && cell.watchdog.signals() {
+        cell.ask();
+    }
     if next > 0 {
         return next;
     }

@@ -72,13 +72,12 @@
     b       own_fault
 .endm
 
-// Finds the place of what was acknowledged (w1): x0 = place, w3 = its list register's bit.
+// Finds the place of what was acknowledged (w1): x0 = its middle, w3 = its list register's bit.
 .macro find
-    ldp     w2, w3, [x0, #8]
+    ldp     w2, w3, [x0, #8]!
     cmp     w1, w2
     b.eq    1f
-    add     x0, x0, #16
-    ldp     w2, w3, [x0, #8]
+    ldp     w2, w3, [x0, #16]!
     cmp     w1, w2
     b.ne    irq_rest
 1:
@@ -255,7 +254,7 @@ irq_v3:
     mrs     x2, S3_4_C12_C11_5          // ICH_ELRSR_EL2
     tst     w2, w3
     b.eq    irq_rest
-    ldr     x2, [x0]
+    ldr     x2, [x0, #-8]
     msr     S3_0_C12_C12_1, x1          // ICC_EOIR1_EL1
     cmp     w1, #16
     b.hs    2f
@@ -279,7 +278,7 @@ irq_v2:
     ldr     w2, [x5, #0x30]             // GICH_ELRSR0
     tst     w2, w3
     b.eq    irq_rest
-    ldr     x2, [x0]
+    ldr     x2, [x0, #-8]
     str     w1, [x4, #0x10]             // GICC_EOIR
     tst     w1, #0x3f0
     b.ne    2f

@@ -38,7 +38,7 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
     {
         return Some(Device::Gic(true, offset));
     }
-    let watchdog = || cell.sealed.watchdog.and_then(offset).map(Device::Watchdog);
+    let watchdog = || cell.sealed.watchdog.and_then(|dog| offset(dog.page)).map(Device::Watchdog);
     cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart).or_else(watchdog)
 }
 
@@ -120,70 +120,65 @@ pub fn quick(seat: Seat, gic: &Gic, frame: &mut Frame, esr: u64) -> u64 {
 
 /// Carries out an access to an emulated device; false where there is none.
 pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: Access, write: bool) -> bool {
-    let Some(device) = find(seat.cell, ipa) else { return false };
+    let Seat { cell, vcpu } = seat;
+    let Some(device) = find(cell, ipa) else { return false };
+    let size = u32::from(access.size);
     let write = write.then(|| access.store_value(frame.get(access.register)));
-    let value = touch(seat, &device, access.size.into(), write);
+    let word = write.map(|value| (value & 0xffff_ffff) as u32);
+    let value = match (device, word) {
+        (Device::Gic(_, vgic::SGIR), Some(word)) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
+            register::send(seat, vgic::sgir(word, vcpu.index, cell.vcpus.len()));
+            0
+        }
+        (Device::Gic(redistributors, offset), _) => {
+            persist(seat, &vgic::Access { redistributors, offset, size, write })
+        }
+        (Device::Watchdog(offset), word) => watchdog(cell, offset, word).into(),
+        (Device::Uart(offset), word) => uart(cell, offset, word).into(),
+    };
     if write.is_none() {
         frame.set(access.register, access.load_value(value));
     }
     true
 }
 
-/// A store of `write`, or a load.
-fn touch(seat: Seat, device: &Device, size: u32, write: Option<u64>) -> u64 {
-    let Seat { cell, vcpu } = seat;
-    let word = write.map(|value| (value & 0xffff_ffff) as u32);
-    match (*device, word) {
-        (Device::Gic(_, vgic::SGIR), Some(value)) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
-            register::send(seat, vgic::sgir(value, vcpu.index, cell.vcpus.len()));
-            0
+fn watchdog(cell: &'static Cell, offset: u64, write: Option<u32>) -> u32 {
+    let Some(word) = write else { return cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)) };
+    if cell.watchdog.write(offset, word, timer::now()) {
+        console::output_waits(true);
+    }
+    cell.line(cell.sealed.watchdog, cell.watchdog.signals());
+    0
+}
+
+fn uart(cell: &'static Cell, offset: u64, write: Option<u32>) -> u32 {
+    let mut uart = hold(&cell.uart);
+    let (before, room, mut value, mut sent) = (uart.interrupt(), || cell.output.room() >= vuart::FIFO_BYTES, 0, None);
+    if let Some(word) = write {
+        sent = uart.write(offset, word);
+        if let Some(byte) = sent {
+            cell.output.push(byte);
+            uart.transmit_ready(room());
         }
-        (Device::Gic(redistributors, offset), _) => {
-            persist(seat, &vgic::Access { redistributors, offset, size, write })
-        }
-        (Device::Watchdog(offset), None) => {
-            cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)).into()
-        }
-        (Device::Watchdog(offset), Some(value)) => {
-            if cell.watchdog.write(offset, value, timer::now()) {
-                console::output_waits(true);
-            }
-            0
-        }
-        (Device::Uart(offset), word) => {
-            let mut uart = hold(&cell.uart);
-            let before = uart.interrupt();
-            let value = match word {
-                None => {
-                    let room = cell.output.room() >= vuart::FIFO_BYTES;
-                    let value = uart.read(offset, room, || cell.input.pop());
-                    if !room {
-                        uart.transmit_ready(false);
-                        cell.wants_room.store(true, Ordering::Release);
-                    }
-                    value
-                }
-                Some(value) => {
-                    if let Some(byte) = uart.write(offset, value) {
-                        cell.output.push(byte);
-                        uart.transmit_ready(cell.output.room() >= vuart::FIFO_BYTES);
-                        let throttled = uart.is_throttled();
-                        if throttled {
-                            cell.wants_room.store(true, Ordering::Release);
-                        }
-                        console::output_waits(byte == b'\n' || throttled);
-                    }
-                    0
-                }
-            };
-            let after = uart.interrupt();
-            // Passed through, a line that stays high is made pending again.
-            if before != after || after && cell.sealed.passthrough {
-                cell.uart_line(after);
-            }
-            value.into()
+    } else {
+        let room = room();
+        value = uart.read(offset, room, || cell.input.pop());
+        if !room {
+            uart.transmit_ready(false);
         }
     }
+    if uart.is_throttled() {
+        cell.wants_room.store(true, Ordering::Release);
+    }
+    if let Some(byte) = sent {
+        console::output_waits(byte == b'\n' || uart.is_throttled());
+    }
+    let after = uart.interrupt();
+    // Passed through, a line that stays high is made pending again.
+    if before != after || after && cell.sealed.passthrough {
+        cell.line(cell.sealed.uart, after);
+    }
+    value
 }
 
 /// Accesses the virtual GIC, again and again until no other vCPU's list registers stand in its way: kicks them, and serves

@@ -50,7 +50,7 @@ pub fn serve(gic: &'static Gic, interrupt: Acknowledged) -> bool {
         // The maintenance interrupt stays active until its cause is gone.
         Some(Seat { cell, vcpu }) if intid == KICK || intid == gic.maintenance => {
             // One that is off looks at its interrupts when it is switched on.
-            let awake = cell.power.is_on(vcpu.index) || cell.attention.load(Ordering::Relaxed) != 0;
+            let awake = cell.power.is_on(vcpu.index) || cell.attention.load(Ordering::Relaxed);
             if awake {
                 cell.attend(vcpu);
             }

@@ -70,7 +70,7 @@ fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
             call::stand_by(seat);
             apply(Outcome::Skip);
         }
-        Exit::Unexpected => stop(seat, format_args!("unexpected exit to EL2: {syndrome}")),
+        Exit::Unexpected => stop(seat, format_args!("unexpected exit to EL2: {syndrome}, syndrome {esr:#x}")),
     }
 }
 

@@ -20,6 +20,8 @@ pub fn scenes() -> Vec<Scene> {
         on_each(regained_from_faults),
         on_each(regained_passed),
         on_each(starved),
+        on_each(signalled),
+        vec![warned_linux()],
         vec![starved_linux()],
     ]
     .into_iter()
@@ -180,6 +182,41 @@ fn starved(gic: u32) -> Scene {
         scene = scene.expect([r"mortal: which state"]).expect([&end]);
     }
     scene.expect([SECOND]).forbid(["event=cell-(stopped|failed|restarting) cell=control"])
+}
+
+/// A watchdog's first signal is an interrupt: a cell that refreshes it then lives on, each time for the whole time; in the
+/// end it does so no more. So where interrupts are passed through.
+fn signalled(gic: u32) -> Scene {
+    let keys = "watchdog = \"500ms\"\non_fault = \"restart\"\n";
+    let cells = [
+        cell("hello", "[0]", "stay signals=3") + keys,
+        cell_of("passed", "hello", "[1]", "stay signals=3") + keys + "gic = \"passthrough\"\n",
+        cell("control", "[2]", ""),
+    ];
+    let plan = format!("service_cpu = 3\n{}", staying(&cells));
+    let mut scene = Scene::new("a_watchdog_signals_first", Start::plan(&plan, machine(gic, 4).counted()));
+    for (signal, ms) in [(1, "2[5-9]"), (2, "5[0-9]"), (3, "7[5-9]"), (4, "10[0-9]")] {
+        let [one, other] = ["hello", "passed"].map(|name| format!(r"^\[{name}\] hello: signal={signal} ms={ms}[0-9]$"));
+        scene = scene.expect([&one, &other]);
+    }
+    let [one, other] = ["hello", "passed"]
+        .map(|name| format!(r#"event=cell-restarting cell={name} reason="its watchdog was not refreshed""#));
+    scene
+        .expect([&one, &other])
+        .expect([r"^\[hello\] hello: signal=1 ms=2", r"^\[passed\] hello: signal=1 ms=2"])
+        .forbid(["event=cell-(stopped|failed|restarting) cell=control", "signal=5"])
+}
+
+/// Linux that wants to be warned panics at the first signal, with its own last words, and begins anew.
+fn warned_linux() -> Scene {
+    let cells = [linux("linux", "[0, 1]", "\"128M\"", "watchdog=warn") + "watchdog = \"10s\"\n"];
+    Scene::new("linux_is_warned_by_its_watchdog", Start::plan(&staying(&cells), machine(3, 3).counted()))
+        .limit(240)
+        .expect([r"linux: sbsa-gwdt .*action=1.*\[enabled\]"])
+        .expect([r"linux: lived 8 s on a watchdog of 2 s"])
+        .expect([r"Kernel panic - not syncing: SBSA Generic Watchdog timeout"])
+        .expect([r#"event=cell-restarting cell=linux reason="reset""#])
+        .expect([r"linux: userspace reached"])
 }
 
 /// Linux's own driver finds the watchdog running, keeps it alive, and when nobody does any more the cell begins anew.

@@ -3,12 +3,15 @@
 use super::{Interrupt, Source};
 use plan::SealedCell;
 
-/// Returns what a cell takes: its devices', its virtual UART's, its timers'.
+/// Returns what a cell takes: its devices', its virtual UART's and watchdog's, its timers'.
 pub(super) fn of_cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Vec<Interrupt> {
     let timers = source.board.timers;
     let mut lines = vec![one(timers.virtual_, "virtual timer", None), one(timers.physical, "physical timer", None)];
     if let Some(uart) = cell.uart {
         lines.push(one(uart.intid, "virtual UART", source.line(Some(cell.index), "console")));
+    }
+    if let Some(dog) = cell.watchdog {
+        lines.push(one(dog.intid, "virtual watchdog", source.line(Some(cell.index), "watchdog")));
     }
     for device in &cell.devices {
         let Some(found) = source.board.devices.get(*device) else { continue };

@@ -155,6 +155,9 @@ pub(super) fn cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Lane {
     if let Some(uart) = cell.uart {
         segments.push(emulated(uart.page.base().get(), uart.page.size(), "virtual UART", "console"));
     }
+    if let Some(dog) = cell.watchdog {
+        segments.push(emulated(dog.page.base().get(), dog.page.size(), "virtual watchdog", "watchdog"));
+    }
     segments.sort_by_key(|segment| segment.base);
     Lane {
         title: format!("Cell {}", cell.name),

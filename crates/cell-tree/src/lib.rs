@@ -27,7 +27,7 @@ mod writer;
 use address::Address;
 use alloc::vec::Vec;
 use board::{Board, Device, Gic};
-use plan::{SealedCell, VirtualGic, VirtualUart};
+use plan::{SealedCell, VirtualDevice, VirtualGic};
 use tree::NodeId;
 
 use clock::Clocks;
@@ -80,11 +80,12 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
         to.text("clock-names", "uartclk\0apb_pclk");
         to.end();
     }
-    if let Some(frames) = cell.watchdog {
-        let (control, size) = (frames.base().get(), frames.size() / 2);
+    if let Some(dog) = cell.watchdog {
+        let (control, size) = (dog.page.base().get(), dog.page.size() / 2);
         to.begin("watchdog", Some(control));
         to.text("compatible", "arm,sbsa-gwdt");
         to.numbers("reg", &[control, size, control.saturating_add(size), size]);
+        to.cells("interrupts", &[0, dog.intid.saturating_sub(32), 4]);
         to.end();
     }
     for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {
@@ -188,7 +189,7 @@ fn timer(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
 }
 
 /// Returns the virtual UART's name: the board's own where that is a PL011 too.
-fn uart_name<'n>(board: &Board<'n>, stdout: Option<&Device<'_>>, uart: VirtualUart) -> Name<'n> {
+fn uart_name<'n>(board: &Board<'n>, stdout: Option<&Device<'_>>, uart: VirtualDevice) -> Name<'n> {
     let own = stdout.filter(|own| own.compatible == b"arm,pl011");
     (own.map_or("pl011", |own| board.tree.base_name(own.node)), Some(uart.page.base().get()))
 }

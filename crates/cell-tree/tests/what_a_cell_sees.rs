@@ -10,7 +10,7 @@
 use address::{Address, Ipa, PhysAddr, Region};
 use board::{Board, BoardError, Conduit, Gic, Interrupt, Start};
 use cell_tree::build;
-use plan::{Mapping, SealedCell, VirtualGic, VirtualUart};
+use plan::{Mapping, SealedCell, VirtualDevice, VirtualGic};
 use tree::{NodeId, Tree, cells};
 
 const GICV2: &[u8] = include_bytes!("../../board/tests/data/qemu-virt-gicv2.dtb");
@@ -47,7 +47,7 @@ fn cell(board: &Board<'_>, paths: &[&str]) -> SealedCell<'static> {
         entry: Ipa::at(0x4020_0000),
         initrd: Some(region(0x4100_0000, 0x1234)),
         tree: region(0x43ff_0000, 0x1_0000),
-        uart: Some(VirtualUart { page: region(0x900_0000, 0x1000), intid: 33 }),
+        uart: Some(VirtualDevice { page: region(0x900_0000, 0x1000), intid: 33 }),
         watchdog: None,
         gic,
         passthrough: false,
@@ -221,11 +221,14 @@ fn a_cell_without_console_has_no_stdout() {
 #[test]
 fn a_watchdog_has_its_control_frame_first() {
     let board = Board::parse(GICV3).unwrap();
-    let blob = build(&board, &SealedCell { watchdog: Some(region(0x801_0000, 0x2000)), ..cell(&board, &[]) }, &spec());
+    let watchdog = Some(VirtualDevice { page: region(0x801_0000, 0x2000), intid: 77 });
+    let blob = build(&board, &SealedCell { watchdog, ..cell(&board, &[]) }, &spec());
     let seen = Board::parse(&blob).unwrap();
     let dog = seen.devices.iter().find(|device| seen.devices.path(device) == "/watchdog@8010000").unwrap();
     let bases: Vec<u64> = seen.devices.regions(dog).iter().map(|region| region.base().get()).collect();
     assert_eq!(bases, [0x801_0000, 0x801_1000]);
+    let lines: Vec<(u32, bool)> = seen.devices.interrupts(dog).iter().map(|line| (line.intid, line.edge)).collect();
+    assert_eq!(lines, [(77, false)]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! A cell's watchdog: the generic one of Arm's BSA (DEN 0094, "Generic Watchdog"), version 0, from the guest's accesses
-//! and the counter's time. Its first signal is shown in `WCS` and wired to nothing; its second ends the cell.
+//! and the counter's time. Its first signal is an interrupt of the cell, its second ends it.
 //!
 //! Shared by the cell's CPUs and by the service CPU, which looks when it is due, without a lock.
 
@@ -73,6 +73,12 @@ impl Watchdog {
             _ => {}
         }
         at <= WOR
+    }
+
+    /// Tells whether its first signal is there.
+    #[must_use]
+    pub fn signals(&self) -> bool {
+        self.due.load(Relaxed) & 1 != 0
     }
 
     /// Tells when to look again, for ever if it is off; 0: the cell is over.

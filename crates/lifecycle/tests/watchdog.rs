@@ -15,8 +15,9 @@ fn a_cell_that_never_refreshes_it_is_over_after_the_plans_time() {
     dog.start(100);
     assert_eq!(dog.look(599), 600);
     assert_eq!(dog.read(WCS, 0), 0b01);
+    assert!(!dog.signals());
     assert_eq!(dog.look(600), 1101, "the first signal");
-    assert_eq!(dog.read(WCS, 0), 0b11);
+    assert_eq!((dog.read(WCS, 0), dog.signals()), (0b11, true));
     assert_eq!(dog.look(1100), 1101);
     assert_eq!(dog.look(1101), 0, "the second");
     assert_eq!(dog.look(1102), u64::MAX, "once");
@@ -28,7 +29,7 @@ fn a_refresh_starts_it_anew_and_takes_the_first_signal_back() {
     dog.start(0);
     assert_eq!(dog.look(500), 1001);
     assert!(!dog.write(WRR, 0, 900));
-    assert_eq!((dog.read(WCS, 0), dog.look(1399)), (0b01, 1400));
+    assert_eq!((dog.read(WCS, 0), dog.signals(), dog.look(1399)), (0b01, false, 1400));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::device::Devices;
 use crate::interrupt::{self, FIRST_SPI};
 use crate::line::{self, Piece, round_up};
 use crate::memory::{self, BLOCK_BYTES};
-use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualGic, VirtualUart, Wall, own, watchdog};
+use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualDevice, VirtualGic, Wall, own, watchdog};
 
 /// The room for a cell's tree.
 const TREE_BYTES: u64 = 64 << 10;
@@ -47,9 +47,6 @@ fn lay<'a>(
     let (owned, mut interrupts) = own::judge(proof, devices, index, cell);
     let runs = memory::place(proof, walls, index, &cell.memory);
     let uart = uart(proof, devices, (index, cell));
-    if let Some(VirtualUart { intid, .. }) = uart.filter(|_| cell.passthrough) {
-        interrupt::add(&mut interrupts, Interrupt { intid, edge: true });
-    }
     let gic = gic(&board.gic, cell)?;
     let mut things = Vec::new();
     let mut stands = |ipa: Ipa, size, tag| line::add(&mut things, Piece::at(ipa.get(), size, tag));
@@ -71,7 +68,12 @@ fn lay<'a>(
     stands(base, size, GIC);
     apart(proof, index, &things);
     let behind = distributor.end();
-    let watchdog = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, things, behind) } else { None };
+    let page = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, things, behind) } else { None };
+    let line = interrupt::unused(board, proof.cells.len().saturating_add(index));
+    let watchdog = page.zip(line).map(|(page, intid)| VirtualDevice { page, intid });
+    for VirtualDevice { intid, .. } in [uart, watchdog].into_iter().flatten().filter(|_| cell.passthrough) {
+        interrupt::add(&mut interrupts, Interrupt { intid, edge: true });
+    }
     if cell.memory.is_empty() {
         proof.say(0xC201, index, NONE, 0);
     }
@@ -109,14 +111,14 @@ fn same(region: Region<PhysAddr>) -> Option<Region<Ipa>> {
 }
 
 /// Places the virtual UART at the board's.
-fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Cell<'_>)) -> Option<VirtualUart> {
+fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Cell<'_>)) -> Option<VirtualDevice> {
     let board = proof.board;
     let found = board.stdout.and_then(|device| board.devices.get(device)).and_then(|device| {
         let base = Ipa::at(board.devices.regions(device).first()?.base().get()).align_down(PAGE_BYTES);
         let intid = board.devices.interrupts(device).iter().map(|line| line.intid).find(|intid| *intid >= FIRST_SPI)?;
         // The board's line is EL2's: passed through, the cell gets one in hardware that no device has.
         let intid = if cell.passthrough { interrupt::unused(board, index)? } else { intid };
-        Some(VirtualUart { page: Region::new(base, PAGE_BYTES)?, intid })
+        Some(VirtualDevice { page: Region::new(base, PAGE_BYTES)?, intid })
     });
     let code = match cell.console {
         Console::Passthrough if devices.console.is_none() => 0xC501,

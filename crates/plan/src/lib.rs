@@ -49,7 +49,7 @@ use line::Piece;
 use manifest::{Cell, Manifest};
 
 pub use finding::{Class, Finding};
-pub use sealed::{Mapping, SealedCell, SealedPlan, VirtualGic, VirtualUart};
+pub use sealed::{Mapping, SealedCell, SealedPlan, VirtualDevice, VirtualGic};
 pub use wall::{Outside, Owner, Wall};
 
 /// The bits of an intermediate physical address: the stage-2 input size (`VTCR_EL2.T0SZ` = 25).

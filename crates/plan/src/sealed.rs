@@ -90,9 +90,9 @@ pub struct SealedCell<'a> {
     /// Where the tree goes, and the most it may take.
     pub tree: Region<Ipa>,
     /// Emulated UART: page and interrupt.
-    pub uart: Option<VirtualUart>,
-    /// Emulated watchdog: the pages of its control and refresh frames.
-    pub watchdog: Option<Region<Ipa>>,
+    pub uart: Option<VirtualDevice>,
+    /// Emulated watchdog: the pages of its control and refresh frames, and the interrupt of its first signal.
+    pub watchdog: Option<VirtualDevice>,
     /// Where the emulated GIC stands.
     pub gic: VirtualGic,
     /// Its interrupts reach it without an exit.
@@ -110,10 +110,10 @@ pub struct Mapping {
     pub pa: Region<PhysAddr>,
 }
 
-/// The emulated PL011 of a cell.
+/// An emulated device of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VirtualUart {
-    /// Its page.
+pub struct VirtualDevice {
+    /// Its pages.
     pub page: Region<Ipa>,
     /// Its interrupt.
     pub intid: u32,

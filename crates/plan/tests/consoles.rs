@@ -110,17 +110,19 @@ fn no_cpu_of_a_cell_with_interrupts_passed_through_serves() {
 }
 
 #[test]
-fn a_passed_through_cells_uart_has_a_line_of_hardware_that_no_device_has() {
+fn a_passed_through_cells_uart_and_watchdog_have_lines_of_hardware_that_no_device_has() {
     let board = gicv3();
     let mut plan = two();
-    plan.cells.iter_mut().for_each(|cell| cell.passthrough = true);
+    plan.cells.iter_mut().for_each(|cell| (cell.passthrough, cell.watchdog_ms) = (true, 1));
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    let lines: Vec<u32> = sealed.cells().iter().map(|cell| cell.uart.unwrap().intid).collect();
-    assert_ne!(lines[0], lines[1]);
-    for (cell, line) in sealed.cells().iter().zip(lines) {
-        assert!(cell.interrupts.iter().any(|owned| owned.intid == line), "it is the cell's");
-        let wired = board.devices.lines.iter().any(|wired| wired.intid == line);
-        assert!(line >= 32 && !wired, "{line}");
+    let mut seen = Vec::new();
+    for cell in sealed.cells() {
+        for line in [cell.uart.unwrap().intid, cell.watchdog.unwrap().intid] {
+            assert!(cell.interrupts.iter().any(|owned| owned.intid == line), "it is the cell's");
+            let wired = board.devices.lines.iter().any(|wired| wired.intid == line);
+            assert!(line >= 32 && !wired && !seen.contains(&line), "{line}");
+            seen.push(line);
+        }
     }
     plan.cells[1].passthrough = false;
     let sealed = seal(&board, &plan, &footprint()).unwrap();

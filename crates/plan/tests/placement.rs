@@ -12,7 +12,7 @@
 use crate::common::{MIB, RAM, cell, footprint, gicv2, gicv3, identity, region, run, run_at, two};
 use address::{Address, Ipa, PhysAddr, Region};
 use manifest::{Console, Dma, Image, Memory};
-use plan::{Mapping, SealedPlan, VirtualGic, VirtualUart, seal};
+use plan::{Mapping, SealedPlan, VirtualDevice, VirtualGic, seal};
 
 fn mapping(ipa: u64, pa: u64, size: u64) -> Mapping {
     Mapping { ipa: Ipa::at(ipa), pa: region(pa, size) }
@@ -151,7 +151,7 @@ fn the_virtual_gic_and_uart_stand_where_the_boards_do() {
     let frames =
         VirtualGic::V3 { distributor: ipas(0x0800_0000, 0x1_0000), redistributors: ipas(0x080a_0000, 0x4_0000) };
     assert_eq!(sealed.cells()[0].gic, frames);
-    assert_eq!(sealed.cells()[0].uart, Some(VirtualUart { page: ipas(0x0900_0000, 0x1000), intid: 33 }));
+    assert_eq!(sealed.cells()[0].uart, Some(VirtualDevice { page: ipas(0x0900_0000, 0x1000), intid: 33 }));
     assert_eq!(sealed.cells()[1].uart, None);
     let sealed = seal(&v2, &plan, &footprint()).unwrap();
     let cpu = mapping(0x0801_0000, 0x0804_0000, 0x1_0000);

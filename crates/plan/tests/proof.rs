@@ -227,7 +227,7 @@ fn own_map(cell: &SealedCell<'_>) {
             all.extend([distributor, redistributors]);
         }
     }
-    all.extend(cell.uart.map(|uart| uart.page));
+    all.extend([cell.uart, cell.watchdog].into_iter().flatten().map(|device| device.page));
     for (index, region) in all.iter().enumerate() {
         assert!(region.base().is_aligned(4096) && region.size() % 4096 == 0 && region.end().get() <= 1 << 39);
         assert!(!all[..index].iter().any(|other| other.overlaps(*region)), "{all:?}");

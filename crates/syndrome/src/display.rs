@@ -27,8 +27,7 @@ impl fmt::Display for Syndrome {
             _ => {}
         }
         match KINDS.iter().find(|(classes, _)| classes >> self.class() & 1 != 0) {
-            Some((_, name)) if self.class() != 0x2f => f.write_str(name),
-            Some((_, name)) => write!(f, "{name}, syndrome {:#x}", self.esr),
+            Some((_, name)) => f.write_str(name),
             None => write!(f, "unexpected exception class 0x{:02x}", u64::from(self.class())),
         }
     }

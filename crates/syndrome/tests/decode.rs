@@ -171,7 +171,7 @@ fn the_other_classes_have_their_names() {
         (0x19, Exit::Undefined, "SVE instruction"),
         (0x1d, Exit::Undefined, "SME instruction"),
         (0x0e, Exit::Unexpected, "illegal execution state"),
-        (0x2f, Exit::Unexpected, "SError, syndrome 0xbe000000"),
+        (0x2f, Exit::Unexpected, "SError"),
         (0x30, Exit::Unexpected, "debug exception"),
         (0x3c, Exit::Unexpected, "debug exception"),
         (0x16, Exit::Undefined, "HVC"),

@@ -1,15 +1,22 @@
 //! Says hello from every CPU of its machine, then turns it off. With `reset` in the boot arguments it resets it instead,
 //! with `stay` it waits for ever; with `echo` it sends back what it receives, by interrupt; with `workarounds` it first
-//! says what firmware does about its CPU's predictors; with `exits=N` it does N times what makes known exits of each class.
+//! says what firmware does about its CPU's predictors; with `exits=N` it does N times what makes known exits of each class; with
+//! `signals=N` it refreshes its watchdog at N of that one's first signals, and then no more.
 #![no_std]
 #![no_main]
 
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use kit::{Machine, console, cpu, gic, print, println, probe, psci, timer, write_sysreg};
 
 kit::guest!(main, secondary, irq);
 
 const WORKAROUNDS: [u64; 3] = [0x8000_8000, 0x8000_7fff, 0x8000_3fff];
+
+/// First signals of its watchdog that it refreshes at; what refreshes it, and the signals' interrupt.
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+static REFRESH: AtomicUsize = AtomicUsize::new(0);
+static WATCHDOG: AtomicU32 = AtomicU32::new(u32::MAX);
+static SIGNALLED: AtomicU32 = AtomicU32::new(0);
 
 /// How many CPUs have said hello: the next one waits for its turn.
 static SAID: AtomicUsize = AtomicUsize::new(0);
@@ -45,6 +52,14 @@ fn main(machine: Machine) -> ! {
         gic::enable(machine.timer_intid);
         (0..rounds).for_each(|_| exits());
     }
+    if let (Some(signals), Some((refresh, intid))) = (machine.number("signals"), machine.watchdog) {
+        SIGNALS.store(cpu::low32(signals), Relaxed);
+        REFRESH.store(refresh, Relaxed);
+        WATCHDOG.store(intid, Relaxed);
+        gic::init();
+        gic::enable(intid);
+        cpu::unmask_irq();
+    }
     println!("hello: done");
     if machine.has("echo") {
         gic::init();
@@ -78,14 +93,29 @@ fn exits() {
     cpu::mask_irq();
 }
 
+/// The watchdog's first signal.
+fn signalled(intid: u32) {
+    let signal = SIGNALLED.load(Relaxed) + 1;
+    SIGNALLED.store(signal, Relaxed);
+    println!("hello: signal={signal} ms={}", timer::now() * 1000 / timer::frequency());
+    if signal <= SIGNALS.load(Relaxed) {
+        let _ = probe::write(REFRESH.load(Relaxed), 0);
+    } else {
+        gic::disable(intid);
+    }
+}
+
 fn secondary(index: usize) -> ! {
     println!("hello from cell, vcpu {index}, EL{}, affinity {:#x}", cpu::exception_level(), cpu::affinity());
     SAID.store(index + 1, Relaxed);
     cpu::park()
 }
 
-fn irq(_intid: u32) {
+fn irq(intid: u32) {
     timer::disarm();
+    if intid == WATCHDOG.load(Relaxed) {
+        return signalled(intid);
+    }
     while let Some(byte) = console::take() {
         match byte {
             b'\r' => print!("\n"),

@@ -156,6 +156,12 @@ pub fn enable(intid: u32) {
     set(base + ISENABLER + word, bit);
 }
 
+/// Disables an interrupt; a private one of this CPU.
+pub fn disable(intid: u32) {
+    let base = if intid < 32 { private_frame() } else { DISTRIBUTOR.load(Relaxed) };
+    set(base + ICENABLER + 4 * (intid as usize / 32), 1 << (intid % 32));
+}
+
 /// What the controller holds about an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {

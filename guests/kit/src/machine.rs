@@ -26,6 +26,8 @@ pub struct Machine {
     pub timer_intid: u32,
     /// The performance monitors' interrupt, where each CPU has its own.
     pub monitors_intid: Option<u32>,
+    /// The generic watchdog's refresh frame, and its interrupt.
+    pub watchdog: Option<(usize, u32)>,
     /// The interrupt controller's version, 0 when the tree has none.
     pub gic_version: u32,
 }
@@ -44,6 +46,7 @@ impl Machine {
             uart_intid: None,
             timer_intid: 27,
             monitors_intid: None,
+            watchdog: None,
             gic_version: 0,
         };
         let uart = machine.stdout();
@@ -78,6 +81,8 @@ impl Machine {
             self.timer_intid = node.interrupt(2).unwrap_or(27);
         } else if node.is("arm,armv8-pmuv3") {
             self.monitors_intid = node.interrupt(0);
+        } else if node.is("arm,sbsa-gwdt") {
+            self.watchdog = node.interrupt(0).map(|intid| (base(1), intid));
         } else if node.name == "psci" {
             psci::use_smc(node.string("method") == Some("smc"));
         }
