@@ -1,7 +1,6 @@
 //! A cell's processor: owns one physical CPU for good.
 
 use super::Cell;
-use crate::el2::sysreg::HPFAR_EL2;
 use crate::gic;
 use crate::trap::Frame;
 use aarch64_cpu::registers as arch;
@@ -61,7 +60,7 @@ impl Snapshot {
     /// Takes x0 to x30 and what the last exit to this CPU left.
     pub fn take(&self, frame: &Frame) {
         let state =
-            [arch::ELR_EL2.get(), arch::SPSR_EL2.get(), arch::ESR_EL2.get(), arch::FAR_EL2.get(), HPFAR_EL2::get()];
+            [arch::ELR_EL2.get(), arch::SPSR_EL2.get(), arch::ESR_EL2.get(), arch::FAR_EL2.get(), arch::HPFAR_EL2.get()];
         keep(&self.state, &state);
         keep(&self.general, frame.general());
     }

@@ -1,7 +1,7 @@
 //! Counters and timers: the guests' virtual counter, EL2's own timer.
 
 use super::barrier;
-use super::sysreg::{CNTHP_CTL_EL2, CNTHP_CVAL_EL2};
+use super::sysreg::CNTHP_CVAL_EL2;
 use aarch64_cpu::registers as arch;
 use core::sync::atomic::{AtomicU64, Ordering};
 use tock_registers::interfaces::{Readable, Writeable};
@@ -31,6 +31,6 @@ pub fn stop_guest_timers() {
 /// Interrupts this CPU at EL2 once the counter is at `time`, and not before.
 pub fn alarm(time: u64) {
     CNTHP_CVAL_EL2::set(time);
-    CNTHP_CTL_EL2::set(1);
+    arch::CNTHP_CTL_EL2.set(1);
     barrier::synchronize();
 }

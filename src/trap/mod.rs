@@ -14,7 +14,6 @@ pub use frame::Frame;
 pub use irq::service as service_interrupts;
 
 use crate::cell::{self, Seat};
-use crate::el2::sysreg::HPFAR_EL2;
 use crate::gic::Acknowledged;
 use crate::smp;
 use aarch64_cpu::registers as arch;
@@ -61,7 +60,7 @@ pub extern "C" fn rest(frame: &mut Frame, esr: u64) {
 }
 
 fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
-    let syndrome = Syndrome { esr, far: arch::FAR_EL2.get(), hpfar: HPFAR_EL2::get() };
+    let syndrome = Syndrome { esr, far: arch::FAR_EL2.get(), hpfar: arch::HPFAR_EL2.get() };
     match syndrome.exit() {
         Exit::Abort(abort) => abort::judge(seat, frame, abort, esr),
         Exit::SystemRegister(access) => register::access(seat, frame, access),
