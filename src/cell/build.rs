@@ -113,7 +113,7 @@ fn build(
         said: AtomicU32::new(0),
         input: const { Ring::new() },
         wants_room: AtomicBool::new(false),
-        attention: AtomicU32::new(0),
+        attention: AtomicBool::new(false),
         counter_offset: AtomicU64::new(0),
         dropped: AtomicU32::new(0),
         noise: AtomicU32::new(0),

@@ -5,12 +5,13 @@
 use super::vcpu::Seat;
 use crate::el2::cache::Hardware;
 use crate::el2::sysreg as reg;
-use crate::el2::{self, barrier, fp, smc, timer};
+use crate::el2::{self, barrier, fp, smc};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::Features;
 use core::arch::asm;
+use core::sync::atomic::Ordering;
 use stage2::Regime;
 use tock_registers::interfaces::{Readable, Writeable};
 use vpsci::Entry;
@@ -36,7 +37,7 @@ pub fn prepare(seat: Seat) {
 /// into `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     let Seat { cell, vcpu } = seat;
-    timer::set_virtual_counter(&cell.counter_offset);
+    arch::CNTVOFF_EL2.set(cell.counter_offset.load(Ordering::Relaxed));
     cell.with_vgic(vcpu, |vgic, lines| {
         if cell.sealed.passthrough {
             lines.gic.give_interface(vcpu.cpu);
@@ -60,7 +61,7 @@ fn go(seat: Seat, entry: Entry) -> ! {
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set before.
-    unsafe { enter_guest(entry.context, smp::this().stack_top()) }
+    unsafe { enter_guest(entry.context, smp::this().stack_top) }
 }
 
 /// Zeroes registers by their names.

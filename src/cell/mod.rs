@@ -38,12 +38,6 @@ pub const OUTPUT_BYTES: usize = 4096;
 /// Bytes of console input that may wait for a cell.
 pub const INPUT_BYTES: usize = 256;
 
-/// Requests to a cell's CPUs that need the cell's locks: bits of `Cell::attention`.
-pub mod attention {
-    /// Input waits, or output has room again.
-    pub const UART: u32 = 1 << 0;
-}
-
 /// One partition.
 pub struct Cell {
     /// Its name.
@@ -82,8 +76,8 @@ pub struct Cell {
     pub input: Ring<INPUT_BYTES>,
     /// The guest found `output` full and wants to hear of room.
     pub wants_room: AtomicBool,
-    /// Bits of [`attention`].
-    pub attention: AtomicU32,
+    /// Its UART asks for one of its CPUs: input waits, or output has room again.
+    pub attention: AtomicBool,
     /// Offset of its virtual counter, taken when it starts.
     pub counter_offset: AtomicU64,
     /// Accesses to holes and the like, of which only some are logged.
@@ -133,9 +127,9 @@ impl Cell {
         }
     }
 
-    /// Asks one of its CPUs to look at `attention`; from any CPU.
-    pub fn ask(&self, bits: u32) {
-        self.attention.fetch_or(bits, Ordering::Release);
+    /// Asks one of its CPUs to look after its UART; from any CPU.
+    pub fn ask(&self) {
+        self.attention.store(true, Ordering::Release);
         if let Some(vcpu) = self.vcpus.iter().find(|vcpu| self.power.is_on(vcpu.index)).or(self.vcpus.first()) {
             vcpu.kick(self);
         }
@@ -144,7 +138,7 @@ impl Cell {
     /// Lets `vcpu` take what waits for it: SGIs, overflowed interrupts, console input.
     #[inline]
     pub fn attend(&'static self, vcpu: &Vcpu) {
-        if self.attention.load(Ordering::Relaxed) != 0 {
+        if self.attention.load(Ordering::Relaxed) {
             self.attend_uart();
         }
         if !self.sealed.passthrough {
@@ -170,7 +164,7 @@ impl Cell {
 
     #[cold]
     fn attend_uart(&'static self) {
-        if self.attention.swap(0, Ordering::Acquire) & attention::UART != 0 {
+        if self.attention.swap(false, Ordering::Acquire) {
             let mut uart = hold(&self.uart);
             uart.receive(|| self.input.pop());
             if self.output.room() >= OUTPUT_BYTES / 2 {
@@ -205,10 +199,5 @@ impl Cell {
     pub fn may_log(&self) -> bool {
         let seen = self.noise.fetch_add(1, Ordering::Relaxed);
         seen < 8 || seen.is_power_of_two()
-    }
-
-    /// All its vCPUs, to be kicked.
-    pub fn everyone(&self) -> Kicks {
-        Kicks(self.vcpus.iter().fold(0, |mask, vcpu| mask | vcpu.bit()))
     }
 }

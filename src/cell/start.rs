@@ -92,7 +92,7 @@ fn reset(seat: Seat) {
     }
     *hold(&cell.uart) = Uart::default();
     cell.input.clear();
-    cell.attention.store(0, Ordering::Relaxed);
+    cell.attention.store(false, Ordering::Relaxed);
     cell.wants_room.store(false, Ordering::Relaxed);
     let now = timer::now();
     cell.counter_offset.store(now, Ordering::Relaxed);

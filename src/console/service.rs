@@ -1,7 +1,7 @@
 //! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
 
 use super::{event, monitor, settle, uart};
-use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES, attention};
+use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES};
 use crate::el2::barrier::{Lock, hold};
 use crate::el2::smc::{self, Function};
 use crate::el2::timer;
@@ -160,7 +160,7 @@ fn talk(uart: &Uart, tick: bool) -> bool {
         }
         if room && cell.news.room() >= NEWS_BYTES && cell.wants_room.load(Ordering::Acquire) {
             cell.wants_room.store(false, Ordering::Release);
-            cell.ask(attention::UART);
+            cell.ask();
         }
     }
     if !(more || held)
@@ -191,7 +191,7 @@ impl Desk {
             Event::Forward(byte) => {
                 if let Some(cell) = cell::all().get(self.focus) {
                     cell.input.push(byte);
-                    cell.ask(attention::UART);
+                    cell.ask();
                 }
             }
             Event::Echo(bytes) => MONITOR.extend(bytes),

@@ -3,7 +3,6 @@
 use super::barrier;
 use super::sysreg::CNTHP_CVAL_EL2;
 use aarch64_cpu::registers as arch;
-use core::sync::atomic::{AtomicU64, Ordering};
 use tock_registers::interfaces::{Readable, Writeable};
 
 /// Physical counter.
@@ -15,11 +14,6 @@ pub fn now() -> u64 {
 /// Ticks of the counter in a second.
 pub fn frequency() -> u64 {
     arch::CNTFRQ_EL0.get()
-}
-
-/// Gives this CPU its cell's virtual counter, which began at 0 when the physical one was at `offset`.
-pub fn set_virtual_counter(offset: &AtomicU64) {
-    arch::CNTVOFF_EL2.set(offset.load(Ordering::Relaxed));
 }
 
 /// Turns both EL1 timers off.
