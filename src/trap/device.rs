@@ -124,72 +124,60 @@ pub fn quick(seat: Seat, gic: &Gic, frame: &mut Frame, esr: u64) -> u64 {
 /// Carries out an access to an emulated device; false where there is none.
 pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: Access, write: bool) -> bool {
     let Some(device) = find(seat.cell, ipa) else { return false };
-    if write {
-        let value = access.store_value(frame.get(access.register));
-        store(seat, &device, u32::from(access.size), value);
-    } else {
-        let value = load(seat, &device, u32::from(access.size));
-        frame.set(access.register, access.load_value(value));
+    let (size, value) = (u32::from(access.size), write.then(|| access.store_value(frame.get(access.register))));
+    let word = value.map(|value| (value & 0xffff_ffff) as u32);
+    let cell = seat.cell;
+    let read = match (device, word) {
+        (Device::Gic(_, vgic::SGIR), Some(word)) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
+            register::send(seat, vgic::sgir(word, seat.vcpu.index, cell.vcpus.len()));
+            0
+        }
+        (Device::Gic(frame, offset), _) => persist(seat, frame, offset, size, value),
+        (Device::Watchdog(offset), None) => {
+            cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)).into()
+        }
+        (Device::Watchdog(offset), Some(word)) => {
+            if cell.watchdog.write(offset, word, timer::now()) {
+                console::output_waits(true);
+            }
+            0
+        }
+        (Device::Uart(offset), word) => uart(cell, offset, word).into(),
+    };
+    if !write {
+        frame.set(access.register, access.load_value(read));
     }
     true
 }
 
-fn load(seat: Seat, device: &Device, size: u32) -> u64 {
-    let cell = seat.cell;
-    match *device {
-        Device::Gic(frame, offset) => persist(seat, frame, offset, size, None),
-        Device::Watchdog(offset) => cell.watchdog.read(offset, cell.counter_offset.load(Ordering::Relaxed)).into(),
-        Device::Uart(offset) => {
-            let mut uart = hold(&cell.uart);
-            let room = cell.output.room() >= vuart::FIFO_BYTES;
-            let before = uart.interrupt();
-            let value = uart.read(offset, room, || cell.input.pop());
-            if !room {
-                uart.transmit_ready(false);
-                cell.wants_room.store(true, Ordering::Release);
-            }
-            let after = uart.interrupt();
-            // Passed through, a line that stays high is made pending again.
-            if before != after || after && cell.sealed.passthrough {
-                cell.uart_line(after);
-            }
-            u64::from(value)
-        }
+/// Reads or writes the cell's UART.
+fn uart(cell: &'static Cell, offset: u64, write: Option<u32>) -> u32 {
+    let has_room = || cell.output.room() >= vuart::FIFO_BYTES;
+    let mut uart = hold(&cell.uart);
+    let before = uart.interrupt();
+    let (read, sent) = match write {
+        None => (uart.read(offset, has_room(), || cell.input.pop()), None),
+        Some(value) => (0, uart.write(offset, value)),
+    };
+    if let Some(byte) = sent {
+        cell.output.push(byte);
     }
-}
-
-fn store(seat: Seat, device: &Device, size: u32, value: u64) {
-    let cell = seat.cell;
-    match *device {
-        Device::Gic(_, vgic::SGIR) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
-            register::send(seat, vgic::sgir((value & 0xffff_ffff) as u32, seat.vcpu.index, cell.vcpus.len()));
-        }
-        Device::Gic(frame, offset) => {
-            persist(seat, frame, offset, size, Some(value));
-        }
-        Device::Watchdog(offset) => {
-            if cell.watchdog.write(offset, (value & 0xffff_ffff) as u32, timer::now()) {
-                console::output_waits(true);
-            }
-        }
-        Device::Uart(offset) => {
-            let mut uart = hold(&cell.uart);
-            let before = uart.interrupt();
-            if let Some(byte) = uart.write(offset, (value & 0xffff_ffff) as u32) {
-                cell.output.push(byte);
-                uart.transmit_ready(cell.output.room() >= vuart::FIFO_BYTES);
-                let throttled = uart.is_throttled();
-                if throttled {
-                    cell.wants_room.store(true, Ordering::Release);
-                }
-                console::output_waits(byte == b'\n' || throttled);
-            }
-            let after = uart.interrupt();
-            if before != after || after && cell.sealed.passthrough {
-                cell.uart_line(after);
-            }
-        }
+    let room = has_room();
+    if sent.is_some() || !room {
+        uart.transmit_ready(room);
     }
+    if !room {
+        cell.wants_room.store(true, Ordering::Release);
+    }
+    if let Some(byte) = sent {
+        console::output_waits(byte == b'\n' || !room);
+    }
+    let after = uart.interrupt();
+    // Passed through, a line that stays high is made pending again.
+    if before != after || after && cell.sealed.passthrough {
+        cell.uart_line(after);
+    }
+    read
 }
 
 /// Accesses the virtual GIC, again and again until no other vCPU's list registers stand in its way: kicks them, and serves
