@@ -4,7 +4,6 @@ use super::{Frame, NOT_DONE};
 use crate::cell::{Cell, Seat};
 use crate::console;
 use crate::el2::barrier::hold;
-use crate::el2::sysreg::HPFAR_EL2;
 use crate::el2::timer;
 use crate::gic::Gic;
 use crate::trap::{irq, register};
@@ -94,7 +93,7 @@ const KNOWN: u64 = 1 << 32;
 #[inline(always)]
 pub fn quick(seat: Seat, gic: &Gic, frame: &mut Frame, esr: u64) -> u64 {
     let (shown, register, write) = (&seat.cell.shown, (esr >> 16 & 0x1f) as u8, esr & 1 << 6 != 0);
-    let ipa = syndrome::unmapped_at(arch::FAR_EL2.get(), HPFAR_EL2::get());
+    let ipa = syndrome::unmapped_at(arch::FAR_EL2.get(), arch::HPFAR_EL2.get());
     let offset = ipa.get().wrapping_sub(shown.distributor);
     let value = (frame.get(register) & 0xffff_ffff) as u32;
     let Some(place) = shown.place(offset) else {
