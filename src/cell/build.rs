@@ -156,15 +156,17 @@ fn build_vgic(board: &Board, sealed: &SealedCell, gic: &Gic) -> Vgic {
         passthrough: sealed.passthrough,
         sgis: 0xffff & !(1 << gic::KICK),
     });
-    let monitors = board.timers.monitors.map(|(_, intid)| intid);
-    for intid in [board.timers.physical, board.timers.virtual_].into_iter().chain(monitors) {
-        vgic.add(intid, false, false);
+    let timers = &board.timers;
+    for intid in &[timers.physical, timers.virtual_, timers.monitors.map_or(timers.virtual_, |(_, intid)| intid)] {
+        vgic.add(*intid, false, false);
     }
     for interrupt in &sealed.interrupts {
         vgic.add(interrupt.intid, interrupt.edge, false);
     }
-    for device in [sealed.uart, sealed.watchdog].into_iter().flatten() {
-        vgic.add(device.intid, false, true);
+    for device in &[sealed.uart, sealed.watchdog] {
+        if let Some(device) = device {
+            vgic.add(device.intid, false, true);
+        }
     }
     vgic
 }

@@ -119,6 +119,7 @@ impl Vgic {
 
     /// Gives the cell a line, a private one to each vCPU, as it is wired; `emulated`: one that EL2 drives (`set_line`), not
     /// one whose physical counterpart the cell owns, delivered with HW = 1. Before anything else.
+    #[inline(never)]
     pub fn add(&mut self, intid: u32, edge: bool, emulated: bool) {
         let i = intid as usize;
         for frame in 0..if i < 32 { self.count } else { 1 } {
@@ -150,8 +151,8 @@ impl Vgic {
     fn restore<H: Hardware>(&mut self, at: usize, hw: &mut H) {
         self.forget(at);
         let ((frame, w), physical) = (self.place(at), self.word(at).physical);
-        for register in (field::ICENABLER..=field::ICACTIVER).step_by(0x100) {
-            self.write(register, at, physical, hw);
+        for register in &[field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
+            self.write(*register, at, physical, hw);
         }
         for n in bits(physical) {
             if self.direct {
