@@ -88,7 +88,7 @@ fn build(
     }
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for ((index, &cpu), &root) in sealed.cpus.iter().enumerate().zip(&*roots) {
-        let (inbox, again, zap) = (Inbox::new(), Again::new(gic), Zap::default());
+        let (inbox, again, zap) = (Inbox::default(), Again::new(gic), Zap::default());
         let (sgis, excepted) = if sealed.passthrough { (gic::KICK, 0) } else { (gic::SERVICE, 1 << (index & 31)) };
         vcpus.push(Vcpu { index, cpu, root, inbox, sgis, excepted, again, zap, last: const { Snapshot::new() } });
     }

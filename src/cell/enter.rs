@@ -39,7 +39,7 @@ pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     timer::set_virtual_counter(&cell.counter_offset);
     cell.with_vgic(vcpu, |vgic, lines| {
         if cell.sealed.passthrough {
-            lines.gic.give_interface(vcpu.cpu);
+            cell.gic.give_interface(vcpu.cpu);
             vgic.vcpu_reset(vcpu.index, lines);
         }
         vgic.sync(vcpu.index, &vcpu.inbox, lines)

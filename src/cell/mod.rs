@@ -112,7 +112,7 @@ impl Cell {
     /// The physical side of its interrupts.
     #[inline]
     pub fn lines(&'static self) -> Lines {
-        Lines { cell: self, gic: self.gic }
+        Lines(self)
     }
 
     /// Sends a kick to each vCPU named.

@@ -69,10 +69,10 @@ pub fn leave(seat: Seat) -> ! {
         cell.with_vgic(vcpu, |vgic, lines| {
             let kicks = vgic.fold(vcpu.index, lines);
             if cell.sealed.passthrough {
-                lines.gic.take_interface(vcpu.cpu);
+                cell.gic.take_interface(vcpu.cpu);
             } else {
                 vgic.vcpu_reset(vcpu.index, lines);
-                lines.gic.reset_virtual_interface();
+                cell.gic.reset_virtual_interface();
             }
             kicks
         });

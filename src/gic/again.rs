@@ -41,7 +41,7 @@ impl Again {
             }
             Driver::V3(_) => [0; 2],
         };
-        Self(UnsafeCell::new(State { repeat: Repeat::NONE, frames, own: u64::MAX }))
+        Self(UnsafeCell::new(State { repeat: Repeat::default(), frames, own: u64::MAX }))
     }
 
     /// Takes the virtual GIC's word for what came last to `vcpu` of `cell`.

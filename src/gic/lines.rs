@@ -2,57 +2,40 @@
 //!
 //! `vgic` names only lines the sealed plan gave the cell (its `Config`), so no call here reaches another cell's.
 
-use super::Gic;
 use super::banks::Banks;
 use super::direct::GUEST_PRIORITY;
 use crate::cell::Cell;
-use vgic::{Hardware, ListRegister, maintenance};
-
-/// `ICH_HCR_EL2.EOIcount`.
-const EOI_COUNT: u64 = 0x1f << 27;
+use vgic::{Hardware, ListRegister};
 
 /// The physical side of one cell's interrupts.
 #[derive(Clone, Copy)]
-pub struct Lines {
-    /// The cell.
-    pub cell: &'static Cell,
-    /// The GIC.
-    pub gic: &'static Gic,
-}
+pub struct Lines(pub &'static Cell);
 
 impl Lines {
     #[inline]
-    fn banks(&self, vcpu: usize, w: usize) -> Option<Banks> {
-        self.gic.banks(self.cell.vcpus.get(vcpu)?.cpu, w)
+    fn banks(self, vcpu: usize, w: usize) -> Option<Banks> {
+        self.0.gic.banks(self.0.vcpus.get(vcpu)?.cpu, w)
     }
 }
 
 impl Hardware for Lines {
     #[inline(never)]
     fn read_lr(&self, n: usize) -> ListRegister {
-        ListRegister(self.gic.lr(n))
+        ListRegister(self.0.gic.lr(n))
     }
 
     #[inline(never)]
     fn write_lr(&mut self, n: usize, value: ListRegister) {
-        self.gic.set_lr(n, value.0);
+        self.0.gic.set_lr(n, value.0);
     }
 
     #[inline]
     fn empty(&self) -> u32 {
-        self.gic.empty_lrs() | self.gic.ended_lrs()
+        self.0.gic.empty_lrs()
     }
 
-    fn maintenance(&mut self, wanted: u32) {
-        self.gic.set_ich_hcr((self.gic.ich_hcr() & !u64::from(maintenance::ALL)) | u64::from(wanted));
-    }
-
-    fn take_eoi_count(&mut self) -> u32 {
-        let value = self.gic.ich_hcr();
-        if value & EOI_COUNT != 0 {
-            self.gic.set_ich_hcr(value & !EOI_COUNT);
-        }
-        ((value & EOI_COUNT) >> 27) as u32
+    fn control(&mut self, clear: u32, set: u32) -> u32 {
+        self.0.gic.control(clear, set)
     }
 
     #[inline(never)]
@@ -74,8 +57,8 @@ impl Hardware for Lines {
     }
 
     fn route(&mut self, intid: u32, vcpu: usize) {
-        if let Some(vcpu) = self.cell.vcpus.get(vcpu) {
-            self.gic.route(intid, vcpu.cpu);
+        if let Some(vcpu) = self.0.vcpus.get(vcpu) {
+            self.0.gic.route(intid, vcpu.cpu);
         }
     }
 }

@@ -198,13 +198,19 @@ impl Gic {
     /// Sends SGI `intid` to a target, on `GICv2` to several.
     #[inline(always)]
     pub fn ring(&self, target: u64, intid: u32) {
-        barrier::complete();
-        if let Driver::V3(_) = self.driver {
-            ICC_SGI1R_EL1::set(target | u64::from(intid & 0xf) << 24);
-            barrier::synchronize();
-        } else {
-            self.distributor.0.SGIR.set((target << 16 & 0xff_0000) as u32 | intid & 0xf);
+        if !self.is_v3() {
+            return self.ring_v2(target, intid);
         }
+        barrier::complete();
+        ICC_SGI1R_EL1::set(target | u64::from(intid & 0xf) << 24);
+        barrier::synchronize();
+    }
+
+    /// `GICv2`: the same.
+    #[inline(always)]
+    pub fn ring_v2(&self, targets: u64, intid: u32) {
+        barrier::complete();
+        self.distributor.0.SGIR.set((targets << 16 & 0xff_0000) as u32 | intid & 0xf);
     }
 
     /// Lines the distributor has, SGIs and PPIs included.

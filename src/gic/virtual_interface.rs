@@ -1,6 +1,7 @@
 //! The virtual CPU interface of the calling CPU: list registers and their control (IHI 0069 12.4, IHI 0048 5.3).
 
-use super::{Driver, Gic, v2};
+use super::v2::{self, V2};
+use super::{Driver, Gic};
 use crate::el2::sysreg::{
     ICH_AP0R0_EL2, ICH_AP1R0_EL2, ICH_EISR_EL2, ICH_ELRSR_EL2, ICH_HCR_EL2, ICH_VMCR_EL2, ICH_VTR_EL2, list_register,
     set_list_register,
@@ -20,23 +21,19 @@ impl Gic {
 
     /// Puts the interface into reset state, list registers empty, and switches it on.
     pub fn reset_virtual_interface(&self) {
-        let (count, _) = self.virtual_interface();
-        self.set_ich_hcr(0);
-        for n in 0..count {
+        self.control(u32::MAX, 0);
+        for n in 0..self.virtual_interface().0 {
             self.set_lr(n, 0);
         }
-        match &self.driver {
-            Driver::V2(gic) => {
-                gic.hypervisor.APR.set(0);
-                gic.hypervisor.VMCR.set(0);
-            }
-            Driver::V3(_) => {
-                ICH_AP0R0_EL2::set(0);
-                ICH_AP1R0_EL2::set(0);
-                ICH_VMCR_EL2::set(0);
-            }
+        if let Driver::V2(V2 { hypervisor, .. }) = &self.driver {
+            hypervisor.APR.set(0);
+            hypervisor.VMCR.set(0);
+        } else {
+            ICH_AP0R0_EL2::set(0);
+            ICH_AP1R0_EL2::set(0);
+            ICH_VMCR_EL2::set(0);
         }
-        self.set_ich_hcr(const { controls::ICH_HCR_EL2.value(Features::NONE) });
+        self.control(0, const { (controls::ICH_HCR_EL2.value(Features::NONE) & 0xffff_ffff) as u32 });
     }
 
     /// Reads list register `n`, in the form of `ICH_LR<n>_EL2`.
@@ -61,44 +58,30 @@ impl Gic {
         }
     }
 
-    /// List registers that hold nothing.
+    /// List registers that hold nothing, or what was ended and asked for maintenance.
     #[inline]
     pub fn empty_lrs(&self) -> u32 {
         match &self.driver {
-            Driver::V3(_) => (ICH_ELRSR_EL2::get() & 0xffff) as u32,
-            Driver::V2(gic) => gic.hypervisor.ELRSR.first().map_or(0, Readable::get),
+            Driver::V3(_) => ((ICH_ELRSR_EL2::get() | ICH_EISR_EL2::get()) & 0xffff) as u32,
+            Driver::V2(V2 { hypervisor, .. }) => hypervisor.ELRSR[0].get() | hypervisor.EISR[0].get(),
         }
     }
 
-    /// List registers whose interrupt was ended and asked for maintenance.
-    #[inline]
-    pub fn ended_lrs(&self) -> u32 {
+    /// Clears and sets bits of `ICH_HCR_EL2`, which are `GICH_HCR`'s; returns what it held.
+    pub fn control(&self, clear: u32, set: u32) -> u32 {
+        let old = match &self.driver {
+            Driver::V3(_) => (ICH_HCR_EL2::get() & 0xffff_ffff) as u32,
+            Driver::V2(gic) => gic.hypervisor.HCR.get(),
+        };
         match &self.driver {
-            Driver::V3(_) => (ICH_EISR_EL2::get() & 0xffff) as u32,
-            Driver::V2(gic) => gic.hypervisor.EISR.first().map_or(0, Readable::get),
+            Driver::V3(_) => ICH_HCR_EL2::set((old & !clear | set).into()),
+            Driver::V2(gic) => gic.hypervisor.HCR.set(old & !clear | set),
         }
-    }
-
-    /// Reads `ICH_HCR_EL2`, whose bits up to 31 are `GICH_HCR`'s.
-    #[inline]
-    pub fn ich_hcr(&self) -> u64 {
-        match &self.driver {
-            Driver::V3(_) => ICH_HCR_EL2::get(),
-            Driver::V2(gic) => gic.hypervisor.HCR.get().into(),
-        }
-    }
-
-    /// Writes it.
-    #[inline]
-    pub fn set_ich_hcr(&self, value: u64) {
-        match &self.driver {
-            Driver::V3(_) => ICH_HCR_EL2::set(value),
-            Driver::V2(gic) => gic.hypervisor.HCR.set((value & 0xffff_ffff) as u32),
-        }
+        old
     }
 
     /// Tells whether no list register of the calling CPU holds an interrupt.
     pub fn all_lrs_empty(&self) -> bool {
-        self.empty_lrs().count_ones() as usize >= self.virtual_interface().0
+        self.empty_lrs().trailing_ones() as usize >= self.virtual_interface().0
     }
 }

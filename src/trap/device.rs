@@ -14,14 +14,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use plan::VirtualGic;
 use syndrome::Access;
 use tock_registers::interfaces::Readable;
-use vgic::Retry;
-
-/// Bytes of one vCPU's redistributor frames.
-const REDISTRIBUTOR: u64 = 0x2_0000;
 
 /// What is emulated at an address.
+#[derive(Clone, Copy)]
 enum Device {
-    Gic(vgic::Frame, u64),
+    /// The virtual GIC: whether its redistributors, and where there.
+    Gic(bool, u64),
     Uart(u64),
     Watchdog(u64),
 }
@@ -33,13 +31,12 @@ fn find(cell: &Cell, ipa: Ipa) -> Option<Device> {
     };
     let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = cell.sealed.gic;
     if let Some(offset) = offset(distributor) {
-        return Some(Device::Gic(vgic::Frame::Distributor, offset));
+        return Some(Device::Gic(false, offset));
     }
     if let VirtualGic::V3 { redistributors, .. } = cell.sealed.gic
         && let Some(offset) = offset(redistributors)
     {
-        let frame = vgic::Frame::Redistributor((offset / REDISTRIBUTOR) as usize);
-        return Some(Device::Gic(frame, offset % REDISTRIBUTOR));
+        return Some(Device::Gic(true, offset));
     }
     let watchdog = || cell.sealed.watchdog.and_then(|dog| offset(dog.page)).map(Device::Watchdog);
     cell.sealed.uart.and_then(|uart| offset(uart.page)).map(Device::Uart).or_else(watchdog)
@@ -79,14 +76,13 @@ impl Shown {
         if offset & !0x1fc == 0 { self.words.get(word & !(word >> 1 & 0x20)) } else { None }
     }
 
-    /// Notes what an access showed: what was read, or what `lasting` says of what was written.
-    fn note(&self, offset: u64, read: Option<u64>, lasting: Option<u32>) {
+    /// Notes what an access read, or left.
+    fn note(&self, offset: u64, value: u64) {
         let banked = offset >= 0x80 && offset & 0x7c == 0;
         if let Some(place) = self.place(offset)
             && !banked
         {
-            let value = read.or(lasting.map(u64::from));
-            place.store(value.map_or(0, |value| value | KNOWN), Ordering::Relaxed);
+            place.store(value | KNOWN, Ordering::Relaxed);
         }
     }
 }
@@ -134,7 +130,9 @@ pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: Access, write: bo
             register::send(seat, vgic::sgir(word, vcpu.index, cell.vcpus.len()));
             0
         }
-        (Device::Gic(frame, offset), _) => persist(seat, frame, offset, size, value),
+        (Device::Gic(redistributors, offset), _) => {
+            persist(seat, &vgic::Access { redistributors, offset, size, write: value })
+        }
         (Device::Watchdog(offset), word) => watchdog(cell, offset, word).into(),
         (Device::Uart(offset), word) => uart(cell, offset, word).into(),
     };
@@ -185,9 +183,9 @@ fn uart(cell: &'static Cell, offset: u64, write: Option<u32>) -> u32 {
 
 /// Accesses the virtual GIC, again and again until no other vCPU's list registers stand in its way: kicks them, and serves
 /// kicks meanwhile. Each kicked vCPU is in its guest, where EL2 cannot be masked, or here: so the wait ends.
-fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
+fn persist(seat: Seat, access: &vgic::Access) -> u64 {
     for _ in 0..PATIENCE {
-        if let Some(value) = attempt(seat, frame, offset, size, write) {
+        if let Some(value) = attempt(seat, access) {
             return value;
         }
         irq::service();
@@ -198,21 +196,20 @@ fn persist(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option
 
 /// Accesses the virtual GIC, if nothing stands in its way.
 #[inline(never)]
-fn attempt(seat: Seat, frame: vgic::Frame, offset: u64, size: u32, write: Option<u64>) -> Option<u64> {
-    let Seat { cell, vcpu } = seat;
-    let mut value = None;
-    cell.with_vgic(vcpu, |vgic, lines| match vgic.access(vcpu.index, frame, offset, size, write, lines) {
-        Err(Retry(kicks)) => kicks,
-        Ok((read, kicks)) => {
-            if frame == vgic::Frame::Distributor {
-                let read = if write.is_none() && size == 4 { Some(read) } else { None };
-                cell.shown.note(offset, read, vgic.lasting(offset));
-            }
-            value = Some(read);
-            kicks
+fn attempt(Seat { cell, vcpu }: Seat, access: &vgic::Access) -> Option<u64> {
+    let mut done = None;
+    cell.with_vgic(vcpu, |vgic, lines| {
+        let (value, kicks) = vgic.access(vcpu.index, access, lines);
+        if let Some(value) = value
+            && !access.redistributors
+            && access.size == 4
+        {
+            cell.shown.note(access.offset, value);
         }
+        done = value;
+        kicks
     });
-    value
+    done
 }
 
 /// Far more turns than another CPU needs to take an interrupt.

@@ -55,7 +55,7 @@ pub fn quick_v2(seat: Seat, gic: &Gic, value: u32) -> u64 {
         all |= cell.doorbells.of(targets.trailing_zeros() as usize).load(Ordering::Relaxed);
         targets &= targets.wrapping_sub(1);
     }
-    gic.ring(all, intid);
+    gic.ring_v2(all, intid);
     0
 }
 

@@ -183,7 +183,13 @@ fn system_error(gic: u32) -> Trial {
 fn unexpected_exit(gic: u32) -> Trial {
     // movz x0, #0xfc00, lsl #16; msr esr_el2, x0: EC 0x3f.
     let raise: Touch = |socket| divert(socket, &[0xd2bf_8000, 0xd51c_5200], None);
-    faults("an_exit_of_no_known_class_costs_one_cell", gic, "unexpected exit to EL2: .* 0x3f, syndrome 0xfc000000", "errors=0", raise)
+    faults(
+        "an_exit_of_no_known_class_costs_one_cell",
+        gic,
+        "unexpected exit to EL2: .* 0x3f, syndrome 0xfc000000",
+        "errors=0",
+        raise,
+    )
 }
 
 /// A cell that meets it at every turn is started again once, then it has failed.

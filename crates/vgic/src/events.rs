@@ -6,7 +6,7 @@
 //! until those have brought theirs home and the access is done. IHI 0069H 4.1 (life cycle), 6.2 (list registers).
 use crate::hardware::field;
 use crate::masked::bit;
-use crate::state::SGIS;
+use crate::state::{SGIS, leads};
 use crate::{Hardware, Inbox, Kicks, Vgic};
 
 impl Vgic {
@@ -19,7 +19,7 @@ impl Vgic {
         let groups = self.groups;
         let word = self.word_mut(at);
         word.latch |= n & word.physical;
-        let here = word.ready(groups) & n != 0 && usize::from(word.to[i]) == vcpu;
+        let here = word.ready(groups) & n != 0 && leads(vcpu, word.route[i]);
         let me = self.vcpus[vcpu];
         let room = !me.used & self.slots;
         if here && room != 0 && self.kicked & bit(vcpu) | self.frozen | me.maintenance == 0 {

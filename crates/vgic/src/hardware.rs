@@ -43,7 +43,8 @@ impl ListRegister {
     }
 }
 
-/// The maintenance interrupts wanted besides EOI ones, at their places in `ICH_HCR_EL2` (`GICH_HCR` has the same).
+/// The maintenance interrupts wanted besides EOI ones, and what goes with one, at their places in `ICH_HCR_EL2` (`GICH_HCR`
+/// has the same).
 pub mod maintenance {
     /// UIE: at most one list register holds an interrupt.
     pub const UNDERFLOW: u32 = 1 << 1;
@@ -51,8 +52,10 @@ pub mod maintenance {
     pub const NOT_PRESENT: u32 = 1 << 2;
     /// NPIE: no list register holds a pending interrupt.
     pub const NO_PENDING: u32 = 1 << 3;
-    /// All of them: what a driver replaces in the register.
-    pub const ALL: u32 = UNDERFLOW | NOT_PRESENT | NO_PENDING;
+    /// `EOIcount`: how many the guest ended so.
+    pub const EOI_COUNT: u32 = 0x1f << 27;
+    /// All of them.
+    pub(crate) const ALL: u32 = UNDERFLOW | NOT_PRESENT | NO_PENDING | EOI_COUNT;
 }
 
 /// Registers with a bit for each interrupt, by their offset in the distributor's frame and in that of a redistributor's SGIs
@@ -81,10 +84,8 @@ pub trait Hardware {
     fn write_lr(&mut self, n: usize, value: ListRegister);
     /// The list registers of this CPU whose state is invalid: `ICH_ELRSR_EL2` | `ICH_EISR_EL2`.
     fn empty(&self) -> u32;
-    /// Switches this CPU's maintenance interrupts: replaces the bits [`maintenance::ALL`] of `ICH_HCR_EL2`.
-    fn maintenance(&mut self, wanted: u32);
-    /// Reads `ICH_HCR_EL2.EOIcount` of this CPU and sets it to 0.
-    fn take_eoi_count(&mut self) -> u32;
+    /// Clears, then sets bits of this CPU's `ICH_HCR_EL2`: those of [`maintenance`]; returns what it held.
+    fn control(&mut self, clear: u32, set: u32) -> u32;
     /// Reads one of [`field`]'s registers for the 32 interrupts of word `w`.
     fn read(&self, register: usize, vcpu: usize, w: usize) -> u32;
     /// Writes it; each takes effect where a bit is set.

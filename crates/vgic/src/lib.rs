@@ -6,7 +6,7 @@
 //! never reaches hardware. Data: guest accesses and events come in, [`Hardware`] calls and [`Kicks`] go out.
 //!
 //! **How EL2 calls it.** One lock per cell guards the whole [`Vgic`]; `hw` is always the calling CPU's.
-//! * *Guest accesses* (`access`): under the lock, on the accessing vCPU. [`Retry`] means that the interrupt stands in
+//! * *Guest accesses* (`access`): under the lock, on the accessing vCPU. Without an answer the interrupt stands in
 //!   another vCPU's list register: drop the lock, send the kicks, `sync` oneself if kicked, call again with the same
 //!   arguments. This ends, since each kicked vCPU brings it home in its `sync` (or in its `fold` when it stops), and no list
 //!   register of the cell is filled until the access is done or its vCPU folds.
@@ -48,7 +48,7 @@ mod v2;
 mod words;
 
 pub use hardware::{Hardware, ListRegister, field, maintenance};
-pub use registers::{Frame, SGIR};
+pub use registers::{Access, SGIR};
 pub use repeat::{Place, Repeat};
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};
 
@@ -100,12 +100,8 @@ pub struct Config {
 #[must_use = "a kick that is not sent loses an interrupt"]
 pub struct Kicks(pub u32);
 
-/// The access waits for other vCPUs: send the kicks without the lock and call again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry(pub Kicks);
-
 /// The virtual GIC of one cell.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Vgic {
     v2: bool,
     /// Interrupts do not come by EL2.

@@ -10,7 +10,7 @@
 use crate::hardware::field;
 use crate::masked::{bit, bits};
 use crate::repeat::{Place, Repeat};
-use crate::state::{intid_at, number};
+use crate::state::{intid_at, leads};
 use crate::{Hardware, ListRegister, Vgic, maintenance};
 
 /// What [`Vgic::best`] looks for.
@@ -55,10 +55,10 @@ impl Vgic {
         let me = self.me();
         me.used &= !n;
         if me.repeat.ppi.slot == n {
-            me.repeat.ppi = Place::NONE;
+            me.repeat.ppi = Place::default();
         }
         if me.repeat.sgi.slot == n {
-            me.repeat.sgi = Place::NONE;
+            me.repeat.sgi = Place::default();
         }
         let (i, soft) = (usize::from(me.slots[slot]), me.soft & n != 0);
         if i < 16 && v2 && lr.has(ListRegister::PENDING) {
@@ -77,7 +77,7 @@ impl Vgic {
         }
         word.forced &= !n;
         if (word.latch | word.line) & n != 0 {
-            let elsewhere = usize::from(word.to[i]) != by;
+            let elsewhere = !leads(by, word.route[i]);
             self.hot |= 1 << (at & 63);
             self.kicked |= bit(by);
             self.review |= if elsewhere { bit(by) } else { 0 };
@@ -103,7 +103,7 @@ impl Vgic {
         if self.me().maintenance & maintenance::NOT_PRESENT == 0 {
             return;
         }
-        for _ in 0..hw.take_eoi_count().min(32) {
+        for _ in 0..hw.control(maintenance::EOI_COUNT, 0) >> 27 {
             let Some(best) = self.best(Pick::Ended) else { break };
             let i = best as usize & 0x3ff;
             let at = self.at(self.by, i);
@@ -124,11 +124,11 @@ impl Vgic {
         for at in bits(words & !u64::from(own)).take_while(|at| *at < self.words.len()) {
             let (word, w) = (self.word(at), self.place(at).1);
             let (set, whose) = match pick {
-                Pick::Ready => (word.ready(self.groups), &word.to),
+                Pick::Ready => (word.ready(self.groups), &word.route),
                 Pick::Parked => (word.active & !word.resident, &word.home),
                 Pick::Ended => (word.active & !word.forced & !word.resident, &word.home),
             };
-            for n in bits(set).filter(|n| usize::from(whose[*n]) == by) {
+            for n in bits(set).filter(|n| leads(by, whose[*n])) {
                 best = best.min(u32::from(word.priority[n]) << 10 | intid_at(w, n));
             }
             if pick == Pick::Ready && set == 0 {
@@ -157,14 +157,10 @@ impl Vgic {
         self.set_maintenance(wanted, hw);
     }
 
-    /// Switches this vCPU's maintenance interrupts.
+    /// Switches this vCPU's maintenance interrupts. What it ended before has been counted, or is none of ours.
     pub(crate) fn set_maintenance<H: Hardware>(&mut self, wanted: u32, hw: &mut H) {
-        let old = core::mem::replace(&mut self.me().maintenance, wanted);
-        if old != wanted {
-            hw.maintenance(wanted);
-            if wanted & !old & maintenance::NOT_PRESENT != 0 {
-                hw.take_eoi_count(); // what was ended before is none of ours
-            }
+        if core::mem::replace(&mut self.me().maintenance, wanted) != wanted {
+            hw.control(maintenance::ALL, wanted);
         }
     }
 
@@ -226,7 +222,7 @@ impl Vgic {
         let (level, active) = (word.level() & n != 0, word.active & n != 0);
         // Pending on top of active: for edges only; HW = 1 forbids it, a level is looked at again after the EOI, and an SGI's
         // next sender is another one.
-        let signalled = word.signalled(groups) & n != 0 && usize::from(word.to[i]) == by;
+        let signalled = word.signalled(groups) & n != 0 && leads(by, word.route[i]);
         let pending = signalled && (!active || word.emulated & word.wired_edge & n != 0 && !sent);
         let soft = pending && word.latch & n != 0;
         if word.group & n != 0 {
@@ -241,7 +237,7 @@ impl Vgic {
             word.active &= !n;
         }
         word.resident |= n;
-        word.home[i] = number(by);
+        word.home[i] = 1 << (by & 7);
         if sent {
             lr.0 |= self.next_sender(i, pending);
         }
@@ -273,6 +269,6 @@ impl Vgic {
     pub fn repeat(&self, vcpu: usize) -> Repeat {
         // Where others wait for a list register, who is next must be thought over.
         let me = &self.vcpus[vcpu];
-        if me.maintenance == 0 { me.repeat } else { Repeat::NONE }
+        if me.maintenance == 0 { me.repeat } else { Repeat::default() }
     }
 }

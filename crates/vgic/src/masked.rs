@@ -13,19 +13,12 @@ impl<T: Copy + Default, const N: usize> Default for Masked<T, N> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Masked<T, const N: usize>(pub [T; N]);
 
-impl<T, const N: usize> Masked<T, N> {
-    const MASK: usize = {
-        assert!(N.is_power_of_two());
-        N.wrapping_sub(1)
-    };
-}
-
 #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
 impl<T, const N: usize> Index<usize> for Masked<T, N> {
     type Output = T;
     #[inline]
     fn index(&self, index: usize) -> &T {
-        &self.0[index & Self::MASK]
+        &self.0[index & N.wrapping_sub(1)]
     }
 }
 
@@ -33,7 +26,7 @@ impl<T, const N: usize> Index<usize> for Masked<T, N> {
 impl<T, const N: usize> IndexMut<usize> for Masked<T, N> {
     #[inline]
     fn index_mut(&mut self, index: usize) -> &mut T {
-        &mut self.0[index & Self::MASK]
+        &mut self.0[index & N.wrapping_sub(1)]
     }
 }
 

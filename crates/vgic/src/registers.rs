@@ -6,7 +6,7 @@
 //! extensions, all interrupts are in group 0 (`GICD_IGROUPR` RAZ/WI), and word 0 is the accessing vCPU's.
 //! IHI 0048B 4.3, IHI 0069H 12.8 to 12.11.
 use crate::masked::bit;
-use crate::{Hardware, Kicks, Retry, Vgic};
+use crate::{Hardware, Kicks, Vgic};
 
 /// `GICD_SGIR` of `GICv2`: for [`crate::sgir`], without the lock.
 pub const SGIR: u64 = 0xf00;
@@ -20,60 +20,44 @@ const ONE_SECURITY_STATE: u32 = 1 << 6 | 1 << 4;
 /// `GICD_TYPER`: `No1N`, `IDbits` = 10 bits.
 const TYPER: u64 = 1 << 25 | 9 << 19;
 const SGI_FRAME: usize = 0x1_0000;
-/// What `GICD_IROUTER` holds of an affinity wider than 8 bits: no vCPU's.
-const NOWHERE: u8 = 0xff;
+/// What `GICD_IROUTER` holds of an affinity that no vCPU can have.
+const NOWHERE: u32 = 0xff;
 
-/// What a guest's access goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
-    /// The distributor.
-    Distributor,
-    /// `GICv3`: a vCPU's redistributor, both frames.
-    Redistributor(usize),
-}
-
-/// What it is there.
-#[derive(Clone, Copy)]
-struct Access {
-    offset: usize,
-    size: u32,
-    write: Option<u64>,
+/// A guest's access.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// To the redistributors (`GICv3`), which stand one behind the other as their vCPUs do; else to the distributor.
+    pub redistributors: bool,
+    /// Where in these frames.
+    pub offset: u64,
+    /// Bytes: 1, 2, 4 or 8.
+    pub size: u32,
+    /// What is stored; nothing is a load.
+    pub write: Option<u64>,
 }
 
 impl Vgic {
-    /// A guest's access by `vcpu`: `size` in bytes (1, 2, 4, 8), `write` the value stored. Returns what a load gets.
-    ///
-    /// # Errors
-    /// [`Retry`]: send the kicks without the lock and call again.
-    pub fn access<H: Hardware>(
-        &mut self,
-        vcpu: usize,
-        frame: Frame,
-        offset: u64,
-        size: u32,
-        write: Option<u64>,
-        hw: &mut H,
-    ) -> Result<(u64, Kicks), Retry> {
+    /// A guest's access by `vcpu`. Returns what a load gets; nothing: send the kicks without the lock and call again.
+    pub fn access<H: Hardware>(&mut self, vcpu: usize, access: &Access, hw: &mut H) -> (Option<u64>, Kicks) {
         self.by = vcpu;
-        let mut access = Access { offset: usize::try_from(offset).unwrap_or(usize::MAX), size, write };
-        let done = match frame {
-            Frame::Distributor => self.distributor(&access, hw),
-            Frame::Redistributor(frame) if frame >= self.count => Some(0),
-            Frame::Redistributor(frame) if access.offset >= SGI_FRAME => {
-                access.offset = access.offset.wrapping_sub(SGI_FRAME);
-                self.fields(Some(frame), &access, hw)
-            }
-            Frame::Redistributor(frame) => Some(self.redistributor(frame, &access)),
+        let offset = (access.offset & 0xffff_ffff) as usize;
+        let (frame, inside) = (offset >> 17, offset & 0x1_ffff);
+        let value = match inside {
+            _ if !access.redistributors => self.distributor(offset, access, hw),
+            _ if frame >= self.count => Some(0),
+            SGI_FRAME.. => self.fields(frame, inside & 0xffff, access, hw),
+            _ => Some(self.redistributor(frame, inside, access)),
         };
-        let Some(value) = done else { return Err(Retry(self.kicks())) };
+        if value.is_none() {
+            return (None, self.kicks());
+        }
         self.thaw();
-        Ok((value, self.finish(hw)))
+        (value, self.finish(hw))
     }
 
-    fn distributor<H: Hardware>(&mut self, access: &Access, hw: &mut H) -> Option<u64> {
-        let v3 = !self.v2;
-        let Access { offset, size, write } = *access;
-        Some(match (offset, size) {
+    fn distributor<H: Hardware>(&mut self, offset: usize, access: &Access, hw: &mut H) -> Option<u64> {
+        let (v3, write) = (!self.v2, access.write);
+        Some(match (offset, access.size) {
             (0x0, 4) => {
                 if let Some(value) = write {
                     self.set_groups(word(value) & if v3 { 3 } else { 1 }, hw)?;
@@ -91,13 +75,13 @@ impl Vgic {
             }
             (0xffd0..0x1_0000, 4) if v3 => id(&ID, offset),
             (0xfd0..0x1000, 4) if !v3 => id(&ID_V2, offset),
-            _ => self.fields(None, access, hw)?,
+            _ => self.fields(self.by, offset, access, hw)?,
         })
     }
 
-    fn redistributor(&mut self, frame: usize, access: &Access) -> u64 {
+    fn redistributor(&mut self, frame: usize, offset: usize, access: &Access) -> u64 {
         let typer = (frame as u64) << 32 | (frame as u64) << 8 | u64::from(frame.wrapping_add(1) == self.count) << 4;
-        match (access.offset, access.size) {
+        match (offset, access.size) {
             (0x4, 4) => IIDR,
             (0x8, 8) => typer,
             (0x8, 4) => typer & 0xffff_ffff,
@@ -109,15 +93,15 @@ impl Vgic {
                 }
                 u64::from(self.asleep & bit(frame) != 0).wrapping_mul(0b110)
             }
-            (0xffd0..0x1_0000, 4) => id(&ID, access.offset),
+            (0xffd0..0x1_0000, 4) => id(&ID, offset),
             _ => 0,
         }
     }
 
-    /// The registers with one or two bits or a byte for each interrupt, in the layout that all frames share; `frame`: a
-    /// redistributor's, which has the private ones only.
-    fn fields<H: Hardware>(&mut self, frame: Option<usize>, access: &Access, hw: &mut H) -> Option<u64> {
-        let (v2, Access { offset, size, write }) = (self.v2, *access);
+    /// The registers with one or two bits or a byte for each interrupt, in the layout that all frames share. With `GICv3` a
+    /// redistributor's has the private ones only, the distributor's the others.
+    fn fields<H: Hardware>(&mut self, frame: usize, offset: usize, access: &Access, hw: &mut H) -> Option<u64> {
+        let (v2, Access { size, write, .. }) = (self.v2, *access);
         let i = match offset {
             0x80..0x100 if v2 => return Some(0),
             0x80..0x400 if size == 4 => offset << 3,
@@ -128,10 +112,9 @@ impl Vgic {
             _ => return Some(0),
         };
         let private = i & 0x3e0 == 0;
-        if !v2 && private != frame.is_some() || size != 1 && (size != 4 || !offset.is_multiple_of(4)) {
+        if !v2 && private != access.redistributors || size != 1 && (size != 4 || !offset.is_multiple_of(4)) {
             return Some(0);
         }
-        let frame = frame.unwrap_or(self.by);
         if (0x400..0xc00).contains(&offset) || offset >= 0xf00 {
             let mut value = 0;
             for n in 0..size {
@@ -142,23 +125,24 @@ impl Vgic {
             return Some(value);
         }
         let at = self.at(frame, i & 0x3e0);
-        match write {
-            Some(value) => self.write_word(at, offset, word(value), hw),
-            None => self.read_word(at, offset, hw),
+        if let Some(value) = write {
+            self.write_word(at, offset, word(value), hw)?;
         }
-        .map(u64::from)
+        // What a write of a group or an enable leaves is told too.
+        if write.is_some() && offset >= 0x200 { Some(0) } else { self.read_word(at, offset, hw).map(u64::from) }
     }
 
-    fn router<H: Hardware>(&mut self, i: usize, write: Option<u64>, hw: &mut H) -> Option<u8> {
+    fn router<H: Hardware>(&mut self, i: usize, write: Option<u64>, hw: &mut H) -> Option<u32> {
         let at = self.at(0, i);
         if self.existing(at) & bit(i) == 0 {
             return Some(0);
         }
         if let Some(value) = write {
-            let outside = value & 0x00ff_ff00 != 0;
-            self.set_route(i, if outside { NOWHERE } else { (value & 0xff) as u8 }, hw)?;
+            // Aff2 to Aff0; there is no Aff3, and no IRM (`No1N`).
+            self.set_route(i, if value & 0xff_fff8 == 0 { 1 << (value & 7) } else { 0 }, hw)?;
         }
-        Some(self.word(at).route[i])
+        let to = self.word(at).route[i].trailing_zeros();
+        Some(if to < 8 { to } else { NOWHERE })
     }
 }
 

@@ -18,27 +18,19 @@ pub struct Place {
     pub slot: u32,
 }
 
-impl Place {
-    pub(crate) const NONE: Self = Self { lr: ListRegister(0), intid: u32::MAX, slot: 0 };
+impl Default for Place {
+    /// None.
+    fn default() -> Self {
+        Self { lr: ListRegister(0), intid: u32::MAX, slot: 0 }
+    }
 }
 
 /// What a vCPU's CPU may do without the lock: a copy of [`crate::Vgic::repeat`], renewed after each operation of that vCPU.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repeat {
     /// The physical PPI that came last.
     pub ppi: Place,
     /// The SGI that came last; on `GICv2` from the sender that its list register names.
     pub sgi: Place,
-}
-
-impl Repeat {
-    /// Nothing.
-    pub const NONE: Self = Self { ppi: Place::NONE, sgi: Place::NONE };
-}
-
-impl Default for Repeat {
-    fn default() -> Self {
-        Self::NONE
-    }
 }

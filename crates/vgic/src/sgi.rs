@@ -69,11 +69,6 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// An empty inbox.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
     /// Leaves an SGI. True if the vCPU must be kicked: nothing was waiting before.
     #[inline]
     #[must_use = "a kick that is not sent loses an interrupt"]

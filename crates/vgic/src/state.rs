@@ -9,8 +9,6 @@ use crate::repeat::Repeat;
 use crate::{Config, Hardware, VCPUS, Version, Vgic, WORDS};
 
 pub(crate) const SGIS: u32 = 0xffff;
-/// No vCPU.
-pub(crate) const NOBODY: u8 = 31;
 
 /// 32 interrupts, a bit or a byte each.
 #[derive(Clone, Debug, Default)]
@@ -34,11 +32,9 @@ pub(crate) struct Word {
     /// Both `GICD_ICFGR` as the guest sees them; how a line behaves is `wired_edge`.
     pub edge: u64,
     pub priority: Masked<u8, 32>,
-    /// `GICD_IROUTER`'s Aff0; on `GICv2` `GICD_ITARGETSR`.
+    /// The vCPU that `GICD_IROUTER` means, as a set; on `GICv2` `GICD_ITARGETSR`. The first of them that exists gets it.
     pub route: Masked<u8, 32>,
-    /// The vCPU which that means, or [`NOBODY`].
-    pub to: Masked<u8, 32>,
-    /// The vCPU in whose list register it stands, or that has to end it.
+    /// The vCPU in whose list register it stands, or that has to end it, as a set.
     pub home: Masked<u8, 32>,
 }
 
@@ -66,12 +62,12 @@ impl Word {
     /// The vCPUs in whose list registers some of `set` stand.
     #[inline]
     pub(crate) fn homes(&self, set: u32) -> u32 {
-        named(&self.home, self.resident & set)
+        first(&self.home, self.resident & set)
     }
-    /// The vCPUs that are to get `set`, bit 31 for nobody.
+    /// The vCPUs that are to get `set`.
     #[inline]
     pub(crate) fn targets(&self, set: u32) -> u32 {
-        named(&self.to, set)
+        first(&self.route, set)
     }
 }
 
@@ -119,20 +115,11 @@ impl Vgic {
             v2: config.version == Version::V2,
             direct: config.passthrough,
             count,
-            by: 0,
-            vcpus: Masked::default(),
             words: (0..last).map(word).collect(),
-            spare: Word::default(),
-            groups: [0; 2],
-            hot: 0,
-            kicked: 0,
-            told: 0,
-            review: 0,
-            parked: 0,
             asleep: u32::MAX,
-            frozen: 0,
             slots: bit(config.list_registers.clamp(1, 16)).wrapping_sub(1),
             priorities: 0xff_u8.unbounded_shl(8_u32.saturating_sub(config.priority_bits.clamp(4, 8))),
+            ..Self::default()
         };
         (0..last).for_each(|at| vgic.forget(at));
         vgic
@@ -142,16 +129,11 @@ impl Vgic {
     fn forget(&mut self, at: usize) {
         let (v2, private) = (self.v2, at < self.count);
         // IHI 0048B 4.3.12: on GICv2 no targets, unless there is only one CPU.
-        let (route, to) = match (private, v2) {
-            (true, true) => (1 << (at & 7), number(at)),
-            (true, false) => (number(at), number(at)),
-            (false, true) => (u8::from(self.count == 1), if self.count == 1 { 0 } else { NOBODY }),
-            (false, false) => (0, 0),
-        };
+        let route = if private { 1 << (at & 7) } else { u8::from(!v2 || self.count == 1) };
         let word = self.word_mut(at);
         let Word { physical, emulated, wired_edge, .. } = *word;
-        *word = Word { physical, emulated, wired_edge, edge: spread(wired_edge), ..Word::default() };
-        (word.route, word.to) = (Masked([route; 32]), Masked([to; 32]));
+        let edge = bits(wired_edge).fold(0, |edge, n| edge | 2 << (n << 1 & 62));
+        *word = Word { physical, emulated, wired_edge, edge, route: Masked([route; 32]), ..Word::default() };
         // GICv2's SGIs are always enabled (IHI 0048B 4.3.5).
         word.enabled = if v2 && private { SGIS } else { 0 };
     }
@@ -198,6 +180,11 @@ impl Vgic {
         i < 1020 && bit(i) & self.word(self.at(vcpu, i)).physical != 0
     }
 
+    /// All vCPUs.
+    #[inline]
+    pub(crate) const fn everyone(&self) -> u32 {
+        bit(self.count).wrapping_sub(1)
+    }
     /// The vCPU that this operation is for.
     #[inline]
     pub(crate) fn me(&mut self) -> &mut Vcpu {
@@ -236,7 +223,7 @@ impl Vgic {
     /// Notes who has to be kicked.
     #[inline]
     pub(crate) fn kick(&mut self, mask: u32) {
-        let mask = mask & !bit(NOBODY.into());
+        let mask = mask & self.everyone();
         self.told |= mask & !self.kicked;
         self.kicked |= mask;
     }
@@ -248,27 +235,21 @@ impl Vgic {
     }
 }
 
-/// The vCPUs that `of` names for some of `set`.
+/// Of each set in `of` that `set` means, the first vCPU.
 #[inline(never)]
-fn named(of: &Masked<u8, 32>, set: u32) -> u32 {
-    bits(set).fold(0, |mask, n| mask | bit(of[n].into()))
+fn first(of: &Masked<u8, 32>, set: u32) -> u32 {
+    bits(set).fold(0, |mask, n| mask | u32::from(of[n] & of[n].wrapping_neg()))
 }
 
-/// A vCPU's number as a byte.
+/// Tells whether `vcpu` is the first of `set`.
 #[inline]
-pub(crate) const fn number(vcpu: usize) -> u8 {
-    (vcpu as u64 & 7) as u8
+pub(crate) fn leads(vcpu: usize, set: u8) -> bool {
+    let own = 1_u32 << (vcpu & 7);
+    u32::from(set) & (own << 1).wrapping_sub(1) == own
 }
 
 /// INTID of bit `n` in word `w`.
 #[inline]
 pub(crate) const fn intid_at(w: usize, n: usize) -> u32 {
     ((w << 5 | n & 31) as u64 & 0x3ff) as u32
-}
-
-/// Bit n to bit 2n + 1.
-fn spread(word: u32) -> u64 {
-    let apart = |word: u64, by: u32, mask: u64| (word | word << by) & mask;
-    let word = apart(apart(word.into(), 16, 0x0000_ffff_0000_ffff), 8, 0x00ff_00ff_00ff_00ff);
-    apart(apart(apart(word, 4, 0x0f0f_0f0f_0f0f_0f0f), 2, 0x3333_3333_3333_3333), 1, 0x5555_5555_5555_5555) << 1
 }

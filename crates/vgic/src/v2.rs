@@ -6,20 +6,14 @@
 //! ignores writes: both a guest that learns its number there and one that writes back what it read get their interrupts.
 //! IHI 0048B 4.3.15 to 4.3.17 (registers), 5.3.1 (`GICH_LR`).
 use crate::masked::{bit, bits};
-use crate::state::number;
 use crate::{Hardware, Inbox, Vgic};
 
 impl Vgic {
-    /// All vCPUs as a target list.
-    pub(crate) fn everyone(&self) -> u8 {
-        (u64::from(bit(self.count).wrapping_sub(1)) & 0xff) as u8
-    }
-
     /// `GICD_CPENDSGIR`, `GICD_SPENDSGIR`: the senders of SGI `i`, some of which are cleared or set.
     pub(crate) fn senders<H: Hardware>(&mut self, i: usize, clear: bool, change: u8, hw: &mut H) -> Option<u8> {
         let by = self.by;
         self.recall(by, bit(i), hw)?;
-        let change = if self.direct { 0 } else { change & self.everyone() };
+        let change = if self.direct { 0 } else { change & (self.everyone() & 0xff) as u8 };
         let senders = &mut self.vcpus[by].senders[i];
         *senders = if clear { *senders & !change } else { *senders | change };
         let senders = *senders;
@@ -53,7 +47,7 @@ impl Vgic {
         let me = self.me();
         if pending {
             let senders = me.senders[i];
-            me.sender[i] = number(senders.trailing_zeros() as usize);
+            me.sender[i] = (senders.trailing_zeros() & 7) as u8;
             me.senders[i] = senders & senders.wrapping_sub(1);
         }
         let sender = me.sender[i];

@@ -4,7 +4,7 @@
 //! write has taken effect when it returns: RWP reads 0. Nothing returned: the access waits for other vCPUs. IHI 0069H 12.9, IHI 0048B 4.3.
 use crate::hardware::field;
 use crate::masked::{bit, bits};
-use crate::state::{NOBODY, SGIS, intid_at, number};
+use crate::state::{SGIS, intid_at};
 use crate::{Hardware, Vgic};
 
 impl Vgic {
@@ -15,17 +15,6 @@ impl Vgic {
             _ if at >= self.words.len() => 0,
             31 => 0x0fff_ffff, // 1020 to 1023 are special
             _ => u32::MAX,
-        }
-    }
-
-    /// What the distributor's register at `offset` reads as, of those groups and enables that all vCPUs share.
-    #[must_use]
-    pub fn lasting(&self, offset: u64) -> Option<u32> {
-        let word = self.words.get(self.at(usize::MAX, usize::try_from(offset).ok()? << 3 & 0x3ff))?;
-        match offset >> 7 {
-            1 if !self.v2 => Some(word.group),
-            2 | 3 => Some(word.enabled),
-            _ => None,
         }
     }
 
@@ -47,7 +36,7 @@ impl Vgic {
     }
 
     /// Writes it.
-    pub(crate) fn write_word<H: Hardware>(&mut self, at: usize, offset: usize, value: u32, hw: &mut H) -> Option<u32> {
+    pub(crate) fn write_word<H: Hardware>(&mut self, at: usize, offset: usize, value: u32, hw: &mut H) -> Option<()> {
         let (kind, w, word) = (offset >> 7, self.place(at).1, self.word(at));
         // GICv2: GICD_ICENABLER0, GICD_ISPENDR0 and GICD_ICPENDR0 are read-only for SGIs.
         let fixed = if w == 0 && self.v2 && matches!(kind, 3..6) { SGIS } else { 0 };
@@ -60,12 +49,12 @@ impl Vgic {
         };
         let set = wanted & self.existing(at) & !fixed;
         if set == 0 {
-            return Some(0);
+            return Some(());
         }
         let (direct, physical) = (self.direct, set & word.physical);
         if direct && matches!(kind, 4..8) {
             self.write(kind << 7, at, physical, hw);
-            return Some(0);
+            return Some(());
         }
         if matches!(kind, 1 | 3..8) {
             self.recall(at, set, hw)?;
@@ -107,18 +96,17 @@ impl Vgic {
         }
         self.drive(at, before, hw);
         self.announce(at, set);
-        Some(0)
+        Some(())
     }
 
     /// Finds a vCPU for each interrupt that became active by a write: its target, else this one.
     fn adopt(&mut self, at: usize, set: u32) {
-        let by = number(self.by);
         for n in bits(set) {
-            let word = self.word_mut(at);
-            let home = if word.to[n] == NOBODY { by } else { word.to[n] };
-            word.home[n] = home;
-            self.parked |= bit(home.into());
-            self.kick(bit(home.into()));
+            let target = self.word(at).targets(bit(n)) & self.everyone();
+            let home = if target == 0 { bit(self.by) } else { target };
+            self.word_mut(at).home[n] = (home & 0xff) as u8;
+            self.parked |= home;
+            self.kick(home);
         }
     }
 
@@ -176,7 +164,7 @@ impl Vgic {
         }
         if offset >= 0x800 {
             if let (Some(mask), 32.., 2..) = (write, i, self.count) {
-                self.set_route(i, mask & self.everyone(), hw)?;
+                self.set_route(i, mask & (self.everyone() & 0xff) as u8, hw)?;
             }
             return Some(self.word(at).route[i]);
         }
@@ -195,19 +183,16 @@ impl Vgic {
         Some(value)
     }
 
-    /// Routes an SPI: `GICD_IROUTER`'s Aff0, which may be nobody's, or `GICD_ITARGETSR`.
+    /// Routes an SPI to the first of some vCPUs that exists, if any.
     pub(crate) fn set_route<H: Hardware>(&mut self, i: usize, route: u8, hw: &mut H) -> Option<()> {
         let (at, n) = (self.at(0, i), bit(i));
         if self.word(at).route[i] == route {
             return Some(());
         }
         self.recall(at, n, hw)?;
-        let to = if self.v2 { route.trailing_zeros() as usize } else { route.into() };
-        let known = to < self.count;
-        let word = self.word_mut(at);
-        word.route[i] = route;
-        word.to[i] = if known { number(to) } else { NOBODY };
-        if known && word.physical & n != 0 {
+        self.word_mut(at).route[i] = route;
+        let (to, physical) = (route.trailing_zeros() as usize, self.word(at).physical);
+        if to < self.count && physical & n != 0 {
             hw.route(intid_at(i >> 5, i), to);
         }
         self.announce(at, n);

@@ -6,7 +6,7 @@ use fake::{Cell, EDGE};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use vgic::{Frame, Inbox, Retry, Sgi, Version};
+use vgic::{Access, Inbox, Sgi, Version};
 
 /// A target's inbox and the physical SGI that kicks its CPU.
 struct Target {
@@ -16,7 +16,7 @@ struct Target {
 
 impl Target {
     fn new() -> Arc<Self> {
-        Arc::new(Self { inbox: Inbox::new(), kicked: AtomicBool::new(false) })
+        Arc::new(Self { inbox: Inbox::default(), kicked: AtomicBool::new(false) })
     }
     fn send(&self, sgi: Sgi) {
         if self.inbox.post(sgi) {
@@ -96,14 +96,11 @@ fn an_access_that_needs_another_vcpus_list_register_ends() {
         loop {
             let Cell { vgic, hw, .. } = &mut held.0;
             hw.cpu = 0;
-            match vgic.access(0, Frame::Distributor, 0x184, 4, Some(1 << (EDGE - 32)), hw) {
-                Ok(_) => break,
-                Err(Retry(kicks)) => {
-                    held.1 |= kicks.0 & 0b10 != 0;
-                    shared.1.notify_one();
-                    held = shared.1.wait(held).expect("the lock");
-                }
-            }
+            let access = Access { redistributors: false, offset: 0x184, size: 4, write: Some(1 << (EDGE - 32)) };
+            let (None, kicks) = vgic.access(0, &access, hw) else { break };
+            held.1 |= kicks.0 & 0b10 != 0;
+            shared.1.notify_one();
+            held = shared.1.wait(held).expect("the lock");
         }
         held.2 = true;
         drop(held);

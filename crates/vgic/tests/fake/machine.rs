@@ -70,11 +70,12 @@ impl Hardware for Machine {
     fn empty(&self) -> u32 {
         (0..self.lrs).filter(|n| self.cpus[self.cpu].lr[*n] >> 62 == 0).fold(0, |m, n| m | 1 << n)
     }
-    fn maintenance(&mut self, wanted: u32) {
-        self.cpus[self.cpu].wanted = wanted;
-    }
-    fn take_eoi_count(&mut self) -> u32 {
-        std::mem::take(&mut self.cpus[self.cpu].eoi_count)
+    fn control(&mut self, clear: u32, set: u32) -> u32 {
+        let cpu = &mut self.cpus[self.cpu];
+        let old = cpu.wanted | cpu.eoi_count << 27;
+        let new = old & !clear | set;
+        (cpu.wanted, cpu.eoi_count) = (new & !maintenance::EOI_COUNT, new >> 27);
+        old
     }
     fn read(&self, register: usize, vcpu: usize, w: usize) -> u32 {
         assert!(vcpu < self.cpus.len(), "a vCPU that does not exist");

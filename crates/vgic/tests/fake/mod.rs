@@ -16,7 +16,7 @@ pub use machine::{Cpu, Line, Machine};
 
 use machine::vintid;
 use std::collections::BTreeMap;
-use vgic::{Config, Frame, Hardware, Inbox, Kicks, ListRegister, Place, Retry, Sgi, Version, Vgic};
+use vgic::{Access, Config, Hardware, Inbox, Kicks, ListRegister, Place, Sgi, Version, Vgic};
 
 pub const TIMER: u32 = 27;
 /// Physical lines: edge, level.
@@ -89,7 +89,7 @@ impl Cell {
         Self {
             vgic,
             hw,
-            inboxes: (0..vcpus).map(|_| Inbox::new()).collect(),
+            inboxes: (0..vcpus).map(|_| Inbox::default()).collect(),
             kicked: 0,
             posted: 0,
             flying: vec![Vec::new(); vcpus],
@@ -202,40 +202,35 @@ impl Cell {
         }
         fits
     }
-    fn until_done<T>(&mut self, cpu: usize, mut access: impl FnMut(&mut Vgic, &mut Machine) -> Result<T, Retry>) -> T {
+    fn access(&mut self, cpu: usize, frame: Option<usize>, offset: u64, size: u32, write: Option<u64>) -> u64 {
+        let offset = offset.wrapping_add(frame.map_or(0, |frame| frame as u64 * 0x2_0000));
         for _ in 0..10 {
             self.hw.cpu = cpu;
-            match access(&mut self.vgic, &mut self.hw) {
-                Ok(done) => {
-                    self.check();
-                    return done;
-                }
-                Err(Retry(kicks)) => {
-                    self.retries += 1;
-                    self.send(kicks);
-                    self.arrive();
-                }
+            let access = Access { redistributors: frame.is_some(), offset, size, write };
+            let (value, kicks) = self.vgic.access(cpu, &access, &mut self.hw);
+            if let Some(value) = value {
+                self.check();
+                assert_eq!(kicks.0 & 1 << cpu, 0, "the own vCPU is served at once");
+                self.send(kicks);
+                return value;
             }
+            self.retries += 1;
+            self.send(kicks);
+            self.arrive();
         }
         panic!("an access that never ends")
     }
-    fn access(&mut self, cpu: usize, frame: Frame, offset: u64, size: u32, write: Option<u64>) -> u64 {
-        let (value, kicks) = self.until_done(cpu, |g, hw| g.access(cpu, frame, offset, size, write, hw));
-        assert_eq!(kicks.0 & 1 << cpu, 0, "the own vCPU is served at once");
-        self.send(kicks);
-        value
-    }
     pub fn read_sized(&mut self, cpu: usize, offset: u64, size: u32) -> u64 {
-        self.access(cpu, Frame::Distributor, offset, size, None)
+        self.access(cpu, None, offset, size, None)
     }
     pub fn write_sized(&mut self, cpu: usize, offset: u64, size: u32, value: u64) {
-        self.access(cpu, Frame::Distributor, offset, size, Some(value));
+        self.access(cpu, None, offset, size, Some(value));
     }
     pub fn read_r_sized(&mut self, cpu: usize, frame: usize, offset: u64, size: u32) -> u64 {
-        self.access(cpu, Frame::Redistributor(frame), offset, size, None)
+        self.access(cpu, Some(frame), offset, size, None)
     }
     pub fn write_r_sized(&mut self, cpu: usize, frame: usize, offset: u64, size: u32, value: u64) {
-        self.access(cpu, Frame::Redistributor(frame), offset, size, Some(value));
+        self.access(cpu, Some(frame), offset, size, Some(value));
     }
     pub fn read(&mut self, cpu: usize, offset: u64) -> u32 {
         self.read_sized(cpu, offset, 4) as u32
