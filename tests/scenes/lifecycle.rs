@@ -237,8 +237,6 @@ fn starved_linux() -> Scene {
 pub fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = DRIVEN.iter().flat_map(|&gic| [alike("cortex-a72", gic, 4), exits(gic)]).collect();
     trials.push(alike("max", 3, 2));
-    let cycles = std::env::var("ENDURANCE").ok().and_then(|count| count.parse().ok());
-    trials.extend(cycles.map(endurance));
     trials
 }
 
@@ -332,78 +330,7 @@ fn exits(gic: u32) -> Trial {
 }
 
 /// The number behind `key`.
-fn number(line: &str, key: &str) -> Option<u64> {
+pub fn number(line: &str, key: &str) -> Option<u64> {
     let digits = line.split_once(key)?.1;
     digits.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// One cell dies so many times, by each kind of fault, beside Linux and the control loop. That EL2 takes no frame for it
-/// needs no count: its pool closed at boot (`./x check` proves that nothing asks it).
-fn endurance(cycles: u32) -> Trial {
-    const KINDS: [(&str, &str); 6] = [
-        ("read", "read of 0x0901_0000"),
-        ("write", "write to 0x0901_0000"),
-        ("fetch", "fetch from 0x0901_0000"),
-        ("walk", "0x0901_0000"),
-        ("reset", "\"reset\""),
-        ("watchdog", "its watchdog was not refreshed"),
-    ];
-    // The control loop's bound once Linux is up, in virtual microseconds: those are the instructions of all five CPUs.
-    const LATE_US: u64 = 2000;
-    let mortal = cell("mortal", "[2, 3]", "die").replace("16M", "1M") + "watchdog = \"20ms\"\non_fault = \"restart\"\n";
-    let cells = [linux("linux", "[0]", "\"128M\"", ""), cell("control", "[1]", ""), mortal];
-    let name = "endurance";
-    let mut scene = Scene::new(name, Start::plan(&staying(&cells), machine(3, 5).counted())).limit(3000);
-    scene = scene.expect([r"^\[linux\] linux: a shell"]);
-    for _ in 0..cycles {
-        scene = scene.expect([r"event=cell-started cell=mortal"]);
-    }
-    scene = scene
-        .send("\x1dstop mortal\r")
-        .expect([r"event=cell-stopped cell=mortal"])
-        .send("stats mortal\r")
-        .expect([r"mortal is stopped, starts="])
-        .send("focus linux\r")
-        .send("echo alive $((6 * 7))\r")
-        .expect([r"^\[linux\] alive 42"])
-        .forbid([r"event=cell-(stopped|failed|restarting) cell=(linux|control)", "event=cell-failed", "dropped=[1-9]"]);
-    Trial::test(name, move || {
-        let mut deaths: BTreeMap<&str, u32> = BTreeMap::new();
-        let (mut dying, mut started, mut ended, mut late) = (None, 0_u32, 0_u32, 0);
-        let mut wrong = Vec::new();
-        let listen = |line: &str| {
-            if let Some((_, kind)) = line.split_once("mortal: dies by ") {
-                dying = KINDS.iter().find(|(name, _)| *name == kind.trim());
-            } else if line.contains("event=cell-started cell=mortal") {
-                started = started.saturating_add(1);
-            } else if line.contains("event=cell-restarting cell=mortal") {
-                ended = ended.saturating_add(1);
-                match dying.take() {
-                    Some((kind, reason)) if line.contains(reason) => {
-                        let count = deaths.entry(*kind).or_default();
-                        *count = count.saturating_add(1);
-                    }
-                    other => wrong.push(format!("{line}: after {other:?}")),
-                }
-            } else if let Some(us) = number(line, "late_max_us=") {
-                late = late.max(us);
-            } else if line.contains("linux: a shell") {
-                late = 0;
-            }
-        };
-        let command = scene.start.command(name).map_err(|failure| failure.to_string())?;
-        let log = log_file(name).map_err(|failure| failure.to_string())?;
-        scene.script.play(command, &log, listen).map_err(|failure| failure.to_string())?;
-        println!("endurance: {started} starts, {ended} ends {deaths:?}, control late by {late} us at most");
-        if started.checked_sub(ended) != Some(1) {
-            wrong.push(format!("{started} starts and {ended} ends"));
-        }
-        if deaths.len() < KINDS.len() {
-            wrong.push(format!("not every kind: {deaths:?}"));
-        }
-        if late > LATE_US {
-            wrong.push(format!("control was late by {late} us"));
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
-    })
 }
