@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use scenes::audit::image::Image;
 use scenes::outside::gdb::Stub;
 use scenes::outside::listen;
-use scenes::stage::{Start, log_file, planned, root};
+use scenes::stage::{Start, elf, log_file, planned, root};
 use scenes::{Failure, Scene};
 use std::path::Path;
 use std::thread;
@@ -68,8 +68,7 @@ pub fn el2(stub: &mut Stub) -> Result<Image, Failure> {
     if stub.memory(IMAGE, 0x30)? != image.get(..0x30).unwrap_or_default() {
         return Err(Failure::early("EL2 is not where it was expected"));
     }
-    let elf = root().join("target/aarch64-unknown-none-softfloat/release/cellwall");
-    Image::read(&elf, &root()).map_err(|error| Failure::early(format!("{error:#}")))
+    Image::read(&elf(), &root()).map_err(|error| Failure::early(format!("{error:#}")))
 }
 
 /// Where in memory the linked address is.
