@@ -69,7 +69,7 @@ fn end(what: fmt::Arguments<'_>, reason: Reason) -> ! {
         Some(cpu) => {
             let say = if cpu.service { console::say_now } else { console::say };
             say(format_args!("event=cpu-lost cpu={} reason=\"{what}\"", cpu.index));
-            if let Some(seat) = cpu.seat() {
+            if let Some(seat) = cpu.seat {
                 say(format_args!("event=cell-failed cell={} reason=\"EL2 lost CPU {}\"", seat.cell.name, cpu.index));
                 cell::lose(seat.cell);
             }

@@ -35,8 +35,8 @@ pub const CLASSES: [&str; 5] = ["calls", "aborts", "traps", "interrupts", "error
 /// What a CPU has of its own. `TPIDR_EL2` points to it.
 #[repr(C)]
 pub struct PerCpu {
-    /// First: `entry.S` loads it.
-    stack_top: u64,
+    /// Top of its stack. First: `entry.S` loads it.
+    pub stack_top: u64,
     /// Where `vectors.S` may deliver to its vCPU.
     pub again: Option<&'static Again>,
     /// What its vCPU writes to `ICC_SGI1R_EL1` below this `vectors.S` sends without more ado, but to those vCPUs; on `GICv2` 0.
@@ -49,8 +49,8 @@ pub struct PerCpu {
     pub index: usize,
     /// Affinity.
     pub mpidr: u64,
-    /// Its vCPU.
-    seat: Option<Seat>,
+    /// The vCPU this CPU runs.
+    pub seat: Option<Seat>,
     /// The board's GIC.
     pub gic: &'static Gic,
     /// Interrupt of EL2's own timer.
@@ -91,30 +91,11 @@ pub fn this() -> &'static PerCpu {
     unsafe { &*pointer }
 }
 
-impl PerCpu {
-    /// The vCPU this CPU runs.
-    #[inline]
-    pub fn seat(&self) -> Option<Seat> {
-        self.seat
-    }
-
-    /// Top of its stack.
-    #[inline]
-    pub fn stack_top(&self) -> u64 {
-        self.stack_top
-    }
-}
-
 /// The general registers of this CPU's guest, while an exit is handled.
 pub fn frame() -> &'static trap::Frame {
     let pointer: *const trap::Frame = layout::pointer(this().stack_top.wrapping_sub(size_of::<trap::Frame>() as u64));
     // SAFETY: `vectors.S` pushed it there: a guest runs with SP_EL2 at the stack's top. Callers leave the guest for good.
     unsafe { &*pointer }
-}
-
-/// Where the guest of this CPU stands.
-pub fn guest_pc() -> u64 {
-    arch::ELR_EL2.get()
 }
 
 /// Gives each CPU of the plan its stack and its vCPU. May fail; runs before commit.
@@ -286,7 +267,7 @@ pub fn idle_again() -> ! {
 extern "C" fn idle() -> ! {
     loop {
         trap::service_interrupts();
-        if let Some(seat) = this().seat() {
+        if let Some(seat) = this().seat {
             cell::work(seat);
         }
         barrier::wait_for_interrupt();

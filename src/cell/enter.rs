@@ -5,12 +5,13 @@
 use super::vcpu::Seat;
 use crate::el2::cache::Hardware;
 use crate::el2::sysreg as reg;
-use crate::el2::{self, barrier, fp, smc, timer};
+use crate::el2::{self, barrier, fp, smc};
 use crate::smp;
 use aarch64_cpu::registers as arch;
 use address::Address;
 use controls::Features;
 use core::arch::asm;
+use core::sync::atomic::Ordering;
 use stage2::Regime;
 use tock_registers::interfaces::{Readable, Writeable};
 use vpsci::Entry;
@@ -23,10 +24,10 @@ unsafe extern "C" {
 /// Puts what this CPU's guest will meet into reset state: when the CPU comes up, and whenever the guest was left. So one that
 /// is switched on runs at once.
 pub fn prepare(seat: Seat) {
-    reg::VTCR_EL2::set(controls::vtcr_el2(reg::ID_AA64MMFR0_EL1::get() & 0xf));
-    reg::VTTBR_EL2::set(seat.cell.vttbr(seat.vcpu));
+    arch::VTCR_EL2.set(controls::vtcr_el2(arch::ID_AA64MMFR0_EL1.get() & 0xf));
+    arch::VTTBR_EL2.set(seat.cell.vttbr(seat.vcpu));
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
-    reg::VMPIDR_EL2::set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
+    arch::VMPIDR_EL2.set(controls::vmpidr_el2(u8::try_from(seat.vcpu.index).unwrap_or(u8::MAX)));
     // The guest before may have allowed speculative store bypass (SMCCC_ARCH_WORKAROUND_2).
     smc::architecture(vpsci::WORKAROUNDS[1], 1);
     reset_el1();
@@ -36,7 +37,7 @@ pub fn prepare(seat: Seat) {
 /// into `Cell::active`.
 pub fn run_vcpu(seat: Seat, entry: Entry) -> ! {
     let Seat { cell, vcpu } = seat;
-    timer::set_virtual_counter(&cell.counter_offset);
+    arch::CNTVOFF_EL2.set(cell.counter_offset.load(Ordering::Relaxed));
     cell.with_vgic(vcpu, |vgic, lines| {
         if cell.sealed.passthrough {
             cell.gic.give_interface(vcpu.cpu);
@@ -60,7 +61,7 @@ fn go(entry: Entry) -> ! {
     arch::ELR_EL2.set(entry.pc.get());
     arch::SPSR_EL2.set(const { controls::GUEST_PSTATE.value(Features::NONE) });
     // SAFETY: this CPU's stack is abandoned from its top; every register the guest meets was set before.
-    unsafe { enter_guest(entry.context, smp::this().stack_top()) }
+    unsafe { enter_guest(entry.context, smp::this().stack_top) }
 }
 
 /// Zeroes registers by their names.
@@ -98,7 +99,7 @@ fn reset_el1() {
         "sp_el0" "sp_el1" "tpidr_el0" "tpidr_el1" "tpidrro_el0" "cpacr_el1" "par_el1" "afsr0_el1" "afsr1_el1"
         "contextidr_el1" "cntkctl_el1" "csselr_el1" "cntv_ctl_el0" "cntv_cval_el0" "cntp_ctl_el0" "cntp_cval_el0"
         "mdscr_el1" "mdccint_el1" "osdtrrx_el1" "osdtrtx_el1" "oseccr_el1");
-    let debug = reg::ID_AA64DFR0_EL1::get();
+    let debug = arch::ID_AA64DFR0_EL1.get();
     zero_down!(debug >> 12 & 0xf, "dbgbvr", "dbgbcr": 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0);
     zero_down!(debug >> 20 & 0xf, "dbgwvr", "dbgwcr": 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0);
     reg::DBGCLAIMCLR_EL1::set(0xff);

@@ -201,9 +201,4 @@ impl Cell {
         let seen = self.noise.fetch_add(1, Ordering::Relaxed);
         seen < 8 || seen.is_power_of_two()
     }
-
-    /// All its vCPUs, to be kicked.
-    pub fn everyone(&self) -> Kicks {
-        Kicks(self.vcpus.iter().fold(0, |mask, vcpu| mask | vcpu.bit()))
-    }
 }

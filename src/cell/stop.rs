@@ -3,16 +3,21 @@
 use super::vcpu::Seat;
 use super::{Cell, prepare};
 use crate::console::announce;
-use crate::el2::{barrier, fp, timer};
+use crate::el2::barrier::Yield;
+use crate::el2::{fp, timer};
 use crate::smp;
+use aarch64_cpu::registers as arch;
 use core::fmt;
 use core::sync::atomic::Ordering;
 use lifecycle::{Cause, State};
+use spin::RelaxStrategy;
+use tock_registers::interfaces::Readable;
+use vgic::Kicks;
 
 /// Ends the cell this CPU runs a vCPU of, and leaves the guest for good.
 pub fn stop(seat: Seat, cause: Cause, why: fmt::Arguments<'_>) -> ! {
     let Seat { cell, vcpu } = seat;
-    end(cell, cause, format_args!("\"{why}\" vcpu={} pc={:#x}", vcpu.index, smp::guest_pc()));
+    end(cell, cause, format_args!("\"{why}\" vcpu={} pc={:#x}", vcpu.index, arch::ELR_EL2.get()));
     leave(seat)
 }
 
@@ -28,9 +33,9 @@ pub fn end(cell: &'static Cell, cause: Cause, why: fmt::Arguments<'_>) {
 
 /// Brings every CPU of the cell to EL2.
 fn regain(cell: &Cell) {
-    cell.kick(cell.everyone());
+    cell.kick(Kicks(u32::MAX));
     cell.vcpus.iter().for_each(|vcpu| cell.zap(vcpu));
-    barrier::yield_turn();
+    Yield::relax();
 }
 
 /// Looks after a cell's watchdog; tells when to look again.

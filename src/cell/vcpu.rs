@@ -1,7 +1,6 @@
 //! A cell's processor: owns one physical CPU for good.
 
 use super::Cell;
-use crate::el2::sysreg::HPFAR_EL2;
 use crate::gic;
 use crate::trap::Frame;
 use aarch64_cpu::registers as arch;
@@ -47,41 +46,41 @@ impl Doorbells {
 }
 
 /// A vCPU's registers as its guest left them, for people.
-pub struct Snapshot {
-    state: [AtomicU64; 5],
-    general: [AtomicU64; 31],
-}
+pub struct Snapshot([AtomicU64; 36]);
 
 impl Snapshot {
     /// Nothing yet.
     pub const fn new() -> Self {
-        Self { state: [const { AtomicU64::new(0) }; 5], general: [const { AtomicU64::new(0) }; 31] }
+        Self([const { AtomicU64::new(0) }; 36])
     }
 
-    /// Takes x0 to x30 and what the last exit to this CPU left.
+    /// Takes what the last exit to this CPU left, and x0 to x30.
     pub fn take(&self, frame: &Frame) {
-        let state =
-            [arch::ELR_EL2.get(), arch::SPSR_EL2.get(), arch::ESR_EL2.get(), arch::FAR_EL2.get(), HPFAR_EL2::get()];
-        keep(&self.state, &state);
-        keep(&self.general, frame.general());
+        let state = [
+            arch::ELR_EL2.get(),
+            arch::SPSR_EL2.get(),
+            arch::ESR_EL2.get(),
+            arch::FAR_EL2.get(),
+            arch::HPFAR_EL2.get(),
+        ];
+        for (place, value) in self.0.iter().zip(state.iter().chain(frame.general())) {
+            place.store(*value, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, n: usize) -> u64 {
+        self.0.get(n).map_or(0, |value| value.load(Ordering::Relaxed))
     }
 
     /// PC, PSTATE, and the exit's syndrome, address and page; nothing before the first.
     pub fn state(&self) -> Option<[u64; 5]> {
-        let mut state = [0; 5];
-        state.iter_mut().zip(&self.state).for_each(|(to, from)| *to = from.load(Ordering::Relaxed));
-        state.get(1).is_some_and(|pstate| *pstate != 0).then_some(state)
+        let state = [0, 1, 2, 3, 4].map(|n| self.get(n));
+        (state[1] != 0).then_some(state)
     }
 
     /// General register `n`.
     pub fn general(&self, n: usize) -> u64 {
-        self.general.get(n).map_or(0, |value| value.load(Ordering::Relaxed))
-    }
-}
-
-fn keep(places: &[AtomicU64], values: &[u64]) {
-    for (place, value) in places.iter().zip(values) {
-        place.store(*value, Ordering::Relaxed);
+        self.get(n.saturating_add(5))
     }
 }
 

@@ -80,7 +80,7 @@ fn stats(cell: &Cell) {
     }
     answer!(" console_dropped={dropped}\n");
     for cpu in smp::all() {
-        let Some(Seat { vcpu, .. }) = cpu.seat().filter(|seat| ptr::eq(seat.cell, cell)) else { continue };
+        let Some(Seat { vcpu, .. }) = cpu.seat.filter(|seat| ptr::eq(seat.cell, cell)) else { continue };
         answer!("  vcpu {}: exits", vcpu.index);
         for (class, exits) in smp::CLASSES.iter().zip(&cpu.exits) {
             answer!(" {class}={}", exits.load(Ordering::Relaxed));

@@ -16,17 +16,15 @@ pub fn hold<T>(lock: &Lock<T>) -> Held<'_, T> {
     lock.lock()
 }
 
-/// Waiting by YIELD: on a simulator with one thread for all CPUs the lock's owner goes on at once.
+/// Waiting by YIELD: on a simulator with one thread for all CPUs those who share it go on at once.
 pub struct Yield;
 
 impl RelaxStrategy for Yield {
     fn relax() {
         // SAFETY: a hint.
-        unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
+        unsafe { core::arch::asm!("yield", options(nomem, nostack)) };
     }
 }
-use core::arch::asm;
-
 /// Waits for an interrupt to become pending; masked or not, it ends the wait.
 pub fn wait_for_interrupt() {
     dsb(SY);
@@ -42,12 +40,6 @@ pub fn complete() {
 pub fn send_event() {
     dsb(SY);
     aarch64_cpu::asm::sev();
-}
-
-/// Lets those go first who share this core, or in an emulator this thread.
-pub fn yield_turn() {
-    // SAFETY: a hint.
-    unsafe { asm!("yield", options(nomem, nostack)) }
 }
 
 /// Makes system-register writes take effect.

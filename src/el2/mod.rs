@@ -44,12 +44,12 @@ pub fn init_vectors() {
 pub fn init_cpu(guest: Features) {
     let features = features().and(guest);
     arch::HCR_EL2.set(controls::HCR_EL2.value(features));
-    sysreg::CPTR_EL2::set(controls::CPTR_EL2.value(features));
+    arch::CPTR_EL2.set(controls::CPTR_EL2.value(features));
     sysreg::HSTR_EL2::set(controls::HSTR_EL2.value(features));
-    sysreg::MDCR_EL2::set(controls::mdcr_el2(features, event_counters(features)));
-    sysreg::CNTHCTL_EL2::set(controls::CNTHCTL_EL2.value(features));
-    sysreg::CNTHP_CTL_EL2::set(0);
-    sysreg::VTTBR_EL2::set(0);
+    arch::MDCR_EL2.set(controls::mdcr_el2(features, event_counters(features)));
+    arch::CNTHCTL_EL2.set(controls::CNTHCTL_EL2.value(features));
+    arch::CNTHP_CTL_EL2.set(0);
+    arch::VTTBR_EL2.set(0);
     if features.has(Features::HCX) {
         sysreg::HCRX_EL2::set(controls::HCRX_EL2.value(features));
     }
@@ -60,14 +60,14 @@ pub fn init_cpu(guest: Features) {
         sysreg::SMCR_EL2::set(controls::SMCR_EL2.value(features));
     }
     if features.has(Features::FGT) {
-        sysreg::HFGRTR_EL2::set(controls::HFGXTR_EL2.value(features));
-        sysreg::HFGWTR_EL2::set(controls::HFGXTR_EL2.value(features));
-        sysreg::HFGITR_EL2::set(0);
-        sysreg::HDFGRTR_EL2::set(0);
-        sysreg::HDFGWTR_EL2::set(0);
+        arch::HFGRTR_EL2.set(controls::HFGXTR_EL2.value(features));
+        arch::HFGWTR_EL2.set(controls::HFGXTR_EL2.value(features));
+        arch::HFGITR_EL2.set(0);
+        arch::HDFGRTR_EL2.set(0);
+        arch::HDFGWTR_EL2.set(0);
     }
     // The guest's unlock traps (MDCR_EL2.TDOSA): without this its breakpoints never fire.
-    sysreg::OSLAR_EL1::set(0);
+    arch::OSLAR_EL1.set(0);
     sysreg::OSDLR_EL1::set(0);
     timer::stop_guest_timers();
     barrier::synchronize();
@@ -88,14 +88,14 @@ pub fn stage1_refuses(address: u64) -> bool {
 /// What this CPU has.
 pub fn features() -> Features {
     Features::read([
-        sysreg::ID_AA64PFR0_EL1::get(),
-        sysreg::ID_AA64PFR1_EL1::get(),
-        sysreg::ID_AA64ISAR1_EL1::get(),
+        arch::ID_AA64PFR0_EL1.get(),
+        arch::ID_AA64PFR1_EL1.get(),
+        arch::ID_AA64ISAR1_EL1.get(),
         sysreg::ID_AA64ISAR2_EL1::get(),
-        sysreg::ID_AA64MMFR0_EL1::get(),
-        sysreg::ID_AA64MMFR1_EL1::get(),
+        arch::ID_AA64MMFR0_EL1.get(),
+        arch::ID_AA64MMFR1_EL1.get(),
         sysreg::ID_AA64MMFR3_EL1::get(),
-        sysreg::ID_AA64DFR0_EL1::get(),
+        arch::ID_AA64DFR0_EL1.get(),
     ])
 }
 

@@ -41,20 +41,11 @@ pub fn architecture(function: u32, argument: u32) -> i64 {
 
 fn issue(conduit: Conduit, function: u32, [a, b, c]: [u64; 3]) -> i64 {
     let mut result = u64::from(function);
-    macro_rules! issue {
-        ($instruction:literal) => {
-            // SAFETY: these functions change no memory of ours; SMCCC clobbers x4 to x17 at most.
-            unsafe {
-                asm!($instruction, inout("x0") result, inout("x1") a => _, inout("x2") b => _, inout("x3") c => _,
-                    out("x4") _, out("x5") _, out("x6") _, out("x7") _, out("x8") _, out("x9") _, out("x10") _,
-                    out("x11") _, out("x12") _, out("x13") _, out("x14") _, out("x15") _, out("x16") _, out("x17") _,
-                    options(nostack))
-            }
-        };
-    }
-    match conduit {
-        Conduit::Smc => issue!("smc #0"),
-        Conduit::Hvc => issue!("hvc #0"),
+    // SAFETY: these functions change no memory of ours; SMCCC clobbers x4 to x17 at most.
+    unsafe {
+        asm!("cbz {hvc:x}, 1f", "hvc #0", "b 2f", "1: smc #0", "2:", hvc = in(reg) u64::from(conduit == Conduit::Hvc),
+            inout("x0") result, inout("x1") a => _, inout("x2") b => _, inout("x3") c => _,
+            clobber_abi("C"), options(nostack))
     }
     result.cast_signed()
 }

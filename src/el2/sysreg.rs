@@ -44,24 +44,10 @@ macro_rules! system_registers {
 system_registers! {
     /// Virtualization Processor ID: what a guest reads as `MIDR_EL1`.
     VPIDR_EL2 = "vpidr_el2": write;
-    /// Virtualization Multiprocessor ID: what a guest reads as `MPIDR_EL1`.
-    VMPIDR_EL2 = "vmpidr_el2": write;
-    /// Hypervisor IPA fault address.
-    HPFAR_EL2 = "hpfar_el2": read;
-    /// Stage-2 translation control.
-    VTCR_EL2 = "vtcr_el2": write;
     /// Stage-2 table and VMID.
     VTTBR_EL2 = "vttbr_el2": read write;
     /// Hypervisor system trap register.
     HSTR_EL2 = "hstr_el2": write;
-    /// Monitor debug configuration.
-    MDCR_EL2 = "mdcr_el2": write;
-    /// Architectural feature trap.
-    CPTR_EL2 = "cptr_el2": write;
-    /// Counter-timer hypervisor control.
-    CNTHCTL_EL2 = "cnthctl_el2": write;
-    /// Hypervisor physical timer control.
-    CNTHP_CTL_EL2 = "cnthp_ctl_el2": write;
     /// Counter-timer hypervisor physical timer: when.
     CNTHP_CVAL_EL2 = "cnthp_cval_el2": write;
     /// Interrupt controller system register enable.
@@ -100,22 +86,10 @@ system_registers! {
     ICH_AP0R0_EL2 = "S3_4_C12_C8_0": write;
     /// Active priorities, group 1.
     ICH_AP1R0_EL2 = "S3_4_C12_C9_0": write;
-    /// Processor features 0.
-    ID_AA64PFR0_EL1 = "id_aa64pfr0_el1": read;
-    /// Processor features 1.
-    ID_AA64PFR1_EL1 = "id_aa64pfr1_el1": read;
-    /// Instruction set attributes 1.
-    ID_AA64ISAR1_EL1 = "id_aa64isar1_el1": read;
     /// Instruction set attributes 2.
     ID_AA64ISAR2_EL1 = "S3_0_C0_C6_2": read;
-    /// Memory model features 0.
-    ID_AA64MMFR0_EL1 = "id_aa64mmfr0_el1": read;
-    /// Memory model features 1.
-    ID_AA64MMFR1_EL1 = "id_aa64mmfr1_el1": read;
     /// Memory model features 3.
     ID_AA64MMFR3_EL1 = "S3_0_C0_C7_3": read;
-    /// Debug features 0.
-    ID_AA64DFR0_EL1 = "id_aa64dfr0_el1": read;
     /// Performance monitors control.
     PMCR_EL0 = "pmcr_el0": read write;
     /// Selects an event counter.
@@ -130,18 +104,6 @@ system_registers! {
     DBGCLAIMCLR_EL1 = "dbgclaimclr_el1": write;
     /// Extended hypervisor configuration.
     HCRX_EL2 = "S3_4_C1_C2_2": write;
-    /// Fine-grained read traps.
-    HFGRTR_EL2 = "S3_4_C1_C1_4": write;
-    /// Fine-grained write traps.
-    HFGWTR_EL2 = "S3_4_C1_C1_5": write;
-    /// Fine-grained instruction traps.
-    HFGITR_EL2 = "S3_4_C1_C1_6": write;
-    /// Fine-grained debug read traps.
-    HDFGRTR_EL2 = "S3_4_C3_C1_4": write;
-    /// Fine-grained debug write traps.
-    HDFGWTR_EL2 = "S3_4_C3_C1_5": write;
-    /// OS lock.
-    OSLAR_EL1 = "oslar_el1": write;
     /// OS double lock.
     OSDLR_EL1 = "osdlr_el1": write;
     /// SVE control.

@@ -1,9 +1,8 @@
 //! Counters and timers: the guests' virtual counter, EL2's own timer.
 
 use super::barrier;
-use super::sysreg::{CNTHP_CTL_EL2, CNTHP_CVAL_EL2};
+use super::sysreg::CNTHP_CVAL_EL2;
 use aarch64_cpu::registers as arch;
-use core::sync::atomic::{AtomicU64, Ordering};
 use tock_registers::interfaces::{Readable, Writeable};
 
 /// Physical counter.
@@ -17,11 +16,6 @@ pub fn frequency() -> u64 {
     arch::CNTFRQ_EL0.get()
 }
 
-/// Gives this CPU its cell's virtual counter, which began at 0 when the physical one was at `offset`.
-pub fn set_virtual_counter(offset: &AtomicU64) {
-    arch::CNTVOFF_EL2.set(offset.load(Ordering::Relaxed));
-}
-
 /// Turns both EL1 timers off.
 pub fn stop_guest_timers() {
     arch::CNTV_CTL_EL0.set(0);
@@ -31,6 +25,6 @@ pub fn stop_guest_timers() {
 /// Interrupts this CPU at EL2 once the counter is at `time`, and not before.
 pub fn alarm(time: u64) {
     CNTHP_CVAL_EL2::set(time);
-    CNTHP_CTL_EL2::set(1);
+    arch::CNTHP_CTL_EL2.set(1);
     barrier::synchronize();
 }

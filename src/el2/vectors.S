@@ -456,5 +456,5 @@ enter_guest:
 
 .section .bss
 .balign 16
-    .space  4096
+    .space  2048
 panic_stack_top:

@@ -1,6 +1,6 @@
 //! Stage-2 aborts: an emulated device, a wall, or a hole (design.md §3, "a hole is a hole, a wall is a wall").
 
-use super::{Frame, Outcome, apply, device, irq, stop};
+use super::{Frame, deliver, device, irq, skip, stop};
 use crate::cell::Seat;
 use crate::console::event;
 use crate::el2;
@@ -18,7 +18,7 @@ pub fn judge(seat: Seat, frame: &mut Frame, abort: Abort, esr: u64) {
         let far = abort.far().unwrap_or(0);
         let level = if abort.is_stage1_walk() { walk_level(abort, far) } else { 0 };
         let esr = inject::external_abort(esr, arch::SPSR_EL2.get(), level);
-        apply(Outcome::Inject { esr, far: Some(far) });
+        deliver(esr, Some(far));
     }
 }
 
@@ -35,7 +35,7 @@ fn is_hole(seat: Seat, frame: &mut Frame, abort: Abort, ipa: Ipa) -> bool {
         && !abort.is_stage1_walk()
     {
         if device::access(seat, frame, ipa, access, abort.is_write()) {
-            apply(Outcome::Skip);
+            skip();
             return false;
         }
     } else if device::is_emulated(seat, ipa) {

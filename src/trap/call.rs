@@ -1,13 +1,13 @@
 //! HVC and SMC: PSCI and SMCCC, answered by `vpsci`; of a guest's calls firmware sees those about its CPU's predictors.
 
-use super::{Frame, Outcome, apply};
+use super::{Frame, skip};
 use crate::cell::{self, Seat};
 use crate::el2::{barrier, smc};
 use lifecycle::Cause;
 use vpsci::Action;
 
-/// Answers the call in x0 to x3, then does `after`: an SMC has yet to be stepped over.
-pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
+/// Answers the call in x0 to x3, an SMC has yet to be stepped over.
+pub fn answer(seat: Seat, frame: &mut Frame, smc: bool) {
     let Seat { cell, vcpu } = seat;
     let result = match cell.power.call(vcpu.index, frame.arguments(), |entry| cell.ram(entry).is_some()) {
         Action::Return(value) => value,
@@ -31,7 +31,9 @@ pub fn answer(seat: Seat, frame: &mut Frame, after: Outcome) {
         }
     };
     frame.set(0, result);
-    apply(after);
+    if smc {
+        skip();
+    }
 }
 
 /// Waits for an interrupt, unless a virtual one waits already: that one would not wake EL2.

@@ -4,7 +4,6 @@ use super::{Frame, NOT_DONE};
 use crate::cell::{Cell, Seat};
 use crate::console;
 use crate::el2::barrier::hold;
-use crate::el2::sysreg::HPFAR_EL2;
 use crate::el2::timer;
 use crate::gic::Gic;
 use crate::trap::{irq, register};
@@ -94,7 +93,7 @@ const KNOWN: u64 = 1 << 32;
 #[inline(always)]
 pub fn quick(seat: Seat, gic: &Gic, frame: &mut Frame, esr: u64) -> u64 {
     let (shown, register, write) = (&seat.cell.shown, (esr >> 16 & 0x1f) as u8, esr & 1 << 6 != 0);
-    let ipa = syndrome::unmapped_at(arch::FAR_EL2.get(), HPFAR_EL2::get());
+    let ipa = syndrome::unmapped_at(arch::FAR_EL2.get(), arch::HPFAR_EL2.get());
     let offset = ipa.get().wrapping_sub(shown.distributor);
     let value = (frame.get(register) & 0xffff_ffff) as u32;
     let Some(place) = shown.place(offset) else {
@@ -123,21 +122,21 @@ pub fn access(seat: Seat, frame: &mut Frame, ipa: Ipa, access: Access, write: bo
     let Seat { cell, vcpu } = seat;
     let Some(device) = find(cell, ipa) else { return false };
     let size = u32::from(access.size);
-    let value = if write { Some(access.store_value(frame.get(access.register))) } else { None };
-    let word = value.map(|value| (value & 0xffff_ffff) as u32);
-    let read = match (device, word) {
+    let write = write.then(|| access.store_value(frame.get(access.register)));
+    let word = write.map(|value| (value & 0xffff_ffff) as u32);
+    let value = match (device, word) {
         (Device::Gic(_, vgic::SGIR), Some(word)) if size == 4 && matches!(cell.sealed.gic, VirtualGic::V2 { .. }) => {
             register::send(seat, vgic::sgir(word, vcpu.index, cell.vcpus.len()));
             0
         }
         (Device::Gic(redistributors, offset), _) => {
-            persist(seat, &vgic::Access { redistributors, offset, size, write: value })
+            persist(seat, &vgic::Access { redistributors, offset, size, write })
         }
         (Device::Watchdog(offset), word) => watchdog(cell, offset, word).into(),
         (Device::Uart(offset), word) => uart(cell, offset, word).into(),
     };
-    if !write {
-        frame.set(access.register, access.load_value(read));
+    if write.is_none() {
+        frame.set(access.register, access.load_value(value));
     }
     true
 }

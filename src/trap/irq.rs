@@ -12,7 +12,7 @@ const BATCH: usize = 32;
 /// Serves what is pending on this CPU.
 pub fn service() {
     let gic = smp::this().gic;
-    if let Some(Seat { cell, vcpu }) = smp::this().seat()
+    if let Some(Seat { cell, vcpu }) = smp::this().seat
         && cell.sealed.passthrough
     {
         gic.clear_kick(vcpu.cpu);
@@ -34,7 +34,7 @@ pub fn serve(gic: &'static Gic, interrupt: Acknowledged) -> bool {
         return false;
     }
     gic.drop_priority(interrupt);
-    match this.seat() {
+    match this.seat {
         _ if intid == SERVICE || intid == this.alarm || Some(intid) == console::interrupt() => {
             console::serve(intid == this.alarm);
         }

@@ -1,6 +1,6 @@
 //! Exits: saved by `el2/vectors.S`, decoded once (`syndrome`), decided by one file a class, applied here.
 //!
-//! Everything a guest can steer ends in an [`Outcome`] or in `cell::stop`: nothing below panics, loops without bound or allocates.
+//! Everything a guest can steer ends in [`skip`], in [`deliver`] or in `cell::stop`: nothing below panics, loops without bound or allocates.
 
 mod abort;
 mod call;
@@ -14,7 +14,6 @@ pub use frame::Frame;
 pub use irq::service as service_interrupts;
 
 use crate::cell::{self, Seat};
-use crate::el2::sysreg::HPFAR_EL2;
 use crate::gic::Acknowledged;
 use crate::smp;
 use aarch64_cpu::registers as arch;
@@ -23,26 +22,10 @@ use lifecycle::Cause;
 use syndrome::{Exit, Syndrome, inject};
 use tock_registers::interfaces::{Readable, Writeable};
 
-/// What a handler decides.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome {
-    /// The guest goes on where `ELR_EL2` stands.
-    Resume,
-    /// The guest goes on behind the instruction that trapped.
-    Skip,
-    /// The guest takes a synchronous exception with this `ESR_EL1`, and `FAR_EL1` where the syndrome has one.
-    Inject {
-        /// `ESR_EL1`.
-        esr: u64,
-        /// `FAR_EL1`.
-        far: Option<u64>,
-    },
-}
-
 /// An abort: first what guests do often. What it returns, `vectors.S` says.
 pub extern "C" fn sync(frame: &mut Frame, esr: u64) -> u64 {
     let this = smp::this();
-    let Some(seat) = this.seat() else { return NOT_DONE };
+    let Some(seat) = this.seat else { return NOT_DONE };
     let done = if syndrome::is_word(esr) { device::quick(seat, this.gic, frame, esr) } else { NOT_DONE };
     if done != NOT_DONE {
         arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_add(4));
@@ -55,20 +38,20 @@ const NOT_DONE: u64 = 2;
 
 /// All the others; also a system error while a guest ran: its device or its memory failed, or EL2 cannot tell.
 pub extern "C" fn rest(frame: &mut Frame, esr: u64) {
-    if let Some(seat) = smp::this().seat() {
+    if let Some(seat) = smp::this().seat {
         decide(seat, frame, esr);
     }
 }
 
 fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
-    let syndrome = Syndrome { esr, far: arch::FAR_EL2.get(), hpfar: HPFAR_EL2::get() };
+    let syndrome = Syndrome { esr, far: arch::FAR_EL2.get(), hpfar: arch::HPFAR_EL2.get() };
     match syndrome.exit() {
         Exit::Abort(abort) => abort::judge(seat, frame, abort, esr),
         Exit::SystemRegister(access) => register::access(seat, frame, access),
-        Exit::Undefined => apply(Outcome::Inject { esr: inject::undefined(), far: None }),
+        Exit::Undefined => deliver(inject::undefined(), None),
         Exit::Wait => {
             call::stand_by(seat);
-            apply(Outcome::Skip);
+            skip();
         }
         Exit::Unexpected => stop(seat, format_args!("unexpected exit to EL2: {syndrome}, syndrome {esr:#x}")),
     }
@@ -76,15 +59,15 @@ fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
 
 /// A call, but one that `vectors.S` answers. An HVC has been stepped over already.
 pub extern "C" fn call(frame: &mut Frame, esr: u64) {
-    let Some(seat) = smp::this().seat() else { return };
+    let Some(seat) = smp::this().seat else { return };
     let smc = esr >> 26 & 1 != 0;
     if esr.trailing_zeros() >= 16 {
-        return call::answer(seat, frame, if smc { Outcome::Skip } else { Outcome::Resume });
+        return call::answer(seat, frame, smc);
     }
     if !smc {
         arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_sub(4));
     }
-    apply(Outcome::Inject { esr: inject::undefined(), far: None });
+    deliver(inject::undefined(), None);
 }
 
 /// A physical interrupt while a guest ran: what was acknowledged, or all ones.
@@ -95,7 +78,7 @@ pub extern "C" fn irq(acknowledged: u32) {
     } else {
         irq::serve(this.gic, Acknowledged(acknowledged));
     }
-    if let Some(seat) = this.seat() {
+    if let Some(seat) = this.seat {
         irq::check(seat);
     }
 }
@@ -106,25 +89,22 @@ fn stop(seat: Seat, what: fmt::Arguments<'_>) {
     cell::stop(seat, Cause::Fault, what)
 }
 
-/// Carries out what a handler decided.
-fn apply(outcome: Outcome) {
-    match outcome {
-        Outcome::Resume => {}
-        Outcome::Skip => {
-            let length = syndrome::instruction_bytes(arch::ESR_EL2.get());
-            arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_add(length));
-        }
-        Outcome::Inject { esr, far } => {
-            let spsr = arch::SPSR_EL2.get();
-            let entry = inject::exception_entry(spsr, arch::VBAR_EL1.get(), arch::SCTLR_EL1.get());
-            arch::ELR_EL1.set(arch::ELR_EL2.get());
-            arch::SPSR_EL1.set(spsr);
-            arch::ESR_EL1.set(esr);
-            if let Some(far) = far {
-                arch::FAR_EL1.set(far);
-            }
-            arch::ELR_EL2.set(entry.pc);
-            arch::SPSR_EL2.set(entry.spsr);
-        }
+/// The guest goes on behind the instruction that trapped.
+fn skip() {
+    let length = syndrome::instruction_bytes(arch::ESR_EL2.get());
+    arch::ELR_EL2.set(arch::ELR_EL2.get().wrapping_add(length));
+}
+
+/// The guest takes a synchronous exception with this `ESR_EL1`, and `FAR_EL1` where the syndrome has one.
+fn deliver(esr: u64, far: Option<u64>) {
+    let spsr = arch::SPSR_EL2.get();
+    let entry = inject::exception_entry(spsr, arch::VBAR_EL1.get(), arch::SCTLR_EL1.get());
+    arch::ELR_EL1.set(arch::ELR_EL2.get());
+    arch::SPSR_EL1.set(spsr);
+    arch::ESR_EL1.set(esr);
+    if let Some(far) = far {
+        arch::FAR_EL1.set(far);
     }
+    arch::ELR_EL2.set(entry.pc);
+    arch::SPSR_EL2.set(entry.spsr);
 }

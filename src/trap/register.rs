@@ -1,6 +1,6 @@
 //! Trapped system registers: SGIs are delivered within the cell, the rest reads as absent.
 
-use super::{Frame, NOT_DONE, Outcome, apply};
+use super::{Frame, NOT_DONE, deliver, skip};
 use crate::cell::Seat;
 use crate::el2::barrier::hold;
 use crate::gic::{self, Gic};
@@ -34,9 +34,9 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
             | system::ERRIDR_EL1,
             true,
         ) => frame.set(access.rt, 0),
-        _ => return apply(Outcome::Inject { esr: inject::undefined(), far: None }),
+        _ => return deliver(inject::undefined(), None),
     }
-    apply(Outcome::Skip);
+    skip();
 }
 
 /// What guests of a `GICv2` write most: `GICD_SGIR` with CPUs in a list. As `vectors.S` does it for `ICC_SGI1R_EL1`; to oneself
