@@ -360,25 +360,29 @@ irq_rest:
     open
     b       interrupt
 
-// In: x0 = to, x1 = from, x2 = bytes. Clobbers x0-x3, v0-v3: as in bulk.S.
-.global bulk_copy
-bulk_copy:
-    subs    x2, x2, #256
-    b.lo    2f
-1:
-    .rept 4
-    ld1     {{v0.16b, v1.16b, v2.16b, v3.16b}}, [x1], #64
-    st1     {{v0.16b, v1.16b, v2.16b, v3.16b}}, [x0], #64
-    .endr
-    subs    x2, x2, #256
-    b.hs    1b
-2:  adds    x2, x2, #256
-    b.eq    4f
-3:  ldrb    w3, [x1], #1
-    strb    w3, [x0], #1
-    subs    x2, x2, #1
-    b.ne    3b
-4:  ret
+// In: x1 = ESR_EL2, x2 = this CPU's own. What guests write most is an SGI of group 1 to CPUs in a list (ICC_SGI1R_EL1): each
+// goes as a physical one of its own number, which these vectors deliver.
+trapped:
+    count   2, 2, 3
+    bic     x0, x1, #0x3e0              // but for the register
+    ldr     w3, =({SEND} | 0x18 << 26 | 1 << 25)
+    cmp     x0, x3
+    b.ne    rest
+    tbz     w1, #9, 1f                  // below x16
+    late    stp
+1:  ubfx    x3, x1, #5, #5
+    ldr     x1, [sp, x3, lsl #3]
+    ldp     w4, w5, [x2, #{SGIS}]       // below what, and to which vCPUs not
+    tst     w1, w5
+    b.ne    to_oneself
+    and     x3, x1, #0xff
+    tst     x1, #0xffff00
+    ccmp    x1, x4, #2, eq              // other clusters: as if too high
+    b.hs    rest
+    cbz     x3, rest
+    ldr     x0, [x2, #{DOORBELLS}]
+    sub     x2, x1, x3
+    b       send
 
     open
     b       interrupt
@@ -422,28 +426,8 @@ hash_crc32:
     open
     b       serror
 
-// In: x1 = ESR_EL2, x2 = this CPU's own. What guests write most is an SGI of group 1 to CPUs in a list (ICC_SGI1R_EL1): each
-// goes as a physical one of its own number, which these vectors deliver.
-trapped:
-    count   2, 2, 3
-    bic     x0, x1, #0x3e0              // but for the register
-    ldr     w3, =({SEND} | 0x18 << 26 | 1 << 25)
-    cmp     x0, x3
-    b.ne    rest
-    tbz     w1, #9, 1f                  // below x16
-    late    stp
-1:  ubfx    x3, x1, #5, #5
-    ldr     x1, [sp, x3, lsl #3]
-    ldp     w4, w5, [x2, #{SGIS}]       // below what, and to which vCPUs not
-    tst     w1, w5
-    b.ne    to_oneself
-    and     x3, x1, #0xff
-    tst     x1, #0xffff00
-    ccmp    x1, x4, #2, eq              // other clusters: as if too high
-    b.hs    rest
-    cbz     x3, rest
-    ldr     x0, [x2, #{DOORBELLS}]
-    sub     x2, x1, x3
+// In: x0 = how SGIs name the CPUs, x2 = the SGI, x3 = to which vCPUs.
+send:
     dsb     sy
 2:  rbit    x4, x3
     clz     x4, x4

@@ -14,6 +14,7 @@ mod cards;
 mod conform;
 mod corpus;
 mod costs;
+mod endurance;
 mod files;
 mod lifecycle;
 mod linux;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         .chain(cards::trials())
         .chain(lifecycle::trials())
         .chain(touched::trials())
+        .chain(endurance::trials())
         .chain(files::trials())
         .chain(corpus::trials())
         .chain(costs::trials())

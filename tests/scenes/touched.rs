@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use scenes::audit::image::Image;
 use scenes::outside::gdb::Stub;
 use scenes::outside::listen;
-use scenes::stage::{Start, log_file, planned, root};
+use scenes::stage::{Start, elf, log_file, planned, root};
 use scenes::{Failure, Scene};
 use std::path::Path;
 use std::thread;
@@ -17,12 +17,17 @@ use std::time::Duration;
 
 /// Where QEMU's board has the image, and the bundle.
 const IMAGE: u64 = 0x4020_0000;
-const BUNDLE: u64 = 0x4800_0000;
+pub const BUNDLE: u64 = 0x4800_0000;
 
 pub fn trials() -> Vec<Trial> {
     let scenes = [broken_el2, broken_service, system_error, unexpected_exit, spoilt_bundle];
     scenes.iter().flat_map(|scene| DRIVEN.iter().map(move |&gic| scene(gic))).collect()
 }
+
+/// `movz x0, #0xbe00, lsl #16; msr esr_el2, x0`: EC 0x2f.
+pub const SYSTEM_ERROR: [u32; 2] = [0xd2b7_c000, 0xd51c_5200];
+/// The same with 0xfc00: EC 0x3f.
+pub const UNKNOWN: [u32; 2] = [0xd2bf_8000, 0xd51c_5200];
 
 /// Reaches into the machine, by the socket of its gdb stub.
 type Touch = fn(&Path) -> Result<(), Failure>;
@@ -57,24 +62,23 @@ fn scene() -> Scene {
     Scene::new("", Start::plan("", machine(3, 4)))
 }
 
-/// EL2 is where it is expected; returns its image's ELF file.
-fn el2(stub: &mut Stub) -> Result<Image, Failure> {
+/// EL2 is where it is expected (a reason code may stand behind); returns its image's ELF file.
+pub fn el2(stub: &mut Stub) -> Result<Image, Failure> {
     let image = std::fs::read(root().join("build/cellwall.bin"))?;
-    if stub.memory(IMAGE, 64)? != image.get(..64).unwrap_or_default() {
+    if stub.memory(IMAGE, 0x30)? != image.get(..0x30).unwrap_or_default() {
         return Err(Failure::early("EL2 is not where it was expected"));
     }
-    let elf = root().join("target/aarch64-unknown-none-softfloat/release/cellwall");
-    Image::read(&elf, &root()).map_err(|error| Failure::early(format!("{error:#}")))
+    Image::read(&elf(), &root()).map_err(|error| Failure::early(format!("{error:#}")))
 }
 
 /// Where in memory the linked address is.
-fn physical(linked: &Image, address: u64) -> u64 {
+pub fn physical(linked: &Image, address: u64) -> u64 {
     let head = linked.sections.iter().map(|section| section.start).min().unwrap_or(0);
     address.wrapping_sub(head).wrapping_add(IMAGE)
 }
 
 /// Breaks `trap::stop`: whoever is to be stopped for what it did meets an instruction that is none.
-fn break_stop(socket: &Path) -> Result<(), Failure> {
+pub fn break_stop(socket: &Path) -> Result<(), Failure> {
     let mut stub = Stub::connect(socket)?;
     let linked = el2(&mut stub)?;
     let stop = linked.functions.iter().find(|function| function.name == "cellwall::trap::stop");
@@ -128,41 +132,68 @@ fn broken_service(gic: u32) -> Trial {
     touched(name, gic, plan, lost(), vec![("which state", break_stop), ("event=cell-failed", goes_on)])
 }
 
-/// Makes of every synchronous exit of CPU 1 something else: runs these instructions, with x0 and x1 free, then goes on, or
-/// to another of the vectors.
-fn divert(socket: &Path, instructions: &[u32], vector: Option<u64>) -> Result<(), Failure> {
-    /// From the vectors (DDI 0487 D1.3.1): a guest's synchronous exits.
+/// A diversion before the vectors' entry for guests' synchronous exits (DDI 0487 D1.3.1).
+pub struct Diversion {
+    stub: Stub,
+    vectors: u64,
+    code: Vec<u32>,
+}
+
+impl Diversion {
     const SYNCHRONOUS: u64 = 0x400;
     /// From the image's head: code that all CPUs have run, for the last time.
     const SPARE: u64 = 0x100;
     /// `ldp x0, x1, [sp], #16`
     const RESTORE: u32 = 0xa8c1_07e0;
-    let mut stub = Stub::connect(socket)?;
-    let linked = el2(&mut stub)?;
-    stub.turn_to(1)?;
-    let vectors = physical(&linked, stub.register("VBAR_EL2")?).wrapping_sub(IMAGE);
-    let first = stub.device(IMAGE.wrapping_add(vectors).wrapping_add(SYNCHRONOUS))?;
-    let mut code = vec![
-        0xa9bf_07e0, // stp  x0, x1, [sp, #-16]!
-        0xd538_00a0, // mrs  x0, mpidr_el1
-        0x9240_1c00, // and  x0, x0, #0xff
-        0xf100_041f, // cmp  x0, #1
-    ];
-    let here = |code: &[u32]| SPARE.wrapping_add(4_u64.wrapping_mul(code.len() as u64));
-    let over = instructions.len().wrapping_add(if vector.is_some() { 3 } else { 1 });
-    code.push(0x5400_0001 | u32::try_from(over).unwrap_or(0) << 5); // b.ne over them
-    code.extend(instructions);
-    if let Some(vector) = vector {
-        code.push(RESTORE);
-        code.push(branch(here(&code), vectors.wrapping_add(vector)));
+
+    /// Begins one, with x0 and x1 free.
+    pub fn begin(socket: &Path) -> Result<Self, Failure> {
+        let mut stub = Stub::connect(socket)?;
+        let linked = el2(&mut stub)?;
+        stub.turn_to(1)?;
+        let vectors = physical(&linked, stub.register("VBAR_EL2")?).wrapping_sub(IMAGE);
+        let code = vec![0xa9bf_07e0]; // stp x0, x1, [sp, #-16]!
+        Ok(Self { stub, vectors, code })
     }
-    // What the vector began with, and back behind it.
-    code.extend([RESTORE, first]);
-    code.push(branch(here(&code), vectors.wrapping_add(SYNCHRONOUS).wrapping_add(4)));
-    let bytes: Vec<u8> = code.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
-    stub.write(IMAGE.wrapping_add(SPARE), &bytes)?;
-    let vector = vectors.wrapping_add(SYNCHRONOUS);
-    stub.write(IMAGE.wrapping_add(vector), &branch(vector, SPARE).to_le_bytes())
+
+    /// Runs these instructions.
+    pub fn run(mut self, instructions: &[u32]) -> Self {
+        self.code.extend(instructions);
+        self
+    }
+
+    /// Goes on at another of the vectors: three instructions.
+    pub fn to(mut self, vector: u64) -> Self {
+        self.code.push(Self::RESTORE);
+        self.jump(self.vectors.wrapping_add(vector));
+        self
+    }
+
+    fn jump(&mut self, to: u64) {
+        let here = Self::SPARE.wrapping_add(4_u64.wrapping_mul(self.code.len() as u64));
+        self.code.push(branch(here, to));
+    }
+
+    /// Puts it in its place: what comes to its end does what the entry began with, and goes on behind that.
+    pub fn end(mut self) -> Result<(), Failure> {
+        let entry = self.vectors.wrapping_add(Self::SYNCHRONOUS);
+        let first = self.stub.device(IMAGE.wrapping_add(entry))?;
+        self.code.extend([Self::RESTORE, first]);
+        self.jump(entry.wrapping_add(4));
+        let bytes: Vec<u8> = self.code.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+        self.stub.write(IMAGE.wrapping_add(Self::SPARE), &bytes)?;
+        self.stub.write(IMAGE.wrapping_add(entry), &branch(entry, Self::SPARE).to_le_bytes())
+    }
+}
+
+/// Whether this is CPU 1, else over so many instructions.
+fn on_cpu_1(over: u32) -> [u32; 4] {
+    [
+        0xd538_00a0,                             // mrs x0, mpidr_el1
+        0x9240_1c00,                             // and x0, x0, #0xff
+        0xf100_041f,                             // cmp x0, #1
+        0x5400_0001 | over.wrapping_add(1) << 5, // b.ne
+    ]
 }
 
 /// `b`, by offsets.
@@ -173,17 +204,21 @@ fn branch(from: u64, to: u64) -> u32 {
 
 /// The vectors' entry for system errors is taken: QEMU raises none by itself. The cell's policy decides, as for any fault.
 fn system_error(gic: u32) -> Trial {
-    // movz x0, #0xbe00, lsl #16; msr esr_el2, x0: EC 0x2f.
-    let raise: Touch = |socket| divert(socket, &[0xd2b7_c000, 0xd51c_5200], Some(0x580));
+    let raise: Touch = |socket| Diversion::begin(socket)?.run(&on_cpu_1(4)).run(&SYSTEM_ERROR).to(0x580).end();
     let reason = "unexpected exit to EL2: SError, syndrome 0xbe000000";
     faults("a_system_error_costs_one_cell", gic, reason, "errors=2", raise)
 }
 
 /// An exit of a class that is nobody's.
 fn unexpected_exit(gic: u32) -> Trial {
-    // movz x0, #0xfc00, lsl #16; msr esr_el2, x0: EC 0x3f.
-    let raise: Touch = |socket| divert(socket, &[0xd2bf_8000, 0xd51c_5200], None);
-    faults("an_exit_of_no_known_class_costs_one_cell", gic, "unexpected exit to EL2: .* 0x3f", "errors=0", raise)
+    let raise: Touch = |socket| Diversion::begin(socket)?.run(&on_cpu_1(2)).run(&UNKNOWN).end();
+    faults(
+        "an_exit_of_no_known_class_costs_one_cell",
+        gic,
+        "unexpected exit to EL2: .* 0x3f, syndrome 0xfc000000",
+        "errors=0",
+        raise,
+    )
 }
 
 /// A cell that meets it at every turn is started again once, then it has failed.

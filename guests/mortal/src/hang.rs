@@ -50,6 +50,11 @@ pub fn enter(state: &str) -> ! {
         "read" => ended(probe::read(WALL).is_ok()),
         "write" => ended(probe::write(WALL, 0).is_ok()),
         "fetch" => ended(probe::fetch(WALL).is_ok()),
+        // Calls that a diversion in EL2 makes an exit of no known class, and a system error.
+        // SAFETY: as above.
+        "unknown" => unsafe { asm!("hvc #0x3f", "b .", options(noreturn)) },
+        // SAFETY: as above.
+        "serror" => unsafe { asm!("hvc #0x5e", "b .", options(noreturn)) },
         "reset" => ended(psci::call(psci::SYSTEM_RESET, 0, 0, 0) == 0),
         // Asleep, interrupts masked.
         "wfi" | "watchdog" => cpu::park(),

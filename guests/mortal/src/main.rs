@@ -63,7 +63,7 @@ fn main(machine: Machine) -> ! {
 /// Dies by what the time says: each time by another. Its other CPU is then where it is hard to find.
 fn die(machine: &Machine) -> ! {
     DYING.store(true, Relaxed);
-    const KINDS: [&str; 6] = ["read", "write", "fetch", "walk", "reset", "watchdog"];
+    const KINDS: [&str; 8] = ["read", "write", "fetch", "walk", "reset", "watchdog", "unknown", "serror"];
     if machine.cpus().len() > 1 {
         let _ = psci::cpu_on(machine.cpus()[1], 1);
         while DONE.load(Relaxed) == 0 {

@@ -61,6 +61,8 @@ impl Position {
 pub struct Image {
     /// By address.
     pub functions: Vec<Function>,
+    /// What it keeps in memory, as the compiler names it.
+    pub statics: Vec<Function>,
     /// Sections with addresses.
     pub sections: Vec<Section>,
     /// Where data begins and ends among code.
@@ -109,10 +111,16 @@ impl Image {
         }
         let mut mapping = BTreeMap::new();
         let mut symbols: BTreeMap<u64, (u64, bool, String)> = BTreeMap::new();
+        let mut statics = Vec::new();
         for symbol in file.symbols() {
             let (at, name) = (symbol.address(), symbol.name().unwrap_or_default());
             if name.starts_with("$d") || name.starts_with("$x") {
                 mapping.insert(at, name.starts_with("$x"));
+                continue;
+            }
+            if symbol.kind() == SymbolKind::Data {
+                let name = format!("{:#}", rustc_demangle::demangle(name));
+                statics.push(Function { name, start: at, end: at.wrapping_add(symbol.size()) });
                 continue;
             }
             let in_code = sections.iter().any(|part| part.code && contains(part, at));
@@ -140,13 +148,13 @@ impl Image {
             return Err(anyhow!("{} has no symbols", path.display()));
         }
         let lines = Loader::new(path).map_err(|error| anyhow!("debug information: {error}"))?;
-        Ok(Self { functions, sections, mapping, lines: Some(lines), root: format!("{}/", root.display()) })
+        Ok(Self { functions, statics, sections, mapping, lines: Some(lines), root: format!("{}/", root.display()) })
     }
 
     /// An image of these parts, without debug information.
     #[must_use]
     pub fn of_parts(functions: Vec<Function>, sections: Vec<Section>) -> Self {
-        Self { functions, sections, mapping: BTreeMap::new(), lines: None, root: String::new() }
+        Self { functions, statics: Vec::new(), sections, mapping: BTreeMap::new(), lines: None, root: String::new() }
     }
 
     /// The eight bytes at `at`, from any section that has them.

@@ -8,10 +8,9 @@
 use scenes::bench::costs::Costs;
 use scenes::bench::{Mode, Run, linux, plot, run, table, trace};
 use scenes::script::Failure;
-use scenes::stage::root;
+use scenes::stage::{elf, root};
 use std::env;
 use std::fs;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -37,12 +36,6 @@ fn bench(arguments: &[String]) -> Result<bool, Failure> {
         ["--linux"] => linux::compare(),
         _ => Err(Failure::early("usage: bench [--check | --linux | --trace EVENT [2|3]]")),
     }
-}
-
-/// The linked EL2 image.
-fn elf() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("aarch64-unknown-none-softfloat/release/cellwall")
 }
 
 fn check(costs: &Costs, cpu: &'static str) -> Result<bool, Failure> {
