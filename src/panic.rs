@@ -14,7 +14,7 @@ use tock_registers::interfaces::Readable;
 /// get the calls that this stack remembers, the last first, which the image's symbols name (`llvm-symbolizer`).
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
-    end(format_args!("EL2 panicked at{}", fmt::from_fn(trace)), Reason::Fault)
+    end(format_args!("EL2 panicked at{}", fmt::from_fn(trace)))
 }
 
 /// Writes what on this stack points into the code.
@@ -45,7 +45,7 @@ pub extern "C" fn own_fault(vector: u64, sp: u64) -> ! {
         boot::halt(Reason::Fault); // EL1 may not read what follows.
     }
     let (esr, far, elr) = (arch::ESR_EL2.get(), arch::FAR_EL2.get(), arch::ELR_EL2.get());
-    end(format_args!("EL2 fault: vector {vector}, ESR {esr:#x}, FAR {far:#x}, ELR {elr:#x}, SP {sp:#x}"), Reason::Fault)
+    end(format_args!("EL2 fault: vector {vector}, ESR {esr:#x}, FAR {far:#x}, ELR {elr:#x}, SP {sp:#x}"))
 }
 
 /// The sentence that ends boot, or refuses a cell, stands on the UART.
@@ -64,7 +64,7 @@ pub fn said(sentence: fmt::Arguments<'_>) -> Said {
 }
 
 /// At run time this CPU's cell has failed, and the others go on.
-fn end(what: fmt::Arguments<'_>, reason: Reason) -> ! {
+fn end(what: fmt::Arguments<'_>) -> ! {
     match smp::lose_this() {
         Some(cpu) => {
             let say = if cpu.service { console::say_now } else { console::say };
@@ -76,5 +76,5 @@ fn end(what: fmt::Arguments<'_>, reason: Reason) -> ! {
         }
         None => console::say_now(what),
     }
-    boot::halt(reason)
+    boot::halt(Reason::Fault)
 }

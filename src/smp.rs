@@ -147,23 +147,30 @@ fn stack(index: usize) -> Option<VirtAddr> {
 /// Starts every other CPU and then works as one of them.
 pub fn run(board: &'static Board<'static>) -> ! {
     let entry = layout::physical(layout::secondary());
-    let own = arch::MPIDR_EL1.get() & AFFINITY;
-    let (mut mine, mut console_lost) = (None, false);
+    let own = |mpidr: u64| all().iter().find(|cpu| cpu.mpidr == mpidr);
+    let Some(mine) = own(arch::MPIDR_EL1.get() & AFFINITY) else {
+        panic::said(format_args!("the boot CPU is not in the device tree's /cpus: correct its reg property"));
+        boot::halt(boot::Reason::Said)
+    };
+    let mut serve = mine.service;
     board.psci.iter().for_each(smc::discover);
-    for cpu in all() {
-        if cpu.mpidr == own {
-            mine = Some(cpu);
+    for known in &board.cpus {
+        expect(mine);
+        // Those nobody wants leave firmware's busy loop too, and are parked.
+        let Some(cpu) = own(known.mpidr) else {
+            release(known);
+            continue;
+        };
+        if cpu.mpidr == mine.mpidr {
             continue;
         }
-        STARTING.store(core::ptr::from_ref(cpu).cast_mut(), Ordering::Release);
-        barrier::complete();
-        let how = board.cpus.get(cpu.index).map(|cpu| cpu.start);
-        let result = match (how, board.psci) {
-            (Some(Start::Psci), Some(conduit)) => smc::call(conduit, Function::CpuOn, [cpu.mpidr, entry.get(), 0]),
-            _ => release(board.cpus.get(cpu.index)),
+        expect(cpu);
+        let result = match (known.start, board.psci) {
+            (Start::Psci, Some(conduit)) => smc::call(conduit, Function::CpuOn, [cpu.mpidr, entry.get(), 0]),
+            _ => release(known),
         };
-        if result != 0 || !wait_for(cpu) {
-            console_lost |= cpu.service;
+        if result != 0 || !comes_up(cpu) {
+            serve |= cpu.service;
             let (index, sign, code) = (cpu.index, if result < 0 { "-" } else { "" }, result.unsigned_abs());
             let why = format_args!("CPU {index} did not come up, the firmware's answer was {sign}{code}");
             match cpu.seat {
@@ -172,22 +179,18 @@ pub fn run(board: &'static Board<'static>) -> ! {
             }
         }
     }
-    if let Some(cpu) = mine {
-        STARTING.store(core::ptr::from_ref(cpu).cast_mut(), Ordering::Release);
-    }
-    // Those nobody wants leave firmware's busy loop too, and are parked.
-    board.cpus.iter().filter(|cpu| !all().iter().any(|own| own.mpidr == cpu.mpidr)).for_each(|cpu| {
-        release(Some(cpu));
-    });
+    expect(mine);
     RELEASED.store(true, Ordering::Release);
     for cpu in all() {
         cpu.gic.send(cpu.index, gic::KICK);
     }
-    let Some(cpu) = mine else {
-        panic::said(format_args!("the boot CPU is not in the device tree's /cpus: correct its reg property"));
-        boot::halt(boot::Reason::Said)
-    };
-    adopt(cpu, cpu.service || console_lost)
+    adopt(mine, serve)
+}
+
+/// Tells `entry.S` whom to let in; others are parked.
+fn expect(cpu: &'static PerCpu) {
+    STARTING.store(core::ptr::from_ref(cpu).cast_mut(), Ordering::Release);
+    barrier::complete();
 }
 
 /// The word that a CPU waiting in a spin table polls.
@@ -199,23 +202,20 @@ fn release_word(cpu: &board::Cpu) -> Option<Region<PhysAddr>> {
 }
 
 /// Releases a CPU from its spin table to our entry; -1 where it is in none. Its caches are off: so is ours for the word.
-fn release(cpu: Option<&board::Cpu>) -> i64 {
-    let Some(word) = cpu.and_then(release_word).and_then(|word| Mmio::<ReadWrite<u64>>::at(word, 0)) else { return -1 };
+fn release(cpu: &board::Cpu) -> i64 {
+    let Some(word) = release_word(cpu).and_then(|word| Mmio::<ReadWrite<u64>>::at(word, 0)) else { return -1 };
     word.set(layout::physical(layout::secondary()).get());
     barrier::send_event();
     0
 }
 
-/// Waits until `cpu` reports, a second at most.
-fn wait_for(cpu: &PerCpu) -> bool {
+/// Waits until `cpu` reports, a second at most; tells whether it did.
+fn comes_up(cpu: &PerCpu) -> bool {
     let end = timer::now().saturating_add(timer::frequency());
-    while timer::now() < end {
-        if cpu.online.load(Ordering::Acquire) {
-            return true;
-        }
+    while timer::now() < end && !cpu.online.load(Ordering::Acquire) {
         core::hint::spin_loop();
     }
-    false
+    cpu.online.load(Ordering::Acquire)
 }
 
 /// Takes over from `entry.S` on a secondary CPU, on its own stack, MMU on.
