@@ -2,7 +2,7 @@
 
 use crate::cell::{self, Cell, Doorbells, Seat};
 use crate::console::{self, LogRing};
-use crate::el2::smc::{self, Function};
+use crate::el2::smc;
 use crate::el2::{self, barrier, timer};
 use crate::gic::{self, Again, Gic};
 use crate::memory::mmio::Mmio;
@@ -166,7 +166,7 @@ pub fn run(board: &'static Board<'static>) -> ! {
         }
         expect(cpu);
         let result = match (known.start, board.psci) {
-            (Start::Psci, Some(conduit)) => smc::call(conduit, Function::CpuOn, [cpu.mpidr, entry.get(), 0]),
+            (Start::Psci, Some(conduit)) => smc::call(conduit, smc::CPU_ON, [cpu.mpidr, entry.get(), 0]),
             _ => release(known),
         };
         if result != 0 || !comes_up(cpu) {
@@ -288,7 +288,7 @@ pub fn note_start() {
 /// Notes that a cell has ended; with the last one the board is idle.
 pub fn note_end(cell: &'static Cell) {
     if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
-        console::announce!(cell, "event=idle reason=\"no cell is running any more\"");
+        console::say_of(cell, format_args!("event=idle reason=\"no cell is running any more\""));
         console::finish(true);
     }
 }

@@ -3,7 +3,7 @@
 //! Runs on the cell's own first CPU, so cells load side by side and one cell's bad image refuses that cell alone.
 
 use super::Cell;
-use crate::el2::cache::{Hardware, Loading};
+use crate::el2::cache::{self, Hardware};
 use crate::el2::hash;
 use crate::memory::map;
 use address::{Address, Ipa, Region};
@@ -36,8 +36,7 @@ pub fn load(cell: &'static Cell) -> Result<Entry, Fault> {
     for run in &sealed.ram {
         map::switch(run.pa, true).map_err(|_| ["EL2's map", " lost its RAM"])?;
         // SAFETY: mapped by the line above, from the sealed plan, and the cell does not run.
-        let ram = unsafe { Loading::new(run.pa) };
-        ram.scrub();
+        unsafe { cache::scrub(run.pa) }
     }
     let mut placed = tree.is_empty() || place(cell, sealed.tree.base(), tree);
     let targets = [Some(sealed.kernel), sealed.initrd.map(Region::base), Some(sealed.tree.base())];
@@ -58,12 +57,11 @@ pub fn load(cell: &'static Cell) -> Result<Entry, Fault> {
 
 /// Copies `bytes` to `at`; false where the cell's RAM does not hold it in one run.
 fn place(cell: &Cell, at: Ipa, bytes: &[u8]) -> bool {
-    let Some(target) = cell.ram(at) else { return false };
-    cell.sealed.ram.iter().any(|run| {
-        run.pa.contains(target) && {
-            // SAFETY: `load` mapped every run before.
-            let ram = unsafe { Loading::new(run.pa) };
-            ram.copy(target, bytes)
-        }
-    })
+    let target = cell.ram(at).and_then(|start| Region::new(start, bytes.len() as u64));
+    let target = target.filter(|target| cell.sealed.ram.iter().any(|run| run.pa.encloses(*target)));
+    if let Some(target) = target {
+        // SAFETY: `load` mapped every run before.
+        unsafe { cache::copy(target.base(), bytes) }
+    }
+    target.is_some()
 }

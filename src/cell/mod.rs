@@ -195,10 +195,4 @@ impl Cell {
             (offset < run.pa.size()).then(|| run.pa.base().checked_add(offset))?
         })
     }
-
-    /// Tells whether another line about what its guest does may be logged: the first few, then ever fewer.
-    pub fn may_log(&self) -> bool {
-        let seen = self.noise.fetch_add(1, Ordering::Relaxed);
-        seen < 8 || seen.is_power_of_two()
-    }
 }

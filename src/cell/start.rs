@@ -4,7 +4,7 @@
 use super::load::load;
 use super::vcpu::Seat;
 use super::{Cell, retire, run_vcpu};
-use crate::console::{self, announce};
+use crate::console;
 use crate::el2::barrier::hold;
 use crate::el2::{fp, timer};
 use crate::smp;
@@ -65,13 +65,13 @@ fn begin(seat: Seat) {
         Ok(entry) => {
             fp::clear(); // used to fill the memory
             reset(seat);
-            announce!(cell, "event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len());
+            console::say_of(cell, format_args!("event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len()));
             if cell.life.begin() {
                 run_vcpu(seat, entry);
             }
         }
         Err([what, why]) if again => {
-            announce!(cell, "event=cell-failed cell={} reason=\"{what}{why}\"", cell.name);
+            console::say_of(cell, format_args!("event=cell-failed cell={} reason=\"{what}{why}\"", cell.name));
             cell.life.settle(State::Failed);
             smp::note_end(cell);
         }
@@ -103,7 +103,7 @@ fn reset(seat: Seat) {
 pub fn refuse(cell: &'static Cell, why: core::fmt::Arguments<'_>) {
     let counted = cell.life.state() == State::Starting;
     if cell.life.refuse() {
-        announce!(cell, "event=cell-refused cell={} reason=\"{why}\"", cell.name);
+        console::say_of(cell, format_args!("event=cell-refused cell={} reason=\"{why}\"", cell.name));
         if counted {
             smp::note_end(cell);
         }

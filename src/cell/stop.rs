@@ -2,7 +2,7 @@
 
 use super::vcpu::Seat;
 use super::{Cell, prepare};
-use crate::console::announce;
+use crate::console;
 use crate::el2::barrier::Yield;
 use crate::el2::{fp, timer};
 use crate::smp;
@@ -27,7 +27,7 @@ pub fn end(cell: &'static Cell, cause: Cause, why: fmt::Arguments<'_>) {
     if let Some(next) = cell.life.end(cause, now) {
         cell.ended.store(now, Ordering::Relaxed);
         regain(cell);
-        announce!(cell, "event=cell-{} cell={} reason={why}", next.word(), cell.name);
+        console::say_of(cell, format_args!("event=cell-{} cell={} reason={why}", next.word(), cell.name));
     }
 }
 

@@ -57,19 +57,7 @@ fn settle(board: &Board, own: Option<usize>) {
     }
 }
 
-/// Writes one of EL2's machine-readable lines.
-macro_rules! event {
-    ($($argument:tt)+) => { $crate::console::say(format_args!($($argument)+)) };
-}
-pub(crate) use event;
-
-/// Writes a line about a cell, behind everything the cell itself has written.
-macro_rules! announce {
-    ($cell:expr, $($argument:tt)+) => { $crate::console::say_of($cell, format_args!($($argument)+)) };
-}
-pub(crate) use announce;
-
-/// Leaves a line about `cell`: one CPU at a time does so, `Cell::life` sees to it.
+/// Leaves a line about `cell`, behind everything the cell itself has written: one CPU at a time does so, `Cell::life` sees to it.
 pub fn say_of(cell: &'static Cell, line: fmt::Arguments<'_>) {
     cell.said.store(cell.output.written(), Ordering::Relaxed);
     say_into(&cell.news, line);

@@ -1,9 +1,9 @@
 //! The service CPU's work: rings to the UART, the UART to cells and monitor. Bounded per interrupt.
 
-use super::{event, monitor, settle, uart};
+use super::{monitor, say, settle, uart};
 use crate::cell::{self, Cell, NEWS_BYTES, OUTPUT_BYTES};
 use crate::el2::barrier::{Lock, hold};
-use crate::el2::smc::{self, Function};
+use crate::el2::smc;
 use crate::el2::timer;
 use crate::gic::{self, Gic};
 use crate::memory::published::Published;
@@ -156,7 +156,7 @@ fn talk(uart: &Uart, tick: bool) -> bool {
         let (room, dropped) = (cell.output.room() >= OUTPUT_BYTES / 2, cell.output.dropped());
         if room && dropped != cell.dropped.load(Ordering::Relaxed) {
             cell.dropped.store(dropped, Ordering::Relaxed);
-            event!("event=console-full cell={} dropped={}", cell.name, u64::from(dropped));
+            say(format_args!("event=console-full cell={} dropped={}", cell.name, u64::from(dropped)));
         }
         if room && cell.news.room() >= NEWS_BYTES && cell.wants_room.load(Ordering::Acquire) {
             cell.wants_room.store(false, Ordering::Release);
@@ -167,7 +167,7 @@ fn talk(uart: &Uart, tick: bool) -> bool {
         && FINISHED.load(Ordering::Acquire)
         && let Some(conduit) = WIRING.get().and_then(|wiring| wiring.poweroff)
     {
-        smc::call(conduit, Function::SystemOff, [0; 3]);
+        smc::call(conduit, smc::SYSTEM_OFF, [0; 3]);
     }
     held
 }

@@ -21,35 +21,22 @@ pub fn zero_page(page: VirtAddr) {
     unsafe { bulk_zero(page.get(), PAGE_BYTES) }
 }
 
-/// Guest RAM mapped writable at EL2 while its cell is loaded: made by `cell::load` alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Loading(Region<PhysAddr>);
+/// Zeroes guest RAM.
+///
+/// # Safety
+/// The caller has mapped `region`, of a sealed plan, writable, and its cell does not run.
+pub unsafe fn scrub(region: Region<PhysAddr>) {
+    // SAFETY: the caller's word: mapped, whole pages, nobody's but ours.
+    unsafe { bulk_zero(region.base().get(), region.size()) }
+}
 
-impl Loading {
-    /// States that `region` is mapped writable at EL2, belongs to one cell that does not run, and to no other.
-    ///
-    /// # Safety
-    /// The caller just mapped it (`memory::map`), from a sealed plan.
-    pub unsafe fn new(region: Region<PhysAddr>) -> Self {
-        Self(region)
-    }
-
-    /// Zeroes all of it.
-    pub fn scrub(self) {
-        // SAFETY: `new`: mapped, whole pages, nobody's but ours.
-        unsafe { bulk_zero(self.0.base().get(), self.0.size()) }
-    }
-
-    /// Copies `bytes` to `at`; false where they do not fit.
-    #[must_use]
-    pub fn copy(self, at: PhysAddr, bytes: &[u8]) -> bool {
-        let fits = Region::new(at, bytes.len() as u64).is_some_and(|target| self.0.encloses(target));
-        if fits {
-            // SAFETY: the target lies in the mapped region, which `bytes`, outside all guest RAM, cannot overlap.
-            unsafe { layout::pointer::<u8>(at.get()).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
-        }
-        fits
-    }
+/// Copies `bytes`, which lie outside all guest RAM, to `at`.
+///
+/// # Safety
+/// As of [`scrub`], for as many bytes.
+pub unsafe fn copy(at: PhysAddr, bytes: &[u8]) {
+    // SAFETY: the caller's word: mapped, nobody's but ours.
+    unsafe { layout::pointer::<u8>(at.get()).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
 }
 
 /// This CPU's barriers, TLB and cache maintenance, in the order `stage2` asks for.

@@ -8,38 +8,28 @@ use core::arch::asm;
 /// How firmware is called that answers `SMCCC_ARCH_FEATURES`.
 static ARCHITECTURE: Published<Conduit> = Published::new();
 
-/// PSCI functions EL2 itself uses (DEN 0022 5.1).
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-pub enum Function {
-    /// Starts a CPU: MPIDR, entry, context.
-    CpuOn = 0xc400_0003,
-    /// Powers the board off.
-    SystemOff = 0x8400_0008,
-    /// Tells whether firmware has a function.
-    PsciFeatures = 0x8400_000a,
-}
-
-/// Calls firmware and returns x0.
-pub fn call(conduit: Conduit, function: Function, arguments: [u64; 3]) -> i64 {
-    issue(conduit, function as u32, arguments)
-}
+/// PSCI functions EL2 itself uses (DEN 0022 5.1): starts a CPU (MPIDR, entry, context); powers the board off; tells whether
+/// firmware has a function.
+pub const CPU_ON: u32 = 0xc400_0003;
+pub const SYSTEM_OFF: u32 = 0x8400_0008;
+const PSCI_FEATURES: u32 = 0x8400_000a;
 
 /// Asks firmware whether it is one of SMCCC 1.1: older ones may not bear its functions (DEN 0028, appendix on discovery).
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "it is kept")]
 pub fn discover(conduit: &'static Conduit) {
     const SMCCC_VERSION: u64 = 0x8000_0000;
-    if call(*conduit, Function::PsciFeatures, [SMCCC_VERSION, 0, 0]) >= 0 {
+    if call(*conduit, PSCI_FEATURES, [SMCCC_VERSION, 0, 0]) >= 0 {
         ARCHITECTURE.set(conduit);
     }
 }
 
 /// Asks firmware about this CPU, one of `vpsci`'s reviewed functions; -1 is "not supported".
 pub fn architecture(function: u32, argument: u32) -> i64 {
-    ARCHITECTURE.get().map_or(-1, |&conduit| issue(conduit, function, [argument.into(), 0, 0]))
+    ARCHITECTURE.get().map_or(-1, |&conduit| call(conduit, function, [argument.into(), 0, 0]))
 }
 
-fn issue(conduit: Conduit, function: u32, [a, b, c]: [u64; 3]) -> i64 {
+/// Calls firmware and returns x0.
+pub fn call(conduit: Conduit, function: u32, [a, b, c]: [u64; 3]) -> i64 {
     let mut result = u64::from(function);
     // SAFETY: these functions change no memory of ours; SMCCC clobbers x4 to x17 at most.
     unsafe {

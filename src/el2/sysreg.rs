@@ -16,17 +16,7 @@ macro_rules! system_registers {
         #[inline(always)]
         pub fn get() -> u64 {
             let value: u64;
-            // SAFETY: reading this register has no side effect on memory.
-            unsafe { core::arch::asm!(concat!("mrs {}, ", $asm), out(reg) value, options(nomem, nostack)) };
-            value
-        }
-    };
-    (@acknowledge $asm:literal) => {
-        /// Reads the register; the read changes the interface's state.
-        #[inline(always)]
-        pub fn get() -> u64 {
-            let value: u64;
-            // SAFETY: acknowledging an interrupt touches no memory of ours.
+            // SAFETY: reading this register, which may acknowledge an interrupt, touches no memory of ours.
             unsafe { core::arch::asm!(concat!("mrs {}, ", $asm), out(reg) value, options(nostack)) };
             value
         }
@@ -53,7 +43,7 @@ system_registers! {
     /// Interrupt controller system register enable.
     ICC_SRE_EL2 = "S3_4_C12_C9_5": write;
     /// Interrupt acknowledge, group 1.
-    ICC_IAR1_EL1 = "S3_0_C12_C12_0": acknowledge;
+    ICC_IAR1_EL1 = "S3_0_C12_C12_0": read;
     /// End of interrupt, group 1.
     ICC_EOIR1_EL1 = "S3_0_C12_C12_1": write;
     /// Deactivate interrupt.
@@ -61,7 +51,7 @@ system_registers! {
     /// Priority mask.
     ICC_PMR_EL1 = "S3_0_C4_C6_0": read write;
     /// Running priority.
-    ICC_RPR_EL1 = "S3_0_C12_C11_3": acknowledge;
+    ICC_RPR_EL1 = "S3_0_C12_C11_3": read;
     /// Active priorities, group 1.
     ICC_AP1R0_EL1 = "S3_0_C12_C9_0": read write;
     /// Binary point, group 1.

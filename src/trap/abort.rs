@@ -2,11 +2,12 @@
 
 use super::{Frame, deliver, device, irq, skip, stop};
 use crate::cell::Seat;
-use crate::console::event;
+use crate::console::say;
 use crate::el2;
 use aarch64_cpu::registers as arch;
 use address::{Address, Ipa};
 use core::fmt;
+use core::sync::atomic::Ordering;
 use plan::{Outside, Owner};
 use syndrome::{Abort, inject};
 use tock_registers::interfaces::Readable;
@@ -40,7 +41,8 @@ fn is_hole(seat: Seat, frame: &mut Frame, abort: Abort, ipa: Ipa) -> bool {
         }
     } else if device::is_emulated(seat, ipa) {
         if !abort.is_fetch() {
-            hint(seat, ipa);
+            // The syndrome does not tell what was to be done.
+            note(seat, "no-syndrome", format_args!("ipa={ipa} help=\"use plain ldr/str on device registers\""));
         }
         return true;
     }
@@ -64,17 +66,12 @@ fn is_free(seat: Seat, ipa: Ipa, verb: &str) -> bool {
     }
     match seat.cell.plan.outside(seat.cell.index, ipa) {
         Outside::Hole => {
-            if seat.cell.may_log() {
-                event!("event=hole cell={} access=\"{verb} {ipa}\" pc={:#x}", seat.cell.name, arch::ELR_EL2.get());
-            }
+            note(seat, "hole", format_args!("access=\"{verb} {ipa}\""));
             true
         }
         Outside::Wall { owner, what } if seat.cell.forgiving => {
-            if seat.cell.may_log() {
-                let (name, pc) = (seat.cell.name, arch::ELR_EL2.get());
-                let owner = Named(owner, seat);
-                event!("event=wall cell={name} access=\"{verb} {ipa}\" owner=\"{owner} ({what})\" pc={pc:#x}");
-            }
+            let owner = Named(owner, seat);
+            note(seat, "wall", format_args!("access=\"{verb} {ipa}\" owner=\"{owner} ({what})\""));
             true
         }
         Outside::Wall { owner, what } => {
@@ -84,15 +81,13 @@ fn is_free(seat: Seat, ipa: Ipa, verb: &str) -> bool {
     }
 }
 
-/// Says why an emulated device did not answer: the syndrome does not tell what was to be done.
+/// Leaves a line about what the guest just did: the first few, then ever fewer.
 #[cold]
-fn hint(seat: Seat, ipa: Ipa) {
-    if seat.cell.may_log() {
-        let pc = arch::ELR_EL2.get();
-        event!(
-            "event=no-syndrome cell={} ipa={ipa} pc={pc:#x} help=\"use plain ldr/str on device registers\"",
-            seat.cell.name
-        );
+fn note(seat: Seat, event: &str, what: fmt::Arguments<'_>) {
+    let (cell, pc) = (seat.cell, arch::ELR_EL2.get());
+    let seen = cell.noise.fetch_add(1, Ordering::Relaxed);
+    if seen < 8 || seen.is_power_of_two() {
+        say(format_args!("event={event} cell={} {what} pc={pc:#x}", cell.name));
     }
 }
 
