@@ -74,7 +74,7 @@ impl Snapshot {
 
     /// PC, PSTATE, and the exit's syndrome, address and page; nothing before the first.
     pub fn state(&self) -> Option<[u64; 5]> {
-        let state = [0, 1, 2, 3, 4].map(|n| self.get(n));
+        let state = [self.get(0), self.get(1), self.get(2), self.get(3), self.get(4)];
         (state[1] != 0).then_some(state)
     }
 
