@@ -20,7 +20,7 @@ const DROPPED: &str = "reg ranges dma-ranges clocks interrupts interrupts-extend
 
 fn dropped(name: &str) -> bool {
     name.is_empty()
-        || DROPPED.split(' ').any(|dropped| dropped == name)
+        || DROPPED.as_bytes().split(|byte| *byte == b' ').any(|dropped| dropped == name.as_bytes())
         || name.starts_with("pinctrl-")
         || ["-supply", "-gpio", "-gpios", "gpios"].iter().any(|end| name.ends_with(end))
 }

@@ -56,13 +56,15 @@ impl<'a> Command<'a> {
     pub fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let (word, cell, more) = (words.next()?, words.next(), words.next());
-        Some(match COMMANDS.iter().find(|(_, help)| help.split(' ').next() == Some(word)) {
-            None => Self::Unknown(word),
-            Some(&(verb, _)) if cell.is_some() == (verb >= Verb::Focus) && more.is_none() => {
-                Self::Do(verb, cell.unwrap_or_default())
-            }
-            Some((_, help)) => Self::Usage(help),
-        })
+        Some(
+            match COMMANDS.iter().find(|(_, help)| help.strip_prefix(word).is_some_and(|rest| rest.starts_with(' '))) {
+                None => Self::Unknown(word),
+                Some(&(verb, _)) if cell.is_some() == (verb >= Verb::Focus) && more.is_none() => {
+                    Self::Do(verb, cell.unwrap_or_default())
+                }
+                Some((_, help)) => Self::Usage(help),
+            },
+        )
     }
 }
 

@@ -131,7 +131,7 @@ impl<'a> Tree<'a> {
     #[must_use]
     pub fn base_name(&self, id: NodeId) -> &'a str {
         let name = self.name(id);
-        name.split_once('@').map_or(name, |(base, _)| base)
+        name.bytes().position(|byte| byte == b'@').and_then(|end| name.get(..end)).unwrap_or(name)
     }
 
     /// Walks the properties of `id` in tree order; a name that is no text is "".

@@ -11,13 +11,14 @@ impl Tree<'_> {
     /// below it (`soc/uart`).
     #[must_use]
     pub fn find(&self, path: &str) -> Option<NodeId> {
-        if let Some(below) = path.strip_prefix('/') {
-            return self.descend(NodeId::ROOT, below);
+        if path.starts_with('/') {
+            return self.descend(NodeId::ROOT, path);
         }
-        let (name, below) = path.split_once('/').unwrap_or((path, ""));
+        let end = path.bytes().position(|byte| byte == b'/').unwrap_or(path.len());
+        let (name, below) = path.split_at_checked(end)?;
         let start = ["aliases", "__symbols__"].into_iter().find_map(|list| {
             let target = self.string(self.child(NodeId::ROOT, list)?, name)?;
-            self.descend(NodeId::ROOT, target.strip_prefix('/')?)
+            if target.starts_with('/') { self.descend(NodeId::ROOT, target) } else { None }
         })?;
         self.descend(start, below)
     }
@@ -25,12 +26,16 @@ impl Tree<'_> {
     /// Returns the child of `id` named `name`, with or without its unit address.
     #[must_use]
     pub fn child(&self, id: NodeId, name: &str) -> Option<NodeId> {
-        let named = |child: &NodeId| {
+        self.named(id, name.as_bytes())
+    }
+
+    fn named(&self, id: NodeId, name: &[u8]) -> Option<NodeId> {
+        let is_named = |child: &NodeId| {
             let whole = self.name_bytes(*child);
             let end = whole.get(name.len());
-            end.is_none_or(|end| *end == b'@' && !name.contains('@')) && whole.starts_with(name.as_bytes())
+            end.is_none_or(|end| *end == b'@' && name.iter().all(|byte| *byte != b'@')) && whole.starts_with(name)
         };
-        self.children(id).find(named)
+        self.children(id).find(is_named)
     }
 
     /// Returns the first node whose `phandle` is `phandle`.
@@ -51,6 +56,7 @@ impl Tree<'_> {
     }
 
     fn descend(&self, start: NodeId, path: &str) -> Option<NodeId> {
-        path.split('/').filter(|name| !name.is_empty()).try_fold(start, |id, name| self.child(id, name))
+        let mut names = path.as_bytes().split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        names.try_fold(start, |id, name| self.named(id, name))
     }
 }
