@@ -163,10 +163,8 @@ fn build_vgic(board: &Board, sealed: &SealedCell, gic: &Gic) -> Vgic {
     for interrupt in &sealed.interrupts {
         vgic.add(interrupt.intid, interrupt.edge, false);
     }
-    for device in &[sealed.uart, sealed.watchdog] {
-        if let Some(device) = device {
-            vgic.add(device.intid, false, true);
-        }
+    for device in [sealed.uart, sealed.watchdog].iter().flatten() {
+        vgic.add(device.intid, false, true);
     }
     vgic
 }
