@@ -22,7 +22,7 @@ use manifest::{Bundle, Image};
 use plan::{MAX_VCPUS, SealedCell, SealedPlan, VirtualGic};
 use stage2::MapError;
 use stage2::attributes::{el2, stage2 as leaf};
-use vgic::{Config, Inbox, Version, Vgic};
+use vgic::{Config, Inbox, Vgic};
 use vpsci::Power;
 use vuart::Uart;
 
@@ -145,10 +145,7 @@ fn build_stage2(sealed: &SealedCell, roots: &mut [PhysAddr]) -> Result<(), MapEr
 fn build_vgic(board: &Board, sealed: &SealedCell, gic: &Gic) -> Vgic {
     let (list_registers, priority_bits) = gic.virtual_interface();
     let mut vgic = Vgic::new(&Config {
-        version: match sealed.gic {
-            VirtualGic::V2 { .. } => Version::V2,
-            VirtualGic::V3 { .. } => Version::V3,
-        },
+        v2: matches!(sealed.gic, VirtualGic::V2 { .. }),
         vcpus: sealed.cpus.len(),
         lines: gic.lines(),
         priority_bits,
@@ -163,10 +160,8 @@ fn build_vgic(board: &Board, sealed: &SealedCell, gic: &Gic) -> Vgic {
     for interrupt in &sealed.interrupts {
         vgic.add(interrupt.intid, interrupt.edge, false);
     }
-    for device in &[sealed.uart, sealed.watchdog] {
-        if let Some(device) = device {
-            vgic.add(device.intid, false, true);
-        }
+    for device in [sealed.uart, sealed.watchdog].iter().flatten() {
+        vgic.add(device.intid, false, true);
     }
     vgic
 }

@@ -13,8 +13,7 @@ register_structs! {
     /// At offset 0 of the frame. Control, type and what `GICv2` has for SGIs are a distributor's.
     pub Registers {
         (0x000 => pub CTLR: ReadWrite<u32>),
-        (0x004 => TYPER: ReadOnly<u32>),
-        (0x008 => _reserved),
+        (0x004 => _reserved),
         // From the groups on.
         (0x080 => words: [ReadWrite<u32>; 800]),
         (0xd00 => _more),
@@ -23,9 +22,11 @@ register_structs! {
         (0xf1c => pub CPENDSGIR3: ReadWrite<u32>),
         (0xf20 => @END),
     },
-    /// What other cells' lines are neighbours in.
+    /// The same, of bytes in which other cells' lines are neighbours.
     pub Bytes {
         (0x000 => _reserved),
+        (0x004 => TYPER: ReadOnly<u32>),
+        (0x008 => _more),
         (0x400 => IPRIORITYR: [ReadWrite<u8>; 1024]),
         (0x800 => ITARGETSR: [ReadWrite<u8>; 1024]),
         (0xc00 => @END),
@@ -61,7 +62,7 @@ impl Banks {
 
     /// Words of 32 lines that the distributor has, SGIs and PPIs included.
     pub fn words(self) -> usize {
-        ((self.words.TYPER.get() & 0x1f) as usize).wrapping_add(1)
+        ((self.bytes.TYPER.get() & 0x1f) as usize).wrapping_add(1)
     }
 
     /// Word `w` of a register.

@@ -16,11 +16,12 @@ pub use direct::common_register;
 use crate::el2::barrier;
 use crate::el2::sysreg::{ICC_DIR_EL1, ICC_EOIR1_EL1, ICC_IAR1_EL1, ICC_SGI1R_EL1};
 use crate::memory::mmio::Mmio;
+use crate::memory::published::Published;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use banks::{Banks, Registers, bit};
 use board::Interrupt;
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Once;
 use tock_registers::interfaces::{Readable, Writeable};
 use v2::V2;
 use v3::{Gicr, Routers};
@@ -57,7 +58,7 @@ struct Cpu {
     redistributor: Option<Gicr>,
 }
 
-static GIC: Once<Gic> = Once::new();
+static GIC: Published<Gic> = Published::new();
 
 /// Returns the GIC; nothing before [`init`].
 #[inline]
@@ -89,7 +90,8 @@ pub fn init(board: &board::Board) -> Result<&'static Gic, &'static str> {
             (Driver::V3(Mmio::at(distributor, 0).ok_or(SMALL)?), u32::MAX, 0b1_0011)
         }
     };
-    let gic = GIC.call_once(|| Gic { distributor: banks, driver, maintenance, cpus });
+    let gic = Box::leak(Box::new(Gic { distributor: banks, driver, maintenance, cpus }));
+    GIC.set(gic);
     banks.words.CTLR.set(0);
     gic.settle();
     (1..banks.words()).for_each(|w| banks.reset(w, group));

@@ -48,7 +48,7 @@ fn is_hole(seat: Seat, frame: &mut Frame, abort: Abort, ipa: Ipa) -> bool {
     }
     // Where stage 1 refuses too, the guest tries again and meets that.
     let data = !abort.is_fetch() && !abort.is_stage1_walk();
-    let retried = data && controls::STAGE1_HIDDEN.concerns(arch::MIDR_EL1.get());
+    let retried = data && controls::stage1_hidden(arch::MIDR_EL1.get());
     if retried && abort.far().is_some_and(el2::stage1_refuses) {
         return false;
     }

@@ -14,9 +14,9 @@ use vgic::Sgi;
 pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
     let vcpus = seat.cell.vcpus.len();
     match (access.encoding, access.read) {
-        (system::ICC_SGI1R_EL1, false) => send(seat, vgic::sgi1r(frame.get(access.rt), seat.vcpu.index, vcpus)),
-        (system::ICC_SGI0R_EL1 | system::ICC_ASGI1R_EL1, false) => {
-            send(seat, vgic::sgi0r(frame.get(access.rt), seat.vcpu.index, vcpus));
+        (system::ICC_SGI1R_EL1 | system::ICC_SGI0R_EL1 | system::ICC_ASGI1R_EL1, false) => {
+            let group0 = access.encoding != system::ICC_SGI1R_EL1;
+            send(seat, vgic::sgi1r(frame.get(access.rt), seat.vcpu.index, vcpus, group0));
         }
         (encoding, read) if let Some(value) = common(seat, encoding, (!read).then(|| frame.get(access.rt))) => {
             if read {

@@ -26,7 +26,7 @@ mod tests;
 pub mod translation;
 pub mod traps;
 
-pub use errata::STAGE1_HIDDEN;
+pub use errata::stage1_hidden;
 pub use features::Features;
 pub use guest::{GUEST_PSTATE, SCTLR_EL1, vmpidr_el2};
 pub use table::Register;

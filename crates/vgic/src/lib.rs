@@ -13,7 +13,7 @@
 //! * *Physical interrupt of an owned line* (acknowledged, priority dropped, not deactivated): `physical`.
 //!   Without the lock first: [`Repeat`], a copy of `Vgic::repeat` taken after the vCPU's last operation.
 //! * *Kick or maintenance interrupt*: `sync` with the vCPU's [`Inbox`].
-//! * *SGI registers*: [`sgi1r`]/[`sgi0r`], or [`sgir`] for a write at [`SGIR`]. Either `Inbox::post` for each target without
+//! * *SGI registers*: [`sgi1r`], or [`sgir`] for a write at [`SGIR`]. Either `Inbox::post` for each target without
 //!   the lock, with a kick if it returned true (for the sender itself: `sync` at once); or an own physical SGI to each, which
 //!   there tries [`Repeat`] first and else posts and syncs.
 //! * *Emulated line*: `set_line` from any CPU under the lock.
@@ -50,7 +50,7 @@ mod words;
 pub use hardware::{Hardware, ListRegister, field, maintenance};
 pub use registers::{Access, SGIR};
 pub use repeat::{Place, Repeat};
-pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};
+pub use sgi::{Inbox, Sgi, sgi1r, sgir};
 
 use alloc::vec::Vec;
 use masked::Masked;
@@ -61,20 +61,12 @@ pub const VCPUS: usize = 8;
 /// The words of 32 interrupts each; word 0 (SGIs and PPIs) is banked.
 const WORDS: usize = 32;
 
-/// The architecture that a cell sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// `GICv2`.
-    V2,
-    /// `GICv3`, with affinity routing and one security state.
-    V3,
-}
-
 /// What a cell's virtual GIC is built from.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What the cell sees: what the board has, since the virtual CPU interface is the hardware's.
-    pub version: Version,
+    /// The cell sees `GICv2`, not `GICv3` with affinity routing and one security state: what the board has, since the virtual
+    /// CPU interface is the hardware's.
+    pub v2: bool,
     /// vCPUs, 1 to 8; vCPU `n` has affinity 0.0.0.`n`, on `GICv2` it is CPU interface `n`.
     pub vcpus: usize,
     /// Interrupts in all, SGIs and PPIs included, up to 1020; rounded up to a multiple of 32 as `GICD_TYPER` tells it.

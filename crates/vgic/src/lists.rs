@@ -13,16 +13,11 @@ use crate::repeat::{Place, Repeat};
 use crate::state::{intid_at, leads};
 use crate::{Hardware, ListRegister, Vgic, maintenance};
 
-/// What [`Vgic::best`] looks for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pick {
-    /// Wants a list register.
-    Ready,
-    /// Active without a list register.
-    Parked,
-    /// The same, and the guest acknowledged it: it can end it.
-    Ended,
-}
+/// What [`Vgic::best`] looks for: the interrupts that want a list register; those that are active without one; of these
+/// those that the guest acknowledged, and so can end.
+const READY: Option<u32> = None;
+const PARKED: Option<u32> = Some(0);
+const ENDED: Option<u32> = Some(u32::MAX);
 
 impl Vgic {
     /// Forgets list registers whose interrupt the guest has ended, but for that of the PPI in [`Repeat`].
@@ -104,7 +99,7 @@ impl Vgic {
             return;
         }
         for _ in 0..hw.control(maintenance::EOI_COUNT, 0) >> 27 {
-            let Some(best) = self.best(Pick::Ended) else { break };
+            let Some(best) = self.best(ENDED) else { break };
             let i = best as usize & 0x3ff;
             let at = self.at(self.by, i);
             let word = self.word_mut(at);
@@ -115,23 +110,22 @@ impl Vgic {
         }
     }
 
-    /// The interrupt of this vCPU with the highest priority among those that `pick` names; of equals the lowest INTID. Its
-    /// priority, above ten bits of INTID.
-    fn best(&mut self, pick: Pick) -> Option<u32> {
+    /// The interrupt of this vCPU with the highest priority, of equals the lowest INTID: its priority, above ten bits of INTID.
+    /// `parked`: among the active ones without a list register, but for those `forced` as far as it says.
+    fn best(&mut self, parked: Option<u32>) -> Option<u32> {
         let (mut best, by) = (u32::MAX, self.by);
         let own = bit(self.count).wrapping_sub(1) & !bit(by);
-        let words = if pick == Pick::Ready { self.hot } else { u64::MAX };
+        let words = if parked.is_none() { self.hot } else { u64::MAX };
         for at in bits(words & !u64::from(own)).take_while(|at| *at < self.words.len()) {
             let (word, w) = (self.word(at), self.place(at).1);
-            let (set, whose) = match pick {
-                Pick::Ready => (word.ready(self.groups), &word.route),
-                Pick::Parked => (word.active & !word.resident, &word.home),
-                Pick::Ended => (word.active & !word.forced & !word.resident, &word.home),
+            let (set, whose) = match parked {
+                None => (word.ready(self.groups), &word.route),
+                Some(but) => (word.active & !word.resident & !(word.forced & but), &word.home),
             };
             for n in bits(set).filter(|n| leads(by, whose[*n])) {
                 best = best.min(u32::from(word.priority[n]) << 10 | intid_at(w, n));
             }
-            if pick == Pick::Ready && set == 0 {
+            if parked.is_none() && set == 0 {
                 self.hot &= !(1 << at);
             }
         }
@@ -143,7 +137,7 @@ impl Vgic {
     pub(crate) fn refill<H: Hardware>(&mut self, hw: &mut H) {
         let mut wanted = 0;
         while self.frozen == 0
-            && let Some(best) = self.best(Pick::Ready)
+            && let Some(best) = self.best(READY)
         {
             let Some(slot) = self.room(best >> 10, hw) else {
                 wanted = maintenance::NO_PENDING;
@@ -169,7 +163,7 @@ impl Vgic {
         if self.frozen != 0 {
             return maintenance::NOT_PRESENT;
         }
-        while let Some(best) = self.best(Pick::Parked) {
+        while let Some(best) = self.best(PARKED) {
             let Some(slot) = self.free(hw) else {
                 // With one list register "at most one holds an interrupt" is always true.
                 let underflow = if self.slots == 1 { 0 } else { maintenance::UNDERFLOW };

@@ -19,10 +19,11 @@ pub struct Sgi {
     pub sender: u8,
 }
 
-/// Decodes a write of `ICC_SGI1R_EL1` by vCPU `from` of a cell of `vcpus`, whose affinities are 0.0.0.n.
+/// Decodes a write of `ICC_SGI1R_EL1` by vCPU `from` of a cell of `vcpus`, whose affinities are 0.0.0.n; `group0`: of
+/// `ICC_SGI0R_EL1` or `ICC_ASGI1R_EL1`, the same layout, but only SGIs configured as group 0 are generated.
 #[inline]
 #[must_use]
-pub fn sgi1r(value: u64, from: usize, vcpus: usize) -> Sgi {
+pub fn sgi1r(value: u64, from: usize, vcpus: usize, group0: bool) -> Sgi {
     const IRM: u64 = 1 << 40;
     const AFFINITY_AND_RS: u64 = 0x00ff_f0ff_00ff_0000;
     let all = crate::masked::bit(vcpus).wrapping_sub(1);
@@ -33,15 +34,8 @@ pub fn sgi1r(value: u64, from: usize, vcpus: usize) -> Sgi {
     } else {
         (value & 0xffff) as u32 & all
     };
-    Sgi { targets, bit: crate::masked::bit((value >> 24 & 0xf) as usize), sender: 0 }
-}
-
-/// Decodes a write of `ICC_SGI0R_EL1` or `ICC_ASGI1R_EL1`: the same layout, but only SGIs configured as group 0 are generated.
-#[inline]
-#[must_use]
-pub fn sgi0r(value: u64, from: usize, vcpus: usize) -> Sgi {
-    let Sgi { targets, bit, sender } = sgi1r(value, from, vcpus);
-    Sgi { targets, bit: bit << 16, sender }
+    let intid = (value >> 24 & 0xf) as usize | if group0 { 16 } else { 0 };
+    Sgi { targets, bit: crate::masked::bit(intid), sender: 0 }
 }
 
 /// Decodes a write of `GICD_SGIR` by vCPU `from`. NSATT means nothing without security extensions: all are in group 0.

@@ -6,7 +6,7 @@
 use crate::hardware::field;
 use crate::masked::{Masked, bit, bits};
 use crate::repeat::Repeat;
-use crate::{Config, Hardware, VCPUS, Version, Vgic, WORDS};
+use crate::{Config, Hardware, VCPUS, Vgic, WORDS};
 
 pub(crate) const SGIS: u32 = 0xffff;
 
@@ -104,7 +104,7 @@ impl Vgic {
             Word { physical, emulated, wired_edge: sgis, ..Word::default() }
         };
         let mut vgic = Self {
-            v2: config.version == Version::V2,
+            v2: config.v2,
             direct: config.passthrough,
             count,
             words: (0..last).map(word).collect(),

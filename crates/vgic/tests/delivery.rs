@@ -32,7 +32,7 @@ fn sgi_of_the_other_group_is_dropped() {
     c.write_r(1, 1, 0x10080, !(1 << 4)); // SGI 4 in group 0
     c.sgi(0, 4 << 24 | 0b10);
     assert!(c.drain(1).is_empty());
-    let sgi = vgic::sgi0r(4 << 24 | 0b10, 0, 2);
+    let sgi = vgic::sgi1r(4 << 24 | 0b10, 0, 2, true);
     assert!(c.inboxes[1].post(sgi));
     assert!(!c.inboxes[1].post(sgi), "one kick is enough");
     c.sync(1);

@@ -2,11 +2,11 @@
 #![cfg(loom)]
 #![allow(missing_docs, clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::pedantic, reason = "tests")]
 mod fake;
-use fake::{Cell, EDGE};
+use fake::{Cell, EDGE, Version};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use vgic::{Access, Inbox, Sgi, Version};
+use vgic::{Access, Inbox, Sgi};
 
 /// A target's inbox and the physical SGI that kicks its CPU.
 struct Target {
@@ -57,7 +57,7 @@ fn two_senders(version: Version, sgis: [Sgi; 2]) -> Vec<(u32, u32)> {
 #[test]
 fn no_sgi_of_two_senders_is_lost() {
     loom::model(|| {
-        let sgis = [1, 2].map(|from| vgic::sgi1r(u64::from(from as u32) << 24 | 1, from, 3));
+        let sgis = [1, 2].map(|from| vgic::sgi1r(u64::from(from as u32) << 24 | 1, from, 3, false));
         assert_eq!(two_senders(Version::V3, sgis), [(1, 0), (2, 0)]);
     });
 }

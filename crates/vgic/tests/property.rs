@@ -15,12 +15,11 @@
 )]
 mod fake;
 mod life;
-use fake::Cell;
+use fake::{Cell, Version};
 use life::{LINES, Life, Op, op};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use std::collections::BTreeSet;
-use vgic::Version;
 
 fn live(version: Version, vcpus: usize, lrs: usize, ops: &[(u8, u8, Op)]) {
     let mut life = Life::new(version, vcpus, lrs);

@@ -131,7 +131,7 @@ fn an_interrupt_routed_to_nobody_waits() {
 // 12.2 ICC_SGI1R_EL1
 #[test]
 fn sgi1r_decodes() {
-    let d = |v| vgic::sgi1r(v, 1, 4);
+    let d = |v| vgic::sgi1r(v, 1, 4, false);
     assert_eq!((d(5 << 24 | 0b1101).targets, d(5 << 24 | 0b1101).bit), (0b1101, 1 << 5));
     assert_eq!(d(1 << 40).targets, 0b1101, "IRM: all but self");
     assert_eq!(d(0xffff).targets, 0b1111, "only the own cell's");

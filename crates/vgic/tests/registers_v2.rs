@@ -10,8 +10,8 @@
     reason = "tests"
 )]
 mod fake;
+use fake::Version::V2;
 use fake::{Cell, DOORBELL, EDGE, TIMER, UART, UNOWNED};
-use vgic::Version::V2;
 
 const IGROUPR: u64 = 0x80;
 const ISENABLER: u64 = 0x100;

@@ -16,7 +16,7 @@ pub use machine::{Cpu, Line, Machine};
 
 use machine::vintid;
 use std::collections::BTreeMap;
-use vgic::{Access, Config, Hardware, Inbox, Kicks, ListRegister, Place, Sgi, Version, Vgic};
+use vgic::{Access, Config, Hardware, Inbox, Kicks, ListRegister, Place, Sgi, Vgic};
 
 pub const TIMER: u32 = 27;
 /// Physical lines: edge, level.
@@ -26,6 +26,13 @@ pub const LEVEL: u32 = 41;
 pub const UART: u32 = 33;
 pub const DOORBELL: u32 = 70;
 pub const UNOWNED: u32 = 50;
+
+/// What a cell sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    V2,
+    V3,
+}
 
 /// One cell on its machine, with the glue.
 pub struct Cell {
@@ -53,8 +60,15 @@ impl Cell {
 
     /// A cell in reset state.
     pub fn of(version: Version, vcpus: usize, lrs: usize) -> Self {
-        let config =
-            Config { version, vcpus, lines: 96, priority_bits: 5, list_registers: lrs, passthrough: false, sgis: 0 };
+        let config = Config {
+            v2: version == Version::V2,
+            vcpus,
+            lines: 96,
+            priority_bits: 5,
+            list_registers: lrs,
+            passthrough: false,
+            sgis: 0,
+        };
         let mut lines = BTreeMap::new();
         for v in 0..vcpus {
             lines.insert((v, TIMER), Line::default());
@@ -272,7 +286,7 @@ impl Cell {
 
     pub fn sgi(&mut self, from: usize, value: u64) {
         let sgi = match self.version {
-            Version::V3 => vgic::sgi1r(value, from, self.vcpus),
+            Version::V3 => vgic::sgi1r(value, from, self.vcpus, false),
             Version::V2 => vgic::sgir(((value & 0xff) << 16 | value >> 24 & 0xf) as u32, from, self.vcpus),
         };
         self.post(from, sgi);

@@ -1,9 +1,8 @@
 //! A cell's life step by step, and beside it a slow and obvious model of the architecture: once nothing is on its way, what a
 //! CPU acknowledges is what [`Life::expected`] says.
-use crate::fake::{Cell, DOORBELL, EDGE, LEVEL, TIMER, UART};
+use crate::fake::{Cell, DOORBELL, EDGE, LEVEL, TIMER, UART, Version};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use vgic::Version;
 
 pub const LINES: [u32; 12] = [0, 1, 2, 3, TIMER, UART, EDGE, LEVEL, DOORBELL, 71, 72, 73];
 
