@@ -132,7 +132,7 @@ impl Vgic {
         let route = if private { 1 << (at & 7) } else { u8::from(!v2 || self.count == 1) };
         let word = self.word_mut(at);
         let Word { physical, emulated, wired_edge, .. } = *word;
-        let edge = bits(wired_edge).fold(0, |edge, n| edge | 2 << (n << 1 & 62));
+        let edge = bits(wired_edge).fold(0, |edge, n| edge | 2 << (n << 1 & 0x3e));
         *word = Word { physical, emulated, wired_edge, edge, route: Masked([route; 32]), ..Word::default() };
         // GICv2's SGIs are always enabled (IHI 0048B 4.3.5).
         word.enabled = if v2 && private { SGIS } else { 0 };
