@@ -86,7 +86,7 @@ fn choose(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     let (footprint, pages, mut at) = (Footprint { image, bundle: region, tree }, layout::bytes(PAGE_BYTES), 0);
     loop {
         let mark = pool::mark();
-        let (refused, size) = match Bundle::read(bytes.get(at..).unwrap_or_default()) {
+        let (refused, size) = match Bundle::read(bytes.get(at..).unwrap_or_default(), &el2::hash::Cpu) {
             Ok(bundle) => match prove(board, bundle, &footprint) {
                 Ok(chosen) => return Ok(chosen),
                 Err(refused) => refused,

@@ -1,8 +1,8 @@
 //! Writing a bundle: a plan and the files it names, as a FIT.
 //!
-//! Owns the order of the file: the tree first, then the payloads, each at a multiple of 64 bytes; the same inputs give
-//! the same bytes. What is written here is read by `manifest::Bundle::read`, on the desk and by EL2. A file that two
-//! cells name is stored once.
+//! Owns the order of the file: the tree first, then the payloads, the plan's first, each at a multiple of 64 bytes; the
+//! same inputs give the same bytes. What is written here is read by `manifest::Bundle::read`, on the desk and by EL2. A
+//! file that two cells name is stored once.
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`.
 
@@ -12,7 +12,7 @@ use crate::report::{Problem, Report};
 use crate::{cache, platform};
 use anyhow::{Context as _, Result};
 use manifest::digest::{Hasher as _, Software};
-use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, VERSION, cellwall};
+use manifest::{Cell, Console, Dma, Image, Kernel, Manifest, PLAN, VERSION};
 use std::convert::Infallible;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -190,18 +190,25 @@ pub fn write(manifest: &Manifest<'_>, artifacts: &[Artifact], hash: Hash) -> Res
 
 fn lay_out(manifest: &Manifest<'_>, artifacts: &[Artifact], hash: Hash, digests: &[Vec<u8>]) -> Result<Vec<u8>> {
     let too_large = "the bundle would be larger than the 4 GiB a FIT can hold";
+    let plan = words(manifest, artifacts)?;
+    let description = format!("plan for {}, version {VERSION}", manifest.board);
+    let plan = Artifact { name: PLAN.to_owned(), description, kind: "firmware", bytes: plan };
+    // The last of the images, and the first behind the tree: a bundle cut short there is none.
+    let all: Vec<&Artifact> = artifacts.iter().chain([&plan]).collect();
+    let digests = [digests, &[digest(&plan.bytes, hash)]].concat();
+    let order: Vec<usize> = std::iter::once(artifacts.len()).chain(0..artifacts.len()).collect();
     // The tree has the same size wherever the payloads lie: once to learn it, once for good.
-    let nowhere = vec![0; artifacts.len()];
-    let mut end = tree(manifest, artifacts, hash, digests, &nowhere)?.len();
-    let mut positions = Vec::new();
-    for artifact in artifacts {
+    let mut positions = vec![0; all.len()];
+    let mut end = tree(manifest, &all, hash, &digests, &positions)?.len();
+    for &index in &order {
+        let Some((artifact, position)) = all.get(index).zip(positions.get_mut(index)) else { continue };
         let start = end.checked_next_multiple_of(ALIGNMENT).context(too_large)?;
-        positions.push(u32::try_from(start).context(too_large)?);
+        *position = u32::try_from(start).context(too_large)?;
         end = start.checked_add(artifact.bytes.len()).context(too_large)?;
     }
     u32::try_from(end).context(too_large)?;
-    let mut bundle = tree(manifest, artifacts, hash, digests, &positions)?;
-    for artifact in artifacts {
+    let mut bundle = tree(manifest, &all, hash, &digests, &positions)?;
+    for artifact in order.iter().filter_map(|index| all.get(*index)) {
         bundle.resize(bundle.len().next_multiple_of(ALIGNMENT), 0);
         bundle.extend_from_slice(&artifact.bytes);
     }
@@ -225,7 +232,7 @@ fn digest(bytes: &[u8], hash: Hash) -> Vec<u8> {
 /// Writes the tree of the FIT.
 fn tree(
     manifest: &Manifest<'_>,
-    artifacts: &[Artifact],
+    artifacts: &[&Artifact],
     hash: Hash,
     digests: &[Vec<u8>],
     positions: &[u32],
@@ -273,77 +280,79 @@ fn tree(
     }
     fdt.end_node(configurations)?;
 
-    plan(&mut fdt, manifest)?;
     fdt.end_node(root)?;
     Ok(fdt.finish()?)
 }
 
-/// Writes the `/cellwall` node; `manifest::cellwall` reads it.
-fn plan(fdt: &mut FdtWriter, manifest: &Manifest<'_>) -> Result<()> {
-    let node = fdt.begin_node("cellwall")?;
-    fdt.property_u32("version", u32::try_from(VERSION)?)?;
-    fdt.property_string("board", manifest.board)?;
-    fdt.property_string("when-idle", if manifest.poweroff_when_idle { "poweroff" } else { "stay" })?;
-    if let Some(cpu) = manifest.service_cpu {
-        fdt.property_u32("service-cpu", cpu)?;
+/// Writes the plan; `manifest::words` reads it, and says what stands where.
+fn words(manifest: &Manifest<'_>, artifacts: &[Artifact]) -> Result<Vec<u8>> {
+    let place = |image: Option<Image<'_>>| {
+        let Some(Image { name, .. }) = image else { return Ok(0) };
+        let mut places = (1_u64..).zip(artifacts).filter(|(_, artifact)| artifact.name == name);
+        places.next().map(|(place, _)| place).with_context(|| format!("no image {name}"))
+    };
+    let mut words = Words(Vec::new());
+    words.number(VERSION);
+    words.text(manifest.board);
+    words.number(manifest.poweroff_when_idle.into());
+    words.list(manifest.service_cpu, |words, cpu| words.number(cpu.into()));
+    words.number(manifest.cells.len() as u64);
+    for cell in &manifest.cells {
+        words.text(cell.name);
+        words.list(&cell.cpus, |words, cpu| words.number((*cpu).into()));
+        words.list(&cell.memory, |words, run| {
+            words.number(run.size);
+            words.list(run.at, Words::number);
+            words.number(run.identity.into());
+        });
+        words.number(place(Some(cell.kernel.image))?);
+        words.number(cell.kernel.text_offset);
+        words.number(cell.kernel.image_size);
+        words.list(cell.kernel.load, Words::number);
+        words.list(cell.kernel.entry, Words::number);
+        words.number(place(cell.initrd)?);
+        words.number(place(cell.dtb)?);
+        words.text(cell.bootargs);
+        words.list(&cell.devices, |words, device| words.text(device));
+        words.number(match cell.dma {
+            Dma::Unsaid => 0,
+            Dma::None => 1,
+            Dma::Trusted => 2,
+        });
+        words.number(match cell.console {
+            Console::Virtual => 0,
+            Console::Passthrough => 1,
+            Console::None => 2,
+        });
+        words.number(cell.passthrough.into());
+        words.number(cell.restarts.into());
+        words.number(cell.within_ms.into());
+        words.number(cell.forgiving.into());
+        words.number(cell.watchdog_ms.into());
+        words.number(cell.manual.into());
     }
-    if !manifest.facts.is_empty() {
-        fdt.property_array_u64("board-facts", &manifest.facts)?;
+    words.list(&manifest.facts, |words, fact| words.number(*fact));
+    Ok(words.0)
+}
+
+/// A plan while it is written.
+struct Words(Vec<u8>);
+
+impl Words {
+    fn number(&mut self, number: u64) {
+        self.0.extend(number.to_be_bytes());
     }
-    for (index, cell) in manifest.cells.iter().enumerate() {
-        let node = fdt.begin_node(&format!("cell-{index}"))?;
-        fdt.property_string("name", cell.name)?;
-        fdt.property_array_u32("cpus", &cell.cpus)?;
-        let mut memory = Vec::new();
-        for run in &cell.memory {
-            let address = if run.at.is_some() { cellwall::HAS_ADDRESS } else { 0 };
-            let identity = if run.identity { cellwall::IDENTITY } else { 0 };
-            memory.extend(run.size.to_be_bytes());
-            memory.extend(run.at.unwrap_or(0).to_be_bytes());
-            memory.extend((address | identity).to_be_bytes());
-        }
-        fdt.property("memory", &memory)?;
-        fdt.property_string("kernel", cell.kernel.image.name)?;
-        fdt.property_u64("text-offset", cell.kernel.text_offset)?;
-        fdt.property_u64("image-size", cell.kernel.image_size)?;
-        for (key, at) in [("load", cell.kernel.load), ("entry", cell.kernel.entry)] {
-            if let Some(at) = at {
-                fdt.property_u64(key, at)?;
-            }
-        }
-        if let Some(dtb) = cell.dtb {
-            fdt.property_string("dtb", dtb.name)?;
-        }
-        if let Some(initrd) = cell.initrd {
-            fdt.property_string("initrd", initrd.name)?;
-        }
-        if !cell.bootargs.is_empty() {
-            fdt.property_string("bootargs", cell.bootargs)?;
-        }
-        if !cell.devices.is_empty() {
-            fdt.property_string_list("devices", cell.devices.iter().map(ToString::to_string).collect())?;
-        }
-        match cell.dma {
-            Dma::Unsaid => {}
-            Dma::None => fdt.property_string("dma", "none")?,
-            Dma::Trusted => fdt.property_string("dma", "trusted")?,
-        }
-        let console = match cell.console {
-            Console::Virtual => "virtual",
-            Console::Passthrough => "passthrough",
-            Console::None => "none",
-        };
-        fdt.property_string("console", console)?;
-        fdt.property_string("gic", if cell.passthrough { "passthrough" } else { "virtual" })?;
-        fdt.property_array_u32("on-fault", &[cell.restarts, cell.within_ms])?;
-        fdt.property_string("on-violation", if cell.forgiving { "inject" } else { "stop" })?;
-        if cell.watchdog_ms > 0 {
-            fdt.property_u32("watchdog", cell.watchdog_ms)?;
-        }
-        fdt.property_string("start", if cell.manual { "manual" } else { "boot" })?;
-        fdt.end_node(node)?;
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend(text.bytes());
     }
-    Ok(fdt.end_node(node)?)
+
+    fn list<I: IntoIterator<IntoIter: ExactSizeIterator>>(&mut self, items: I, item: impl Fn(&mut Self, I::Item)) {
+        let items = items.into_iter();
+        self.number(items.len() as u64);
+        items.for_each(|one| item(self, one));
+    }
 }
 
 /// FIT's type of an initrd, and words for it.
@@ -398,7 +407,7 @@ impl Files {
         let file = source.0.file_name().filter(|_| !source.1.contains(' '));
         let file = file.map_or_else(|| source.1.replace(' ', "-"), |file| file.to_string_lossy().into_owned());
         let stem = node_name(&file, kind);
-        let taken = |name: &str| self.artifacts.iter().any(|artifact| artifact.name == name);
+        let taken = |name: &str| name == PLAN || self.artifacts.iter().any(|artifact| artifact.name == name);
         let numbered = (2_u32..).map(|number| format!("{stem}-{number}"));
         let name = std::iter::once(stem.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(stem);
         self.artifacts.push(Artifact { name, description: format!("{file}: {words}"), kind, bytes });

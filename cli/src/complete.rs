@@ -13,6 +13,7 @@ use crate::sentence;
 use crate::verdict::footprint;
 use address::PAGE_BYTES;
 use board::Board;
+use manifest::digest::Software;
 use manifest::{Bundle, Dma, Manifest};
 use plan::{Class, Finding, Footprint, SealedPlan};
 use std::collections::BTreeMap;
@@ -78,7 +79,7 @@ impl<'t> Judge<'t> {
     /// Nothing where the bundle does not fit the board: that is told later.
     fn on<T>(&self, board: &Board<'_>, then: impl FnOnce(&Manifest<'_>, &Footprint) -> T) -> Option<T> {
         let footprint = footprint(board, self.target, self.bytes.len() as u64);
-        let read = Bundle::read(&self.bytes).ok().zip(footprint.ok());
+        let read = Bundle::read(&self.bytes, &Software).ok().zip(footprint.ok());
         read.map(|(bundle, footprint)| then(&bundle.manifest, &footprint))
     }
 }

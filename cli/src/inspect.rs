@@ -1,14 +1,14 @@
 //! What a bundle holds, for people and for programs.
 //!
-//! Owns the list ([`Contents`]) and its text. The plan is shown as the bundle has it, property by property, so that no
-//! key is left out that a later version adds; images are hashed and compared.
+//! Owns the list ([`Contents`]) and its text. The plan is shown as EL2 will read it, key by key; images are hashed and
+//! compared.
 
 use crate::bundle::PAGE;
 use crate::map::address;
 use crate::size;
 use anyhow::{Context as _, Result};
 use manifest::digest::Software;
-use manifest::{Bundle, Digest, cellwall};
+use manifest::{Bundle, Cell, Console, Digest, Dma, Manifest, Memory};
 use serde::Serialize;
 use std::fmt;
 use std::fmt::Write as _;
@@ -66,10 +66,9 @@ pub struct Image {
 /// # Errors
 /// Where they are no bundle.
 pub fn contents(bytes: &[u8]) -> Result<Contents> {
-    let bundle = Bundle::read(bytes)?;
+    let bundle = Bundle::read(bytes, &Software)?;
     let tree = Tree::parse(bytes)?;
-    let child = |name| tree.child(NodeId::ROOT, name).with_context(|| format!("the bundle lacks {name}"));
-    let (plan, folder) = (child("cellwall")?, child("images")?);
+    let folder = tree.child(NodeId::ROOT, "images").context("the bundle lacks images")?;
     let images = bundle.images.iter().zip(tree.children(folder)).map(|(image, node)| {
         let (algorithm, hash) = match image.digest {
             Digest::Crc32(value) => ("crc32", format!("{value:08x}")),
@@ -85,14 +84,14 @@ pub fn contents(bytes: &[u8]) -> Result<Contents> {
             algorithm,
             hash,
             good: image.verify(&Software),
-            used: used(&bundle, &tree, plan, image.name),
+            used: used(&bundle, image.name),
         }
     });
     let images: Vec<Image> = images.collect();
     Ok(Contents {
         size: bundle.size,
-        plan: properties(&tree, plan),
-        cells: tree.children(plan).map(|cell| properties(&tree, cell)).collect(),
+        plan: plan(&bundle.manifest),
+        cells: bundle.manifest.cells.iter().map(cell).collect(),
         sound: images.iter().all(|image| image.good),
         images,
     })
@@ -116,70 +115,89 @@ pub fn bundles(bytes: &[u8]) -> Result<Vec<Contents>> {
     }
 }
 
-fn properties(tree: &Tree<'_>, node: NodeId) -> Vec<Property> {
-    let said = |(name, value): (&str, &[u8])| Property { name: name.to_owned(), value: said(name, value) };
-    tree.properties(node).map(said).collect()
+/// Says keys and values, less those that say nothing.
+fn properties<const N: usize>(said: [(&str, String); N]) -> Vec<Property> {
+    let said = said.into_iter().filter(|(_, value)| !value.is_empty());
+    said.map(|(name, value)| Property { name: name.to_owned(), value }).collect()
 }
 
-/// Says a value in words: text as it is, memory as runs, numbers as numbers.
-fn said(name: &str, value: &[u8]) -> String {
-    if name == "memory" {
-        return runs(value);
-    }
-    let text = value.strip_suffix(&[0]).and_then(|text| std::str::from_utf8(text).ok());
-    if let Some(text) = text.filter(|text| !text.is_empty() && !text.contains(|c: char| c.is_control() && c != '\0')) {
-        return text.replace('\0', ", ");
-    }
-    match (name, value.len()) {
-        ("text-offset" | "image-size" | "load" | "entry", 8) => address(tree::number(value).unwrap_or(0)),
-        (_, length) if length.is_multiple_of(4) => {
-            let words: Vec<String> = tree::cells(value).map(|word| word.to_string()).collect();
-            words.join(", ")
-        }
-        _ => hexadecimal(value),
-    }
+/// Says all of a list.
+fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Says `memory`: five words a run, as `manifest::cellwall` has them.
-fn runs(value: &[u8]) -> String {
-    let run = |bytes: &[u8; 20]| {
-        let words: Vec<u32> = tree::cells(bytes).collect();
-        let pair = |at: usize| {
-            words
-                .get(at..)
-                .and_then(|words| words.first_chunk())
-                .map_or(0, |[high, low]| u64::from(*high) << 32 | u64::from(*low))
-        };
-        let flags = words.last().copied().unwrap_or(0);
-        let mut text = size::show(pair(0));
-        if flags & cellwall::HAS_ADDRESS != 0 {
-            let _ = write!(text, " at {}", address(pair(2)));
-        }
-        text + if flags & cellwall::IDENTITY != 0 { ", identity" } else { "" }
+fn plan(plan: &Manifest<'_>) -> Vec<Property> {
+    properties([
+        ("version", manifest::VERSION.to_string()),
+        ("board", plan.board.to_owned()),
+        ("when-idle", if plan.poweroff_when_idle { "poweroff" } else { "stay" }.to_owned()),
+        ("service-cpu", plan.service_cpu.map_or_else(String::new, |cpu| cpu.to_string())),
+        ("board-facts", list(&plan.facts)),
+    ])
+}
+
+fn cell(cell: &Cell<'_>) -> Vec<Property> {
+    let image = |image: Option<manifest::Image<'_>>| image.map_or_else(String::new, |image| image.name.to_owned());
+    let place = |at: Option<u64>| at.map_or_else(String::new, address);
+    let kernel = &cell.kernel;
+    let console = match cell.console {
+        Console::Virtual => "virtual",
+        Console::Passthrough => "passthrough",
+        Console::None => "none",
     };
-    let runs: Vec<String> = value.as_chunks().0.iter().map(run).collect();
-    runs.join("; ")
+    let dma = match cell.dma {
+        Dma::Unsaid => "",
+        Dma::None => "none",
+        Dma::Trusted => "trusted",
+    };
+    properties([
+        ("name", cell.name.to_owned()),
+        ("cpus", list(&cell.cpus)),
+        ("memory", cell.memory.iter().map(run).collect::<Vec<_>>().join("; ")),
+        ("kernel", image(Some(kernel.image))),
+        ("text-offset", address(kernel.text_offset)),
+        ("image-size", address(kernel.image_size)),
+        ("load", place(kernel.load)),
+        ("entry", place(kernel.entry)),
+        ("initrd", image(cell.initrd)),
+        ("dtb", image(cell.dtb)),
+        ("bootargs", cell.bootargs.to_owned()),
+        ("devices", list(&cell.devices)),
+        ("dma", dma.to_owned()),
+        ("console", console.to_owned()),
+        ("gic", if cell.passthrough { "passthrough" } else { "virtual" }.to_owned()),
+        ("on-fault", list(&[cell.restarts, cell.within_ms])),
+        ("on-violation", if cell.forgiving { "inject" } else { "stop" }.to_owned()),
+        ("watchdog", if cell.watchdog_ms > 0 { cell.watchdog_ms.to_string() } else { String::new() }),
+        ("start", if cell.manual { "manual" } else { "boot" }.to_owned()),
+    ])
+}
+
+/// Says one run of RAM.
+fn run(run: &Memory) -> String {
+    let at = run.at.map_or_else(String::new, |at| format!(" at {}", address(at)));
+    size::show(run.size) + &at + if run.identity { ", identity" } else { "" }
 }
 
 /// Says who takes an image and where it goes, as far as a bundle can tell without its board.
-fn used(bundle: &Bundle<'_>, tree: &Tree<'_>, plan: NodeId, image: &str) -> Vec<String> {
+fn used(bundle: &Bundle<'_>, image: &str) -> Vec<String> {
     let mut used = Vec::new();
-    for (cell, node) in bundle.manifest.cells.iter().zip(tree.children(plan)) {
-        let keys = tree.properties(node).filter(|(_, value)| value.strip_suffix(&[0]) == Some(image.as_bytes()));
-        for (key, _) in keys.filter(|(key, _)| *key != "name" && *key != "bootargs") {
-            let to = match key {
-                "kernel" => format!(", to {}", kernel_address(tree, node, cell)),
-                "initrd" => ", behind the kernel".to_owned(),
-                _ => String::new(),
-            };
-            used.push(format!("{key} of cell {}{to}", cell.name));
-        }
+    for cell in &bundle.manifest.cells {
+        let is = |named: Option<manifest::Image<'_>>| named.is_some_and(|named| named.name == image);
+        let as_what = [
+            (is(Some(cell.kernel.image)), "kernel", format!(", to {}", kernel_address(cell))),
+            (is(cell.initrd), "initrd", ", behind the kernel".to_owned()),
+            (is(cell.dtb), "dtb", String::new()),
+        ];
+        used.extend(
+            as_what.iter().filter(|(is, ..)| *is).map(|(_, key, to)| format!("{key} of cell {}{to}", cell.name)),
+        );
     }
     used
 }
 
-fn kernel_address(tree: &Tree<'_>, node: NodeId, cell: &manifest::Cell<'_>) -> String {
-    if let Some(load) = tree.u64(node, "load") {
+fn kernel_address(cell: &Cell<'_>) -> String {
+    if let Some(load) = cell.kernel.load {
         return address(load);
     }
     let offset = cell.kernel.text_offset;

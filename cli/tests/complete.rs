@@ -7,6 +7,7 @@ use cellwall_cli::plan_file::PlanFile;
 use cellwall_cli::{bundle, complete, dom::Dom, platform, qemu, verdict};
 use common::{Folder, GOOD};
 use manifest::Bundle;
+use manifest::digest::Software;
 use std::process::Command;
 
 /// Completes the plan of a folder for its own board and judges it.
@@ -39,7 +40,7 @@ fn the_rest_of_the_devices_is_what_nobody_names_and_nobody_need_fear() {
     }
     assert!(told.contains("which may master DMA, of which dma says nothing: "), "{told}");
     assert!(told.contains("/virtio_mmio@a000000"), "{told}");
-    let bundle = Bundle::read(&bytes).unwrap();
+    let bundle = Bundle::read(&bytes, &Software).unwrap();
     assert_eq!(bundle.manifest.cells[1].devices, plan.cells[1].devices, "EL2 is told each by name");
 }
 
@@ -106,7 +107,7 @@ fn with_tree(source: &str) -> Folder {
 #[test]
 fn a_tree_brought_along_is_finished_with_what_the_plan_says() {
     let (_, bytes, _) = completed(&with_tree(TREE)).unwrap();
-    let bundle = Bundle::read(&bytes).unwrap();
+    let bundle = Bundle::read(&bytes, &Software).unwrap();
     let image = bundle.image(bundle.manifest.cells[1].dtb.unwrap().name).unwrap();
     let mut dom = Dom::parse(image.payload).unwrap();
     assert_eq!(dom.root.property("model"), Some(&b"by hand\0"[..]));
@@ -155,7 +156,7 @@ fn an_overlay_is_merged_into_the_generated_tree() {
           fragment@1 { target-path = \"/chosen\"; __overlay__ { more = <7>; }; }; };\n",
     );
     let (_, bytes, _) = completed(&folder).unwrap();
-    let bundle = Bundle::read(&bytes).unwrap();
+    let bundle = Bundle::read(&bytes, &Software).unwrap();
     let tree = bundle.image(bundle.manifest.cells[1].dtb.unwrap().name).unwrap().payload;
     let mut dom = Dom::parse(tree).unwrap();
     assert_eq!(dom.root.find("/pl031@9010000").unwrap().property("extra"), Some(&b"here\0"[..]));

@@ -34,8 +34,8 @@ right_level:
     bl      open_simd
     // Lines of our own memory that the loader left in the caches must not come back over what is written below.
     bl      flush_bss
-    adrp    x0, __bss_start
-    sub     x1, x1, x0
+    sub     x1, x1, x5
+    mov     x0, x5
     bl      bulk_zero
 
     // The image, page by page at its linked address: level 0 → 1 → 2 → 3.
@@ -61,16 +61,11 @@ right_level:
     adrp    x13, boot_table_l2
     bl      chain
 
-    // The page that turns the MMU on, once more at its physical address.
+    // Once more at its physical address, for the page that turns the MMU on.
     mov     x0, x21
-    adrp    x10, boot_table_id3
     adrp    x12, boot_table_id1
     adrp    x13, boot_table_id2
     bl      chain
-    ubfx    x1, x21, #12, #9
-    ldr     x3, ={EXECUTE}
-    orr     x2, x21, x3
-    str     x2, [x10, x1, lsl #3]
     dsb     sy
     bl      flush_bss
 
@@ -213,9 +208,11 @@ chain:
     str     x2, [x13, x1, lsl #3]
     ret
 
-// Bss out of the caches, to the point of coherency. Out: x1 = its end. Clobbers x0, x2-x4.
+// Bss out of the caches, to the point of coherency. Out: x5 = its start, x1 = its end. Clobbers x0, x2-x4.
 flush_bss:
     adrp    x0, __bss_start
+    add     x0, x0, :lo12:__bss_start
+    mov     x5, x0
     adrp    x1, __bss_end
     b       bulk_clean
 
@@ -260,4 +257,3 @@ boot_table_l2:  .space 4096
 boot_table_l3:  .space 4096
 boot_table_id1: .space 4096
 boot_table_id2: .space 4096
-boot_table_id3: .space 4096

@@ -22,7 +22,7 @@ use manifest::{Bundle, Image};
 use plan::{MAX_VCPUS, SealedCell, SealedPlan, VirtualGic};
 use stage2::MapError;
 use stage2::attributes::{el2, stage2 as leaf};
-use vgic::{Config, Inbox, Version, Vgic, WORDS};
+use vgic::{Config, Inbox, Version, Vgic};
 use vpsci::Power;
 use vuart::Uart;
 
@@ -105,7 +105,7 @@ fn build(
         plan,
         gic,
         power: Power::new(vcpus.len()),
-        vgic: Lock::new(Vgic::new(&vgic_config(board, sealed, gic))),
+        vgic: Lock::new(build_vgic(board, sealed, gic)),
         shown: Shown::new(sealed.gic),
         vcpus,
         doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
@@ -142,9 +142,9 @@ fn build_stage2(sealed: &SealedCell, roots: &mut [PhysAddr]) -> Result<(), MapEr
     stage2::build(&mut Tables, roots, &mut ram.chain(devices))
 }
 
-fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
+fn build_vgic(board: &Board, sealed: &SealedCell, gic: &Gic) -> Vgic {
     let (list_registers, priority_bits) = gic.virtual_interface();
-    let mut config = Config {
+    let mut vgic = Vgic::new(&Config {
         version: match sealed.gic {
             VirtualGic::V2 { .. } => Version::V2,
             VirtualGic::V3 { .. } => Version::V3,
@@ -153,31 +153,20 @@ fn vgic_config(board: &Board, sealed: &SealedCell, gic: &Gic) -> Config {
         lines: gic.lines(),
         priority_bits,
         list_registers,
-        physical: [0; WORDS],
-        emulated: [0; WORDS],
-        edge: [0; WORDS],
         passthrough: sealed.passthrough,
         sgis: 0xffff & !(1 << gic::KICK),
-    };
-    let monitors = board.timers.monitors.map(|(_, intid)| intid);
-    for intid in [board.timers.physical, board.timers.virtual_].into_iter().chain(monitors) {
-        set(&mut config.physical, intid);
+    });
+    let timers = &board.timers;
+    for intid in &[timers.physical, timers.virtual_, timers.monitors.map_or(timers.virtual_, |(_, intid)| intid)] {
+        vgic.add(*intid, false, false);
     }
     for interrupt in &sealed.interrupts {
-        set(&mut config.physical, interrupt.intid);
+        vgic.add(interrupt.intid, interrupt.edge, false);
     }
-    for interrupt in sealed.interrupts.iter().filter(|interrupt| interrupt.edge) {
-        set(&mut config.edge, interrupt.intid);
+    for device in &[sealed.uart, sealed.watchdog] {
+        if let Some(device) = device {
+            vgic.add(device.intid, false, true);
+        }
     }
-    for device in [sealed.uart, sealed.watchdog].into_iter().flatten() {
-        set(&mut config.emulated, device.intid);
-    }
-    config
-}
-
-#[inline(never)]
-fn set(words: &mut [u32; WORDS], intid: u32) {
-    if let Some(word) = words.get_mut(intid as usize / 32) {
-        *word |= 1_u32.wrapping_shl(intid);
-    }
+    vgic
 }

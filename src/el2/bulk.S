@@ -6,7 +6,7 @@
 
 .section .text.bulk, "ax"
 
-// In: x0 = address, x1 = bytes, both multiples of 4096. Runs at any address. Clobbers x0, x1, v0-v3.
+// In: x0 = address, x1 = bytes, both multiples of 2048. Runs at any address. Clobbers x0, x1, v0-v3.
 .global bulk_zero
 bulk_zero:
     movi    v0.2d, #0

@@ -14,7 +14,7 @@ pub fn clear_predicates() {
             ".endr",
             "wrffr p0.b",
             options(nomem, nostack)
-        )
+        );
     }
 }
 
@@ -41,6 +41,6 @@ pub fn clear() {
             "msr fpcr, xzr",
             "msr fpsr, xzr",
             options(nomem, nostack)
-        )
+        );
     }
 }

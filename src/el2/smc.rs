@@ -45,7 +45,7 @@ fn issue(conduit: Conduit, function: u32, [a, b, c]: [u64; 3]) -> i64 {
     unsafe {
         asm!("cbz {hvc:x}, 1f", "hvc #0", "b 2f", "1: smc #0", "2:", hvc = in(reg) u64::from(conduit == Conduit::Hvc),
             inout("x0") result, inout("x1") a => _, inout("x2") b => _, inout("x3") c => _,
-            clobber_abi("C"), options(nostack))
+            clobber_abi("C"), options(nostack));
     }
     result.cast_signed()
 }

@@ -3,6 +3,7 @@
 #![expect(non_snake_case, reason = "register names are the manual's")]
 
 use crate::memory::mmio::Mmio;
+use address::{PhysAddr, Region};
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::register_structs;
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
@@ -14,25 +15,33 @@ register_structs! {
         (0x000 => pub CTLR: ReadWrite<u32>),
         (0x004 => TYPER: ReadOnly<u32>),
         (0x008 => _reserved),
-        // A bit a line: a word of 32 lines each, groups first, then what `vgic::field` names.
-        (0x080 => words: [ReadWrite<u32>; 224]),
-        (0x400 => IPRIORITYR: [ReadWrite<u8>; 1024]),
-        (0x800 => ITARGETSR: [ReadWrite<u8>; 1024]),
-        (0xc00 => ICFGR: [ReadWrite<u32>; 64]),
+        // From the groups on.
+        (0x080 => words: [ReadWrite<u32>; 800]),
         (0xd00 => _more),
         (0xf00 => pub SGIR: WriteOnly<u32>),
         (0xf04 => _even_more),
         (0xf1c => pub CPENDSGIR3: ReadWrite<u32>),
         (0xf20 => @END),
+    },
+    /// What other cells' lines are neighbours in.
+    pub Bytes {
+        (0x000 => _reserved),
+        (0x400 => IPRIORITYR: [ReadWrite<u8>; 1024]),
+        (0x800 => ITARGETSR: [ReadWrite<u8>; 1024]),
+        (0xc00 => @END),
     }
 }
 
 /// Lines of a distributor, or the private lines of a CPU.
 #[derive(Clone, Copy)]
-pub struct Banks(pub Mmio<Registers>);
+pub struct Banks {
+    /// By words.
+    pub words: Mmio<Registers>,
+    bytes: Mmio<Bytes>,
+}
 
 /// Priority of every physical interrupt: one level, since EL2 serves them to the end with interrupts masked.
-const PRIORITY: u8 = 0xa0;
+const PRIORITY: u32 = 0xa0a0_a0a0;
 
 /// The bit of an interrupt in its word of 32.
 #[inline]
@@ -41,16 +50,24 @@ pub const fn bit(intid: u32) -> u32 {
 }
 
 const IGROUPR: usize = 0x80;
+const IPRIORITYR: usize = 0x400;
+const ICFGR: usize = 0xc00;
 
 impl Banks {
-    #[inline]
-    fn register(&self, register: usize, w: usize) -> Option<&ReadWrite<u32>> {
-        self.0.words.get((register.wrapping_sub(IGROUPR) >> 2).wrapping_add(w))
+    /// Those at `offset` of a region that is mapped.
+    pub fn at(region: Region<PhysAddr>, offset: u64) -> Option<Self> {
+        Some(Self { words: Mmio::at(region, offset)?, bytes: Mmio::at(region, offset)? })
     }
 
     /// Words of 32 lines that the distributor has, SGIs and PPIs included.
     pub fn words(self) -> usize {
-        ((self.0.TYPER.get() & 0x1f) as usize).wrapping_add(1)
+        ((self.words.TYPER.get() & 0x1f) as usize).wrapping_add(1)
+    }
+
+    /// Word `w` of a register.
+    #[inline]
+    fn register(&self, register: usize, w: usize) -> Option<&ReadWrite<u32>> {
+        self.words.words.get((register.wrapping_sub(IGROUPR) >> 2).wrapping_add(w))
     }
 
     /// Reads one of [`vgic::field`]'s registers for the lines of word `w`.
@@ -69,25 +86,25 @@ impl Banks {
 
     /// Sets the priority of a line.
     pub fn set_priority(self, intid: u32, priority: u8) {
-        if let Some(register) = self.0.IPRIORITYR.get(intid as usize) {
+        if let Some(register) = self.bytes.IPRIORITYR.get(intid as usize) {
             register.set(priority);
         }
     }
 
     /// Makes all 32 lines of a word quiet, in one group and at EL2's priority.
     pub fn reset(self, w: usize, group: u32) {
-        for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
-            self.write(register, w, u32::MAX);
-        }
+        self.write(field::ICENABLER, w, u32::MAX);
+        self.write(field::ICPENDR, w, u32::MAX);
+        self.write(field::ICACTIVER, w, u32::MAX);
         self.write(IGROUPR, w, group);
-        for priority in self.0.IPRIORITYR.iter().skip(w.wrapping_mul(32)).take(32) {
-            priority.set(PRIORITY);
+        for n in 0..8 {
+            self.write(IPRIORITYR, w << 3 | n, PRIORITY);
         }
     }
 
     /// Sets the trigger of a line.
     pub fn set_edge(self, intid: u32, edge: bool) {
-        if let Some(word) = self.0.ICFGR.get(intid as usize / 16) {
+        if let Some(word) = self.register(ICFGR, intid as usize / 16) {
             let bit = bit(intid.wrapping_mul(2) | 1);
             word.set(if edge { word.get() | bit } else { word.get() & !bit });
         }
@@ -95,13 +112,13 @@ impl Banks {
 
     /// `GICv2`: sends an SPI to the CPUs in `targets`.
     pub fn set_targets(self, intid: u32, targets: u8) {
-        if let Some(register) = self.0.ITARGETSR.get(intid as usize) {
+        if let Some(register) = self.bytes.ITARGETSR.get(intid as usize) {
             register.set(targets);
         }
     }
 
     /// `GICv2`: the reading CPU's bit in target lists; with one CPU the register reads 0 (IHI 0048 4.3.12).
     pub fn own_target(self) -> u8 {
-        self.0.ITARGETSR.first().map_or(0, Readable::get).max(1)
+        self.bytes.ITARGETSR[0].get().max(1)
     }
 }

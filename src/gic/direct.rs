@@ -32,9 +32,12 @@ impl Gic {
             Driver::V2(V2 { interface, .. }) => {
                 [interface.PMR.get(), interface.CTLR.get(), interface.BPR.get(), interface.APR.get()]
             }
-            Driver::V3(_) => {
-                [ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get(), ICC_BPR1_EL1::get(), ICC_AP1R0_EL1::get()].map(low)
-            }
+            Driver::V3(_) => [
+                low(ICC_PMR_EL1::get()),
+                low(ICC_IGRPEN1_EL1::get()),
+                low(ICC_BPR1_EL1::get()),
+                low(ICC_AP1R0_EL1::get()),
+            ],
         }
     }
 
@@ -95,7 +98,7 @@ impl Gic {
     /// Takes back a kick of the calling CPU: nobody acknowledges it.
     pub fn clear_kick(&self, cpu: usize) {
         if !self.is_v3() {
-            self.distributor.0.CPENDSGIR3.set(0xff << (KICK % 4 * 8));
+            self.distributor.words.CPENDSGIR3.set(0xff << (KICK % 4 * 8));
         } else if let Some(banks) = self.banks(cpu, 0) {
             banks.write(field::ICPENDR, 0, bit(KICK));
         }

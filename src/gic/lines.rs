@@ -1,6 +1,6 @@
 //! What a cell's virtual GIC may do to the physical one: this CPU's list registers and the cell's own lines.
 //!
-//! `vgic` names only lines the sealed plan gave the cell (its `Config`), so no call here reaches another cell's.
+//! `vgic` names only lines the sealed plan gave the cell (`Vgic::add`), so no call here reaches another cell's.
 
 use super::banks::Banks;
 use super::direct::GUEST_PRIORITY;

@@ -17,7 +17,7 @@ use crate::el2::barrier;
 use crate::el2::sysreg::{ICC_DIR_EL1, ICC_EOIR1_EL1, ICC_IAR1_EL1, ICC_SGI1R_EL1};
 use crate::memory::mmio::Mmio;
 use alloc::vec::Vec;
-use banks::{Banks, bit};
+use banks::{Banks, Registers, bit};
 use board::Interrupt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
@@ -71,7 +71,7 @@ pub fn init(board: &board::Board) -> Result<&'static Gic, &'static str> {
     let cpu = |cpu: &board::Cpu| Cpu { mpidr: cpu.mpidr, target: AtomicU64::new(0), redistributor: None };
     let mut cpus: Vec<Cpu> = board.cpus.iter().map(cpu).collect();
     let (board::Gic::V2 { distributor, maintenance, .. } | board::Gic::V3 { distributor, maintenance, .. }) = board.gic;
-    let banks = Banks(Mmio::map(distributor).ok_or(SMALL)?);
+    let banks = Mmio::<Registers>::map(distributor).and(Banks::at(distributor, 0)).ok_or(SMALL)?;
     let (driver, group, enable) = match &board.gic {
         board::Gic::V2 { cpu, hypervisor, .. } => (Driver::V2(V2::new(*cpu, *hypervisor).ok_or(SMALL)?), 0, 1),
         board::Gic::V3 { redistributors, .. } => {
@@ -90,11 +90,11 @@ pub fn init(board: &board::Board) -> Result<&'static Gic, &'static str> {
         }
     };
     let gic = GIC.call_once(|| Gic { distributor: banks, driver, maintenance, cpus });
-    banks.0.CTLR.set(0);
+    banks.words.CTLR.set(0);
     gic.settle();
     (1..banks.words()).for_each(|w| banks.reset(w, group));
     gic.settle();
-    banks.0.CTLR.set(enable);
+    banks.words.CTLR.set(enable);
     gic.settle();
     Ok(gic)
 }
@@ -125,7 +125,7 @@ impl Gic {
 
     /// Waits until a `GICv3`'s distributor has taken what was written to enables and control (RWP).
     fn settle(&self) {
-        while !matches!(self.driver, Driver::V2(_)) && self.distributor.0.CTLR.get() >> 31 != 0 {
+        while !matches!(self.driver, Driver::V2(_)) && self.distributor.words.CTLR.get() >> 31 != 0 {
             core::hint::spin_loop();
         }
     }
@@ -148,8 +148,8 @@ impl Gic {
             self.take_interface(cpu);
             return self.enable(cpu, KICK);
         }
-        for own in (0..16).chain([self.maintenance]) {
-            self.enable(cpu, own);
+        if let Some(banks) = self.banks(cpu, 0) {
+            banks.write(field::ISENABLER, 0, 0xffff | bit(self.maintenance));
         }
     }
 
@@ -210,7 +210,7 @@ impl Gic {
     #[inline(always)]
     pub fn ring_v2(&self, targets: u64, intid: u32) {
         barrier::complete();
-        self.distributor.0.SGIR.set((targets << 16 & 0xff_0000) as u32 | intid & 0xf);
+        self.distributor.words.SGIR.set((targets << 16 & 0xff_0000) as u32 | intid & 0xf);
     }
 
     /// Lines the distributor has, SGIs and PPIs included.
@@ -258,8 +258,8 @@ impl Gic {
 
     /// Disables an SPI and forgets that it was pending or active.
     pub fn quiet(&self, intid: u32) {
-        for register in [field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
-            self.distributor.write(register, intid as usize / 32, bit(intid));
+        for register in &[field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
+            self.distributor.write(*register, intid as usize / 32, bit(intid));
             self.settle();
         }
     }

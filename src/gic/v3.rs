@@ -50,10 +50,10 @@ impl Gicr {
         while let Some(frames) = region.base().checked_add(offset).and_then(|base| Region::new(base, FRAMES))
             && region.encloses(frames)
             && let Some(control) = Mmio::<Redistributor>::map(frames)
-            && let Some(banks) = Mmio::at(frames, FRAMES / 2)
+            && let Some(banks) = Banks::at(frames, FRAMES / 2)
         {
             let kind = control.TYPER.get();
-            each(kind >> 32, Self { control, banks: Banks(banks) });
+            each(kind >> 32, Self { control, banks });
             let (vlpis, last) = (kind & 1 << 1 != 0, kind & 1 << 4 != 0);
             if last {
                 return;

@@ -68,8 +68,18 @@ fn cases() -> Vec<Case> {
             ..case("bundle_cut_in_its_tree", &[r"^\[cellwall\] the bundle is cut short: .*, 400 are here"])
         },
         Case {
-            tamper: Some(|bundle| flip(bundle, b"memory\0")),
-            ..case("bundle_flipped_in_its_tree", &[r"^\[cellwall\] the bundle (has|lacks) .*: load all of the file"])
+            tamper: Some(|bundle| flip(bundle, b"data-position\0")),
+            ..case(
+                "bundle_flipped_in_its_tree",
+                &[r"^\[cellwall\] the bundle's image .* lacks .*: load all of the file"],
+            )
+        },
+        Case {
+            tamper: Some(|bundle| flip(bundle, b"qemu-virt")),
+            ..case(
+                "bundle_flipped_in_its_plan",
+                &[r"^\[cellwall\] the bundle's plan is .* damaged .*: load all of the"],
+            )
         },
         Case {
             cells: four(),

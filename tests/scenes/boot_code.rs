@@ -2,7 +2,7 @@
 //! monitor.
 
 use crate::boot::flip;
-use crate::corpus::damage;
+use crate::corpus::{damage, size};
 use crate::matrix::is_full;
 use libtest_mimic::Trial;
 use scenes::Failure;
@@ -127,7 +127,7 @@ fn damaged_trees(name: &str, count: usize) -> Result<(), Failure> {
     dump_tree(&file, &["-M", VIRT, "-cpu", "cortex-a72", "-display", "none", "-nodefaults"])?;
     let (good, mut state) = (fs::read(&file)?, 0x9e37_79b9_7f4a_7c15);
     for round in 0..count {
-        fs::write(&file, damage(&good, round, &mut state))?;
+        fs::write(&file, damage(&good, size(&good), round, &mut state))?;
         let loader = Loader { machine: VIRT, image: IMAGE, tree: Some(TREE), files: &[(file.clone(), TREE)] };
         let codes: Vec<u64> = (0xce11_0001..=0xce11_0005).collect();
         leaves_one(loader.command(name)?, IMAGE, &codes)

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree, first_string};
 
 /// How many buses may stand between the root and a device.
-const MAX_BUSES: usize = 16;
+const MAX_BUSES: usize = 10;
 
 /// Children of the root that are no bus although some have `ranges`.
 const NO_BUSES: [&[u8]; 3] = [b"reserved-memory", b"chosen", b"firmware"];

@@ -28,9 +28,9 @@ pub trait Sources {
 }
 
 /// What ends the text of a lane, by how many bytes of `"\r\n"`: nothing yet, a return to the line's beginning, a line break.
-const OPEN: usize = 0;
-const RETURN: usize = 1;
-const LINE: usize = 2;
+const OPEN: u8 = 0;
+const RETURN: u8 = 1;
+const LINE: u8 = 2;
 
 /// The steps of printing a lane, downwards: a break of another's line, three of the prefix, the text, what ends it.
 const BREAK: u8 = 6;
@@ -42,7 +42,7 @@ const REST: u8 = 0;
 struct Lane {
     text: [u8; LINE_BYTES],
     len: usize,
-    end: usize,
+    end: u8,
     /// A `\r` whose successor decides what it means.
     carriage: bool,
     /// The byte that began the next text before this one was printed.
@@ -147,7 +147,7 @@ impl<const N: usize> Mux<N> {
                 4 => Some(sources.name(self.turn).as_bytes()),
                 3 => Some(b"] ".as_slice()),
                 TEXT => lane.text.get(..lane.len),
-                _ => b"\r\n".get(..lane.end),
+                _ => b"\r\n".get(..lane.end.into()),
             };
             for &byte in piece.and_then(|piece| piece.get(self.at..)).unwrap_or_default() {
                 if !put(byte) {

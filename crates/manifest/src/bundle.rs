@@ -1,23 +1,25 @@
 //! Reading a bundle: images and manifest out of a FIT.
 //!
 //! Owns the layout of `/images`: each node has `data-position` and `data-size` (bytes from the start of the FIT, behind
-//! its tree) and a `hash-1` with `algo` and `value`. Promises that every payload handed out lies inside the bytes; that
-//! it is what it should be, only [`ImageEntry::verify`] says.
+//! its tree) and a `hash-1` with `algo` and `value`; the last is the [`PLAN`], whose hash is checked here. Promises that
+//! every payload handed out lies inside the bytes; that it is what it should be, only [`ImageEntry::verify`] says.
 //!
 //! U-Boot, `doc/usage/fit/source_file_format.rst`, "/images node", "External data".
 
-use crate::error::{LACKS, OUTSIDE, Read, said};
-use crate::{BundleError, Digest, Manifest, digest};
-use alloc::boxed::Box;
+use crate::digest::Hasher;
+use crate::{BundleError, Digest, Manifest, words};
 use alloc::vec::Vec;
 use tree::{NodeId, Tree};
+
+/// The name of the image that is the plan.
+pub const PLAN: &str = "plan";
 
 /// A bundle, read and found well-formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle<'a> {
     /// The plan.
     pub manifest: Manifest<'a>,
-    /// What lies under `/images`, in tree order.
+    /// What else lies under `/images`, in tree order.
     pub images: Vec<ImageEntry<'a>>,
     /// Bytes from the start of the FIT to the end of its last payload.
     pub size: u64,
@@ -37,8 +39,11 @@ pub struct ImageEntry<'a> {
 impl ImageEntry<'_> {
     /// Tells whether the payload is what the bundle says it is.
     #[must_use]
-    pub fn verify(&self, hasher: &impl digest::Hasher) -> bool {
-        digest::check(self.payload, &self.digest, hasher)
+    pub fn verify(&self, hasher: &impl Hasher) -> bool {
+        match self.digest {
+            Digest::Sha256(wanted) => hasher.sha256(self.payload) == *wanted,
+            Digest::Crc32(wanted) => hasher.crc32(self.payload) == wanted,
+        }
     }
 }
 
@@ -53,18 +58,18 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     /// Says the first thing that is wrong.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, Box<BundleError>> {
+    pub fn read(bytes: &'a [u8], hasher: &impl Hasher) -> Result<Self, BundleError> {
         let (need, have) = (Self::total_size(bytes).ok_or(BundleError::NotATree)?, bytes.len() as u64);
         if need > have {
-            return Err(BundleError::Truncated { need, have }.into());
+            return Err(BundleError::Truncated { need, have });
         }
         let tree = Tree::parse(bytes).map_err(BundleError::Tree)?;
         let (mut images, mut size) = (Vec::new(), need);
-        for node in tree.children(section(&tree, "images")?) {
+        for node in tree.child(NodeId::ROOT, "images").into_iter().flat_map(|images| tree.children(images)) {
             images.push(image(&tree, node, bytes, &mut size)?);
         }
-        let manifest = crate::cellwall::read(&tree, section(&tree, "cellwall")?, &images)?;
-        Ok(Bundle { manifest, images, size })
+        let plan = images.pop().filter(|plan| plan.name == PLAN && plan.verify(hasher)).ok_or(BundleError::Plan)?;
+        Ok(Bundle { manifest: words::read(plan.payload, &images)?, images, size })
     }
 
     /// Returns the image of that name.
@@ -74,21 +79,16 @@ impl<'a> Bundle<'a> {
     }
 }
 
-fn section(tree: &Tree<'_>, name: &'static str) -> Read<NodeId> {
-    tree.child(NodeId::ROOT, name).ok_or_else(|| said(tree, &LACKS, name, NodeId::ROOT))
-}
-
-/// Reads one image node; `size` becomes the payload's end, if that is larger. Payloads begin behind the tree.
-fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8], size: &mut u64) -> Read<ImageEntry<'a>> {
-    let number = |key| tree.u64(node, key).ok_or_else(|| said(tree, &LACKS, key, node));
-    let (start, length) = (number("data-position")?, number("data-size")?);
-    let behind = Bundle::total_size(bytes).is_some_and(|tree_end| start >= tree_end);
-    let end = start.checked_add(length).filter(|_| behind);
-    let end = end.ok_or_else(|| said(tree, &OUTSIDE, "data-position", node))?;
+/// Reads one image node; `size` becomes the payload's end, if that is larger.
+fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8], size: &mut u64) -> Result<ImageEntry<'a>, BundleError> {
+    let place = tree.u64(node, "data-position").zip(tree.u64(node, "data-size"));
+    let ends = place.and_then(|(start, length)| Some((start, start.checked_add(length)?)));
+    let Some(((start, end), digest)) = ends.zip(digest(tree, node)) else {
+        return Err(BundleError::Image(tree.name(node).into()));
+    };
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     let payload = range.and_then(|(start, end)| bytes.get(start..end));
     let payload = payload.ok_or(BundleError::Truncated { need: end, have: bytes.len() as u64 })?;
-    let digest = digest(tree, node).ok_or_else(|| said(tree, &LACKS, "hash-1 of sha256 or crc32", node))?;
     *size = end.max(*size);
     Ok(ImageEntry { name: tree.name(node), payload, digest })
 }

@@ -1,9 +1,8 @@
 //! What can be wrong with a bundle, each in one sentence.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
-use tree::{NodeId, Tree, TreeError};
+use tree::TreeError;
 
 /// Why a bundle cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,40 +18,12 @@ pub enum BundleError {
         /// Which are there.
         have: u64,
     },
-    /// `/cellwall` is of another version.
+    /// The image of this name has no place, or no hash known here.
+    Image(String),
+    /// The plan is not there, or not what it was.
+    Plan,
+    /// The plan is of another version.
     Version(u64),
-    /// A node lacks something, or says what it may not.
-    Said {
-        /// The sentence round the two others.
-        words: &'static Words,
-        /// The property, image or node at fault.
-        key: String,
-        /// Its node's path.
-        node: String,
-    },
-}
-
-/// What was read, or why not.
-pub(crate) type Read<T> = Result<T, Box<BundleError>>;
-/// A sentence round a key and its node.
-type Words = [&'static str; 3];
-
-/// A node or property that must be there is not.
-pub(crate) const LACKS: Words = ["the bundle lacks ", " in ", ""];
-/// A property's value is not what its name asks for.
-pub(crate) const INVALID: Words = ["the bundle's ", " in ", " has no valid value"];
-/// A property or node this version does not know.
-pub(crate) const UNKNOWN: Words = ["the bundle has ", " in ", ", which this version does not know"];
-/// A cell names an image that is not in the bundle.
-pub(crate) const NO_IMAGE: Words = ["the bundle lacks image ", " of ", ""];
-/// A payload lies in the tree or beyond any memory.
-pub(crate) const OUTSIDE: Words = ["the bundle's ", " in ", " leads outside it"];
-
-/// Says what is wrong with `key` in `node`.
-#[cold]
-#[expect(clippy::unnecessary_box_returns, reason = "results are a word")]
-pub(crate) fn said(tree: &Tree<'_>, words: &'static Words, key: &str, node: NodeId) -> Box<BundleError> {
-    Box::new(BundleError::Said { words, key: key.into(), node: tree.path(node) })
 }
 
 impl fmt::Display for BundleError {
@@ -63,11 +34,12 @@ impl fmt::Display for BundleError {
             Self::Truncated { need, have } => {
                 write!(f, "the bundle is cut short: it has {need} bytes, {have} are here")
             }
+            Self::Image(name) => {
+                write!(f, "the bundle's image {name} lacks data-position, data-size or a hash-1 of sha256 or crc32")
+            }
+            Self::Plan => f.write_str("the bundle's plan is missing or damaged"),
             Self::Version(version) => {
                 write!(f, "the bundle is of version {version}, this reads version {}", crate::VERSION)
-            }
-            Self::Said { words: [before, between, behind], key, node } => {
-                write!(f, "{before}{key}{between}{node}{behind}")
             }
         }
     }

@@ -12,18 +12,18 @@
 extern crate alloc;
 
 mod bundle;
-pub mod cellwall;
 pub mod digest;
 mod error;
+pub mod words;
 
-pub use bundle::{Bundle, ImageEntry};
+pub use bundle::{Bundle, ImageEntry, PLAN};
 pub use digest::Digest;
 pub use error::BundleError;
 
 use alloc::vec::Vec;
 
-/// The version of the `/cellwall` node that this crate reads and `cellwall build` writes.
-pub const VERSION: u64 = 1;
+/// The version of the plan that this crate reads and `cellwall build` writes.
+pub const VERSION: u64 = 2;
 
 /// The partition plan as a person wrote it (desk) or as the bundle holds it (board).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -165,16 +165,10 @@ impl<'a> Tree<'a> {
     /// Returns the value of property `name` of `id`.
     #[must_use]
     pub fn property(&self, id: NodeId, name: &str) -> Option<&'a [u8]> {
-        self.place(id, name).map(|(_, value)| value)
-    }
-
-    /// Returns which of the properties of `id` has this name, and its value.
-    #[must_use]
-    pub fn place(&self, id: NodeId, name: &str) -> Option<(u32, &'a [u8])> {
-        (0..).zip(self.list(id)).find_map(|(place, property)| {
+        self.list(id).iter().find_map(|property| {
             let text = self.strings.get(property.name as usize..)?;
             let named = text.get(name.len()) == Some(&0) && text.starts_with(name.as_bytes());
-            named.then_some((place, property.value))
+            named.then_some(property.value)
         })
     }
 

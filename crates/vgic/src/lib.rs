@@ -52,14 +52,14 @@ pub use registers::{Access, SGIR};
 pub use repeat::{Place, Repeat};
 pub use sgi::{Inbox, Sgi, sgi0r, sgi1r, sgir};
 
-use alloc::boxed::Box;
+use alloc::vec::Vec;
 use masked::Masked;
 use state::{Vcpu, Word};
 
 /// The most vCPUs a cell can have.
 pub const VCPUS: usize = 8;
 /// The words of 32 interrupts each; word 0 (SGIs and PPIs) is banked.
-pub const WORDS: usize = 32;
+const WORDS: usize = 32;
 
 /// The architecture that a cell sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub enum Version {
     V3,
 }
 
-/// What a cell's virtual GIC is built from. In the bitmaps bit `n` of word `w` is INTID `32 * w + n`; word 0 is every vCPU's.
+/// What a cell's virtual GIC is built from.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the cell sees: what the board has, since the virtual CPU interface is the hardware's.
@@ -83,12 +83,6 @@ pub struct Config {
     pub priority_bits: u32,
     /// List registers of each CPU, 1 to 16.
     pub list_registers: usize,
-    /// Lines whose physical counterpart the cell owns: delivered with HW = 1.
-    pub physical: [u32; WORDS],
-    /// Lines that EL2 emulates (`set_line`). SGIs need not be named.
-    pub emulated: [u32; WORDS],
-    /// Lines that are edge-triggered as wired; the others are level-sensitive.
-    pub edge: [u32; WORDS],
     /// The cell's interrupts reach its guest without EL2.
     pub passthrough: bool,
     /// Passed through: the SGIs that the guest may use.
@@ -111,7 +105,7 @@ pub struct Vgic {
     by: usize,
     vcpus: Masked<Vcpu, VCPUS>,
     /// A word of private interrupts for each vCPU, then the SPIs.
-    words: Box<[Word]>,
+    words: Vec<Word>,
     spare: Word,
     /// All ones where `GICD_CTLR` enables group 0, group 1.
     groups: [u32; 2],

@@ -93,23 +93,15 @@ pub(crate) struct Vcpu {
 }
 
 impl Vgic {
-    /// Builds the virtual GIC in its reset state. Touches no hardware; the only allocation.
+    /// Builds the virtual GIC in its reset state, without lines. Touches no hardware; the only allocation.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let count = config.vcpus.clamp(1, VCPUS);
         let last = count.wrapping_add(config.lines.div_ceil(32).clamp(1, WORDS)).wrapping_sub(1);
         let word = |at: usize| {
-            let w = at.wrapping_add(1).saturating_sub(count);
-            let of = |all: &[u32; WORDS]| all.get(w).copied().unwrap_or_default();
-            let sgis = if w == 0 { SGIS } else { 0 };
-            let (owned, emulated) = (of(&config.physical), of(&config.emulated) & !of(&config.physical));
-            let (physical, emulated) = if config.passthrough {
-                // What EL2 emulates is made pending in hardware too.
-                (owned | emulated | sgis & config.sgis, 0)
-            } else {
-                (owned & !sgis, emulated | sgis)
-            };
-            Word { physical, emulated, wired_edge: of(&config.edge) | sgis, ..Word::default() }
+            let sgis = if at < count { SGIS } else { 0 };
+            let (physical, emulated) = if config.passthrough { (sgis & config.sgis, 0) } else { (0, sgis) };
+            Word { physical, emulated, wired_edge: sgis, ..Word::default() }
         };
         let mut vgic = Self {
             v2: config.version == Version::V2,
@@ -123,6 +115,23 @@ impl Vgic {
         };
         (0..last).for_each(|at| vgic.forget(at));
         vgic
+    }
+
+    /// Gives the cell a line, a private one to each vCPU, as it is wired; `emulated`: one that EL2 drives (`set_line`), not
+    /// one whose physical counterpart the cell owns, delivered with HW = 1. Before anything else.
+    #[inline(never)]
+    pub fn add(&mut self, intid: u32, edge: bool, emulated: bool) {
+        let i = intid as usize;
+        for frame in 0..if i < 32 { self.count } else { 1 } {
+            let at = self.at(frame, i);
+            if let Some(word) = self.words.get_mut(at) {
+                // Passed through, what EL2 emulates is made pending in hardware too.
+                let kind = if emulated && !self.direct { &mut word.emulated } else { &mut word.physical };
+                *kind |= bit(i);
+                word.wired_edge |= if edge { bit(i) } else { 0 };
+                self.forget(at);
+            }
+        }
     }
 
     /// Puts a word into reset state.
@@ -142,8 +151,8 @@ impl Vgic {
     fn restore<H: Hardware>(&mut self, at: usize, hw: &mut H) {
         self.forget(at);
         let ((frame, w), physical) = (self.place(at), self.word(at).physical);
-        for register in (field::ICENABLER..=field::ICACTIVER).step_by(0x100) {
-            self.write(register, at, physical, hw);
+        for register in &[field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
+            self.write(*register, at, physical, hw);
         }
         for n in bits(physical) {
             if self.direct {

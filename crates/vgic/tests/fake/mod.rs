@@ -45,16 +45,6 @@ pub struct Cell {
     pub version: Version,
 }
 
-pub const fn word_bit(intids: &[u32]) -> [u32; 32] {
-    let mut words = [0; 32];
-    let mut i = 0;
-    while i < intids.len() {
-        words[intids[i] as usize / 32] |= 1 << (intids[i] % 32);
-        i += 1;
-    }
-    words
-}
-
 impl Cell {
     /// A `GICv3` cell in reset state.
     pub fn new(vcpus: usize, lrs: usize) -> Self {
@@ -63,18 +53,8 @@ impl Cell {
 
     /// A cell in reset state.
     pub fn of(version: Version, vcpus: usize, lrs: usize) -> Self {
-        let config = Config {
-            version,
-            vcpus,
-            lines: 96,
-            priority_bits: 5,
-            list_registers: lrs,
-            physical: word_bit(&[TIMER, 30, EDGE, LEVEL]),
-            emulated: word_bit(&[UART, DOORBELL, 71, 72, 73, 74]),
-            edge: word_bit(&[EDGE, DOORBELL, 71, 72, 73, 74]),
-            passthrough: false,
-            sgis: 0,
-        };
+        let config =
+            Config { version, vcpus, lines: 96, priority_bits: 5, list_registers: lrs, passthrough: false, sgis: 0 };
         let mut lines = BTreeMap::new();
         for v in 0..vcpus {
             lines.insert((v, TIMER), Line::default());
@@ -85,6 +65,10 @@ impl Cell {
         let cpus = (0..vcpus).map(|_| Cpu::default()).collect();
         let mut hw = Machine { cpu: 0, cpus, lrs, lines };
         let mut vgic = Vgic::new(&config);
+        [TIMER, 30, LEVEL].iter().for_each(|intid| vgic.add(*intid, false, false));
+        vgic.add(EDGE, true, false);
+        vgic.add(UART, false, true);
+        [DOORBELL, 71, 72, 73, 74].iter().for_each(|intid| vgic.add(*intid, true, true));
         vgic.reset(&mut hw);
         Self {
             vgic,
