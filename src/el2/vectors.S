@@ -319,18 +319,30 @@ interrupt:
     cbnz    x4, irq_v2
     b       irq_v3
 
+// cell::enter's way into a guest, whose registers are 0 but for x0. In: x0, x1 = top of this CPU's stack; ELR_EL2 and SPSR_EL2
+// set.
+.global enter_guest
+enter_guest:
+    mov     sp, x1
+    stp     x0, xzr, [sp, #-256]!
+    .irp at, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240
+    stp     xzr, xzr, [sp, #\at]
+    .endr
+    b       restore
+
     open                                // FIQ: group 0 is not used yet; whatever is pending is served alike
     b       interrupt
 
 // In: w0 = 1: done, 2: {REST} does it.
 not_quick:
-    tbnz    w0, #0, 1f
+    tbnz    w0, #0, restore
 rest:
     late    stp
     mov     x0, sp
     mrs     x1, esr_el2
     bl      {REST}
-1:  late    ldp
+restore:
+    late    ldp
 resume:
     ldr     x30, [sp, #240]
     early   ldp
@@ -442,17 +454,6 @@ send:
     ldp     x2, x3, [sp, #16]
     ldp     x4, x5, [sp, #32]
     return
-
-// cell::enter's way into a guest. In: x0 = x0 of the guest, x1 = top of this CPU's stack; ELR_EL2 and SPSR_EL2 set.
-.global enter_guest
-enter_guest:
-    mov     sp, x1
-    .irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
-    mov     x\n, xzr
-    .endr
-    eret
-    dsb     nsh
-    isb
 
 .section .bss
 .balign 16

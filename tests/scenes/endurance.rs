@@ -192,7 +192,7 @@ impl Watch {
         let Self { started, ended, deaths, late, frames, mut wrong, .. } = self;
         let late = late.into_iter().max().unwrap_or(u64::MAX);
         println!("endurance: {started} starts, {ended} ends {deaths:?}, control late by {late} us at most");
-        println!("endurance: EL2's account of its pool, {} bytes, is what it was", frames.len());
+        println!("endurance: {} bytes of EL2's account of its frames compared", frames.len());
         if started.checked_sub(ended) != Some(1) {
             wrong.push(format!("{started} starts and {ended} ends"));
         }
