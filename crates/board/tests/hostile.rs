@@ -41,9 +41,9 @@ fn holds(blob: &[u8]) {
         assert!(!redistributors.is_empty());
     }
     for device in board.devices.iter() {
-        assert!(!board.devices.regions(device).is_empty());
-        assert!(board.devices.pages(device).iter().all(|region| region.base() < region.end()));
-        assert!(board.devices.interrupts(device).iter().all(|line| (16..1020).contains(&line.intid)));
+        assert!(!device.regions.is_empty());
+        assert!(device.pages().all(|region| region.base() < region.end()));
+        assert!(device.interrupts.iter().all(|line| (16..1020).contains(&line.intid)));
     }
     assert!(board.stdout.is_none_or(|index| index < board.devices.len()));
     assert!(board.initrd.is_none_or(|region| region.base().get() < region.end().get()));

@@ -107,11 +107,7 @@ pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u16> {
     if [gic, board.timers.node].contains(&node) {
         return Err(0xE304);
     }
-    board
-        .devices
-        .iter()
-        .position(|device| device.node == node && !board.devices.regions(device).is_empty())
-        .ok_or(0xC302)
+    board.devices.iter().position(|device| device.node == node && !device.regions.is_empty()).ok_or(0xC302)
 }
 
 /// Returns all device space inside the IPA space in whole pages, ascending.
@@ -125,7 +121,7 @@ fn spans(board: &Board<'_>) -> Vec<Piece> {
     };
     wall::frames(&board.gic, &mut |frame, _| add(frame, NONE));
     for (index, device) in board.devices.iter().enumerate() {
-        board.devices.pages(device).iter().for_each(|region| add(region, index));
+        device.pages().for_each(|region| add(region, index));
     }
     spans
 }
