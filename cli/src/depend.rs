@@ -69,7 +69,7 @@ pub fn all<'a>(plan: &PlanFile, board: &'a Board<'_>) -> Vec<Dependence<'a>> {
                     Some(Some((other, place))) => Owner::Cell(other, place),
                     Some(None) => Owner::Nobody,
                 };
-                found.push(Dependence { cell, entry, device: &*device.path, need, owner });
+                found.push(Dependence { cell, entry, device: &device.path, need, owner });
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::node::{count, disabled, is_type};
 use crate::{Conduit, Device, Gic, Timers, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree, first_string};
+use tree::{Known, NodeId, Tree};
 
 /// How many buses may stand between the root and a device.
 const MAX_BUSES: usize = 10;
@@ -96,13 +96,13 @@ impl Found<'_, '_> {
         }
         self.devices.push(Device {
             node,
-            compatible: tree.get(node, Known::Compatible).and_then(first_string).unwrap_or_default(),
+            compatible: tree.get(node, Known::Compatible).unwrap_or_default(),
             path: bus.path(tree, node),
             regions,
             windows,
             interrupts: self.controller.interrupts(tree, node, bus)?,
             disabled: disabled(tree, node),
-            iommu: tree.has(node, Known::Iommus) || tree.has(node, Known::IommuMap),
+            is_iommu: tree.has(node, Known::IommuCells),
         });
         Ok(())
     }

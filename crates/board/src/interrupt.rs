@@ -58,12 +58,12 @@ impl Controller {
     /// bus's `interrupt-map` behind so many cells of the child, with an address between, and each interrupt once.
     fn listed(self, tree: &Tree<'_>, list: &[u8], child: Option<usize>, lines: &mut Vec<Interrupt>) -> Option<()> {
         let (mut words, []) = list.as_chunks() else { return None };
-        let (mut last, mut controller) = (None, self.node);
+        let (mut before, mut controller) = (None, self.node);
         while !words.is_empty() {
             let (phandle, rest) = words.get(child.unwrap_or(0)..)?.split_first()?;
-            if last != Some(phandle) {
+            if before != Some(phandle) {
                 controller = tree.by_phandle(u32::from_be_bytes(*phandle))?;
-                last = Some(phandle);
+                before = Some(phandle);
             }
             let (mut address, mut width) = (self.address_cells, self.cells);
             if controller != self.node {

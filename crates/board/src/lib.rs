@@ -175,12 +175,12 @@ pub type Uart = (usize, Region<PhysAddr>);
 pub struct Device<'a> {
     /// Its node.
     pub node: NodeId,
-    /// First `compatible`, or nothing.
+    /// As the tree has it.
     pub compatible: &'a [u8],
     /// `status` is neither absent nor okay.
     pub disabled: bool,
-    /// Behind an IOMMU: it, or the bus it bridges to, has `iommus` or `iommu-map`.
-    pub iommu: bool,
+    /// It programs where DMA goes: it has `#iommu-cells`.
+    pub is_iommu: bool,
     /// Its full path.
     pub path: String,
     /// CPU-physical (translated through `ranges`), not page-rounded.
@@ -197,15 +197,21 @@ impl Device<'_> {
         self.regions.iter().chain(&self.windows)
     }
 
+    /// Returns the first `compatible`, or nothing.
+    #[must_use]
+    pub fn kind(&self) -> &[u8] {
+        self.compatible.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
     /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
     #[must_use]
     pub fn no_dma(&self) -> bool {
-        no_dma::is_reviewed(self.compatible)
+        no_dma::REVIEWED.contains(&self.kind())
     }
 
     /// Returns which of [`UARTS`] it is, and its registers.
     fn uart(&self) -> Option<Uart> {
-        let kind = UARTS.iter().position(|name| *name == self.compatible)?;
+        let kind = UARTS.iter().position(|name| *name == self.kind())?;
         Some((kind, *self.regions.first()?))
     }
 }
@@ -216,8 +222,7 @@ fn at(devices: &[Device<'_>], id: NodeId) -> Option<usize> {
 }
 
 /// Finds the device `stdout-path` names, else the first UART that EL2 drives and that is not disabled.
-fn stdout_of(devices: &[Device<'_>], tree: &Tree<'_>) -> Option<usize> {
-    let chosen = tree.child(NodeId::ROOT, "chosen");
+fn stdout_of(devices: &[Device<'_>], tree: &Tree<'_>, chosen: Option<NodeId>) -> Option<usize> {
     let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));
     // What follows a colon is the UART's mode.
     let path = path.and_then(|path| path.split(':').next());
@@ -239,14 +244,15 @@ impl<'a> Board<'a> {
         let gic = found.gic.unwrap_or_else(|| Err(missing("GICv2 or GICv3")))?;
         let timers = found.timers.unwrap_or_else(|| Err(missing("generic timer")))?;
         let (ram, psci, devices) = (found.ram, found.psci, found.devices);
+        let chosen = tree.child(NodeId::ROOT, "chosen");
         if ram.is_empty() {
             return Err(missing("RAM"));
         }
         Ok(Self {
             compatible: tree.string(NodeId::ROOT, "compatible").unwrap_or_default(),
             model: tree.string(NodeId::ROOT, "model").unwrap_or_default(),
-            stdout: stdout_of(&devices, &tree),
-            initrd: initrd(&tree)?,
+            stdout: stdout_of(&devices, &tree, chosen),
+            initrd: initrd(&tree, chosen)?,
             devices,
             psci,
             ram,
@@ -276,16 +282,13 @@ impl<'a> Board<'a> {
 pub fn stdout(blob: &[u8]) -> Option<Uart> {
     let tree = Tree::parse(blob).ok()?;
     let devices = device::survey(&tree).ok()?.devices;
-    devices.get(stdout_of(&devices, &tree)?)?.uart()
+    devices.get(stdout_of(&devices, &tree, tree.child(NodeId::ROOT, "chosen"))?)?.uart()
 }
 
 /// Reads where the loader put the initrd.
-fn initrd(tree: &Tree<'_>) -> Read<Option<Region<PhysAddr>>> {
-    let Some(chosen) = tree.child(NodeId::ROOT, "chosen") else { return Ok(None) };
+fn initrd(tree: &Tree<'_>, chosen: Option<NodeId>) -> Read<Option<Region<PhysAddr>>> {
     let (start, end) = ("linux,initrd-start", "linux,initrd-end");
-    if tree.property(chosen, start).is_none() {
-        return Ok(None);
-    }
+    let Some(chosen) = chosen.filter(|chosen| tree.property(*chosen, start).is_some()) else { return Ok(None) };
     let read = |name| tree.u64(chosen, name).map(PhysAddr::at).ok_or_else(|| malformed(tree, chosen, name));
     Ok(Region::from_ends(read(start)?, read(end)?))
 }

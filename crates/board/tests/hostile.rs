@@ -40,7 +40,7 @@ fn holds(blob: &[u8]) {
     if let Gic::V3 { redistributors, .. } = &board.gic {
         assert!(!redistributors.is_empty());
     }
-    for device in board.devices.iter() {
+    for device in &board.devices {
         assert!(!device.regions.is_empty());
         assert!(device.pages().all(|region| region.base() < region.end()));
         assert!(device.interrupts.iter().all(|line| (16..1020).contains(&line.intid)));

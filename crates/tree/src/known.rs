@@ -20,11 +20,10 @@ macro_rules! known {
 
 known! {
     "reg" => Reg,
-    "iommus" => Iommus,
     "ranges" => Ranges,
     "status" => Status,
     "phandle" => Phandle,
-    "iommu-map" => IommuMap,
+    "#iommu-cells" => IommuCells,
     "compatible" => Compatible,
     "interrupts" => Interrupts,
     "device_type" => DeviceType,
@@ -67,7 +66,7 @@ mod tests {
     #[test]
     fn every_name_is_found() {
         for (index, name) in NAMES.iter().enumerate() {
-            assert_eq!(number(&[name.as_bytes(), &b"\0more"[..]].concat()), index as u32);
+            assert_eq!(number(&[name.as_bytes(), &b"\0more"[..]].concat()) as usize, index);
         }
         for other in [&b""[..], b"reg", b"regs\0", b"\0", b"interrupt\0", b"3\0"] {
             assert_eq!(number(other), 15);

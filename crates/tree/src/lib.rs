@@ -68,7 +68,7 @@ struct Node<'a> {
     /// Where in the structure block its properties begin, in words.
     properties: u32,
     /// By the number of a name in [`Known`]: where its property is; 0 is none.
-    known: [u32; 14],
+    known: [u32; 12],
     /// The root is its own.
     parent: NodeId,
     /// First node behind its subtree.

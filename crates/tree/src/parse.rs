@@ -73,7 +73,7 @@ impl<'a> Tree<'a> {
                 let name = self.text(at)?;
                 // The NUL behind it takes a byte at least.
                 at = at.wrapping_add(u32::try_from(name.len() >> 2).unwrap_or(0)).wrapping_add(1);
-                let (properties, mut known) = (at, [0; 14]);
+                let (properties, mut known) = (at, [0; 12]);
                 // Properties stand before children (5.4.2).
                 while let Some((name, _, next)) = self.entry(at) {
                     let Some(slot) = seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else { break };
