@@ -90,7 +90,7 @@ fn labels(root: &Node, board: &Board<'_>, cell: &SealedCell<'_>) -> Vec<(String,
         VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. } => distributor.base(),
     };
     let at = |base: u64| root.children.iter().find(|child| child.name.ends_with(&format!("@{base:x}")));
-    let device = |index: usize| Some(board.devices.regions(board.devices.get(index)?).first()?.base().get());
+    let device = |index: usize| Some(board.devices.get(index)?.regions.first()?.base().get());
     let Some(list) = board.tree.child(NodeId::ROOT, "__symbols__") else { return Vec::new() };
     let found = board.tree.properties(list).filter_map(|(label, _)| {
         let node = board.tree.find(label)?;
@@ -150,15 +150,15 @@ fn check(blob: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) -> Result<()> {
         intid < 32 || line || [cell.uart, cell.watchdog].into_iter().flatten().any(|device| device.intid == intid)
     };
     for device in told.devices.iter().filter(|device| !device.disabled) {
-        let path = told.devices.path(device);
-        let strange = told.devices.pages(device).iter().find(|region| !mapped(region));
+        let path = &*device.path;
+        let strange = device.pages().find(|region| !mapped(region));
         ensure!(
             strange.is_none(),
             "its tree tells of {path} at {}, which is not the cell's; name the device in devices, or say status = \
              \"disabled\"",
             strange.map_or_else(String::new, ToString::to_string)
         );
-        let strange = told.devices.interrupts(device).iter().find(|line| !owned(line.intid)).map(|line| line.intid);
+        let strange = device.interrupts.iter().find(|line| !owned(line.intid)).map(|line| line.intid);
         ensure!(
             strange.is_none(),
             "its tree gives {path} interrupt {}, which is not the cell's",

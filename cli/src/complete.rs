@@ -99,17 +99,13 @@ fn rest(cell: usize, board: &Board<'_>, manifest: &Manifest<'_>, footprint: &Foo
     let mut out: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
     let mut given = Vec::new();
     for (index, device) in board.devices.iter().enumerate() {
-        if device.disabled
-            || board.devices.regions(device).is_empty()
-            || named.contains(&Some(index))
-            || board.stdout == Some(index)
-        {
+        if device.disabled || device.regions.is_empty() || named.contains(&Some(index)) || board.stdout == Some(index) {
             continue;
         }
         if unsaid && !device.no_dma() {
-            out.entry("may master DMA, of which dma says nothing").or_default().push(board.devices.path(device));
+            out.entry("may master DMA, of which dma says nothing").or_default().push(&*device.path);
         } else {
-            given.push(board.devices.path(device));
+            given.push(&*device.path);
         }
     }
     // One device less may put the next in the way: the neighbour on its page.

@@ -18,9 +18,9 @@ pub fn judge(plan: &PlanFile, board: &Board<'_>, lines: u32) -> Vec<Problem> {
         let console = (cell.console == Console::Passthrough).then(|| ("console".to_owned(), board.stdout));
         for (key, device) in named.chain(console) {
             let Some(device) = device.and_then(|device| board.devices.get(device)) else { continue };
-            let mut own = board.devices.interrupts(device).iter();
+            let mut own = device.interrupts.iter();
             let Some(line) = own.find(|line| line.intid >= lines) else { continue };
-            let (name, path, intid) = (&cell.name, board.devices.path(device), line.intid);
+            let (name, path, intid) = (&cell.name, &*device.path, line.intid);
             let said =
                 format!("cell {name}'s {path} has interrupt {intid}, but the board's GIC has those below {lines}");
             let problem = Problem {

@@ -191,19 +191,19 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
     let interrupt = |line: &board::Interrupt| Interrupt { intid: line.intid, edge: line.edge };
     let frames = frames(&board.gic);
     let mut devices = Vec::new();
-    for device in board.devices.iter() {
-        let path = board.devices.path(device);
+    for device in &board.devices {
+        let path = &*device.path;
         devices.push(Item {
             path: path.to_owned(),
             names: names(&board.tree, device.node),
-            compatible: String::from_utf8_lossy(device.compatible).into_owned(),
-            registers: unnamed(board.devices.regions(device)),
-            windows: unnamed(board.devices.windows(device)),
-            interrupts: board.devices.interrupts(device).iter().map(interrupt).collect(),
+            compatible: String::from_utf8_lossy(device.kind()).into_owned(),
+            registers: unnamed(&device.regions),
+            windows: unnamed(&device.windows),
+            interrupts: device.interrupts.iter().map(interrupt).collect(),
             disabled: device.disabled,
             dma: if device.no_dma() {
                 "none"
-            } else if device.iommu {
+            } else if ["iommus", "iommu-map"].iter().any(|key| board.tree.property(device.node, key).is_some()) {
                 "iommu"
             } else {
                 "possible"
@@ -223,10 +223,7 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
         gic: if matches!(board.gic, Gic::V2 { .. }) { 2 } else { 3 },
         gic_frames: frames.iter().map(|(region, name)| piece(region, name)).collect(),
         psci: board.psci.map(|conduit| if conduit == board::Conduit::Smc { "smc" } else { "hvc" }),
-        console: board
-            .stdout
-            .and_then(|index| board.devices.get(index))
-            .map(|uart| board.devices.path(uart).to_owned()),
+        console: board.stdout.and_then(|index| board.devices.get(index)).map(|uart| uart.path.clone()),
         devices,
     })
 }
@@ -282,16 +279,12 @@ fn neighbours(board: &Board<'_>, device: &Device<'_>, frames: &[(Region<PhysAddr
     let pages = |regions: &[Region<PhysAddr>]| -> Vec<Region<PhysAddr>> {
         regions.iter().filter_map(|region| region.widen(PAGE_BYTES)).collect()
     };
-    let mine = pages(board.devices.regions(device));
+    let mine = pages(&device.regions);
     let meets =
         |theirs: &[Region<PhysAddr>]| theirs.iter().any(|theirs| mine.iter().any(|page| page.overlaps(*theirs)));
-    let others =
-        board.devices.iter().filter(|other| other.node != device.node && meets(&pages(board.devices.regions(other))));
+    let others = board.devices.iter().filter(|other| other.node != device.node && meets(&pages(&other.regions)));
     let frames = frames.iter().filter(|(frame, _)| meets(&pages(&[*frame])));
-    others
-        .map(|other| board.devices.path(other).to_owned())
-        .chain(frames.map(|(_, name)| format!("the GIC ({name})")))
-        .collect()
+    others.map(|other| other.path.clone()).chain(frames.map(|(_, name)| format!("the GIC ({name})"))).collect()
 }
 
 /// Asks the plan's judge whether a cell that vouches for its DMA can have the device at `path`.

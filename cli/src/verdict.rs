@@ -207,7 +207,7 @@ fn entry_of(
 fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Sentence) -> String {
     match said.code {
         "E0301" => {
-            let paths = board.devices.iter().map(|device| board.devices.path(device));
+            let paths = board.devices.iter().map(|device| &*device.path);
             let lists = ["aliases", "__symbols__"].into_iter().filter_map(|list| board.tree.child(NodeId::ROOT, list));
             let names = lists.flat_map(|list| board.tree.properties(list).map(|(name, _)| name));
             let near =
@@ -253,12 +253,12 @@ pub fn together<'b>(board: &'b Board<'_>, finding: &Finding<'_>, named: &[&str])
     // The console passed through has no name in the list.
     let named: Vec<_> = named.iter().chain(&finding.names[2..3]).map(|path| board.device(path)).collect();
     let there = |device: &Device<'_>| {
-        let mut pages = board.devices.regions(device).iter().filter_map(|region| region.widen(PAGE_BYTES));
+        let mut pages = device.regions.iter().filter_map(|region| region.widen(PAGE_BYTES));
         !device.disabled && pages.any(|pages| Region::from_ends(base, end).is_some_and(|all| all.overlaps(pages)))
     };
     let missing = board.devices.iter().enumerate();
     let missing = missing.filter(|(index, device)| there(device) && !named.contains(&Some(*index)));
-    missing.map(|(_, device)| board.devices.path(device)).collect()
+    missing.map(|(_, device)| &*device.path).collect()
 }
 
 fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Option<String> {
@@ -280,7 +280,7 @@ fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Optio
             }
         }
         for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {
-            write!(text, "; {}", board.devices.path(device)).ok()?;
+            write!(text, "; {}", &*device.path).ok()?;
         }
         text.push('\n');
     }

@@ -87,8 +87,7 @@ impl Sources for Lines {
 /// Notes the board's side of the console; before commit.
 pub fn wire(board: &Board, gic: &Gic, own: Option<usize>, poweroff_when_idle: bool) {
     settle(board, own);
-    let interrupt =
-        own.and_then(|index| board.devices.get(index)).and_then(|uart| board.devices.interrupts(uart).first()).copied();
+    let interrupt = own.and_then(|index| board.devices.get(index)).and_then(|uart| uart.interrupts.first()).copied();
     if let Some(interrupt) = interrupt {
         gic.set_trigger(interrupt);
     }

@@ -16,7 +16,7 @@ pub(super) fn of_cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Vec<Int
     for device in &cell.devices {
         let Some(found) = source.board.devices.get(*device) else { continue };
         let line = source.device_line(cell.index, *device);
-        let (path, own) = (source.device_path(*device), source.board.devices.interrupts(found));
+        let (path, own) = (source.device_path(*device), &found.interrupts);
         lines.extend(own.iter().map(|interrupt| one(interrupt.intid, &path, line)));
     }
     join(lines)
@@ -30,8 +30,7 @@ pub(super) fn of_el2(source: &Source<'_, '_>) -> Vec<Interrupt> {
     let mut lines =
         vec![one(maintenance, "GIC maintenance", None), one(source.board.timers.hypervisor, "EL2's timer", None)];
     if let Some(uart) = source.sealed.uart().and_then(|uart| source.board.devices.get(uart)) {
-        let devices = &source.board.devices;
-        lines.extend(devices.interrupts(uart).iter().map(|line| one(line.intid, devices.path(uart), None)));
+        lines.extend(uart.interrupts.iter().map(|line| one(line.intid, &uart.path, None)));
     }
     join(lines)
 }

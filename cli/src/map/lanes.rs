@@ -63,7 +63,7 @@ fn of_wall(source: &Source<'_, '_>, wall: &Wall<'_>) -> Segment {
             .board
             .devices
             .iter()
-            .position(|device| source.board.devices.path(device) == wall.what)
+            .position(|device| &*device.path == wall.what)
             .and_then(|device| source.device_line(cell, device)),
         _ => None,
     };
@@ -94,8 +94,8 @@ fn add(source: &Source<'_, '_>, segment: &mut Segment, wall: &Wall<'_>) {
     }
     let on = |region: &Region<PhysAddr>| region.overlaps(wall.region);
     let all = &source.board.devices;
-    let devices = all.iter().filter(|device| all.pages(device).iter().any(on));
-    let names = devices.map(|device| all.path(device).to_owned()).chain([wall.what.to_owned()]);
+    let devices = all.iter().filter(|device| device.pages().any(on));
+    let names = devices.map(|device| device.path.clone()).chain([wall.what.to_owned()]);
     for name in names {
         if !segment.details.contains(&name) {
             segment.details.push(name);
@@ -120,7 +120,7 @@ pub(super) fn cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Lane {
     for run in &cell.mmio {
         let on = |index: &&usize| {
             let device = source.board.devices.get(**index);
-            device.is_some_and(|device| source.board.devices.pages(device).iter().any(|it| it.overlaps(run.pa)))
+            device.is_some_and(|device| device.pages().any(|it| it.overlaps(run.pa)))
         };
         let devices: Vec<usize> = cell.devices.iter().filter(on).copied().collect();
         let details: Vec<String> = devices.iter().map(|device| source.device_path(*device)).collect();

@@ -3,12 +3,12 @@
 //! Owns the chain of buses between the root and the node being looked at. An address that a bus does not pass on is no
 //! CPU address: it yields nothing, never the untranslated number. Devicetree Specification v0.4, 2.3.5, 2.3.6, 2.3.8.
 
-use crate::device::Part;
 use crate::error::{Read, malformed};
 use crate::node::count;
 use address::{Address, PhysAddr, Region};
+use alloc::string::String;
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree, cells};
+use tree::{Known, NodeId, Tree};
 
 /// A bus on the way down to the node being looked at.
 pub(crate) struct Bus<'b> {
@@ -17,8 +17,8 @@ pub(crate) struct Bus<'b> {
     /// How many there are above it.
     pub(crate) depth: usize,
     pub(crate) node: NodeId,
-    /// Where its full path is kept; the root's is empty.
-    pub(crate) path: Part,
+    /// Its full path; the root's is empty.
+    pub(crate) path: String,
     /// Cells of an address, and of a size, of its children's `reg`; absent means 2 and 1.
     pub(crate) address: usize,
     pub(crate) size: usize,
@@ -31,19 +31,18 @@ pub(crate) struct Bus<'b> {
 impl<'b> Bus<'b> {
     /// Opens the bus `node`.
     pub(crate) fn new(tree: &'b Tree<'_>, node: NodeId, up: Option<&'b Bus<'b>>) -> Self {
-        let inherited = up.and_then(|up| up.interrupt_parent);
         Self {
             up,
             depth: up.map_or(0, |up| up.depth.saturating_add(1)),
             node,
-            path: Part::default(),
-            address: count(tree, node, Known::AddressCells, 2),
-            size: count(tree, node, Known::SizeCells, 1),
+            path: up.map_or_else(String::new, |up| up.path(tree, node)),
+            address: count(tree, node, "#address-cells", 2),
+            size: count(tree, node, "#size-cells", 1),
             ranges: tree.get(node, Known::Ranges).filter(|_| up.is_some()).unwrap_or_default(),
             // A bus that counts interrupt cells of its own translates what is below it; that much is not followed.
             interrupt_parent: match up {
-                Some(_) if tree.has(node, Known::InterruptCells) => Some(node),
-                _ => interrupt_parent(tree, node, inherited),
+                Some(_) if tree.property(node, "#interrupt-cells").is_some() => Some(node),
+                _ => interrupt_parent(tree, node, up.and_then(|up| up.interrupt_parent)),
             },
         }
     }
@@ -75,34 +74,34 @@ impl<'b> Bus<'b> {
         Region::new(PhysAddr::new(base), size)
     }
 
-    /// Adds the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.
-    pub(crate) fn regions(&self, tree: &Tree<'_>, id: NodeId, to: &mut Vec<Region<PhysAddr>>) -> Read<()> {
-        let reg = tree.get(id, Known::Reg).unwrap_or_default();
-        self.windows(reg, 0, self.size, to).ok_or_else(|| malformed(tree, id, "reg"))
+    /// Returns the full path of `node` on this bus.
+    pub(crate) fn path(&self, tree: &Tree<'_>, node: NodeId) -> String {
+        [&self.path, "/", tree.name(node)].concat()
     }
 
-    /// Adds entries of so many cells to be skipped, an address of this bus and a size of so many cells.
-    pub(crate) fn windows(
-        &self,
-        bytes: &[u8],
-        skipped: usize,
-        size: usize,
-        to: &mut Vec<Region<PhysAddr>>,
-    ) -> Option<()> {
+    /// Returns the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.
+    pub(crate) fn regions(&self, tree: &Tree<'_>, id: NodeId) -> Read<Vec<Region<PhysAddr>>> {
+        let reg = tree.get(id, Known::Reg).unwrap_or_default();
+        self.windows(reg, 0, self.size).ok_or_else(|| malformed(tree, id, "reg"))
+    }
+
+    /// Returns entries of so many cells to be skipped, an address of this bus and a size of so many cells.
+    pub(crate) fn windows(&self, bytes: &[u8], skipped: usize, size: usize) -> Option<Vec<Region<PhysAddr>>> {
         let mut numbers = Numbers::new(bytes, self.address.wrapping_add(size).wrapping_add(skipped))?;
+        let mut windows = Vec::new();
         while !numbers.0.is_empty() {
             numbers.next(skipped)?;
             let (base, size) = (numbers.next(self.address)?, numbers.next(size)?);
-            to.extend(self.translate(base, size));
+            windows.extend(self.translate(base, size));
         }
-        Some(())
+        Some(windows)
     }
 }
 
 /// Returns what the interrupts of `node` and of those below it go to.
 pub(crate) fn interrupt_parent(tree: &Tree<'_>, node: NodeId, inherited: Option<NodeId>) -> Option<NodeId> {
     match tree.get(node, Known::InterruptParent) {
-        Some(phandle) => tree.by_phandle(cells(phandle).next()?),
+        Some(phandle) => tree.by_phandle(u32::from_be_bytes(phandle.try_into().ok()?)),
         None => inherited,
     }
 }

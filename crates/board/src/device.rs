@@ -4,36 +4,20 @@
 //! children (an I2C controller's children are no addresses), and so does a PCI host bridge, whose `ranges` are its
 //! windows instead. The `reg` of a simple bus is what it passes on (i.MX 8M, Meson), no registers of its own. Devicetree Specification v0.4, 2.3 and 3; IEEE 1275 PCI binding, 2.2.1.1.
 
-use crate::bus::{Bus, interrupt_parent};
+use crate::bus::Bus;
 use crate::error::{Read, malformed};
 use crate::interrupt::Controller;
 use crate::node::{count, disabled, is_type};
-use crate::{Conduit, Device, Devices, Gic, Timers, gic, memory};
+use crate::{Conduit, Device, Gic, Timers, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree, first_string};
+use tree::{Known, NodeId, Tree};
 
 /// How many buses may stand between the root and a device.
 const MAX_BUSES: usize = 10;
 
 /// Children of the root that are no bus although some have `ranges`.
 const NO_BUSES: [&[u8]; 3] = [b"reserved-memory", b"chosen", b"firmware"];
-
-/// From one place in a list up to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Part(pub usize, pub usize);
-
-impl Part {
-    #[inline(never)]
-    pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
-        list.get(self.0..self.1).unwrap_or_default()
-    }
-
-    /// Returns what is from its start up to the end of `other`.
-    pub(crate) fn to(self, other: Self) -> Self {
-        Self(self.0, other.1)
-    }
-}
 
 /// What the walk found.
 pub(crate) struct Found<'t, 'a> {
@@ -44,14 +28,14 @@ pub(crate) struct Found<'t, 'a> {
     pub(crate) gic: Option<Read<Gic>>,
     pub(crate) timers: Option<Read<Timers>>,
     pub(crate) psci: Option<Conduit>,
-    pub(crate) devices: Devices<'a>,
+    pub(crate) devices: Vec<Device<'a>>,
 }
 
 /// Walks the tree.
 pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Read<Found<'t, 'a>> {
     let controller = gic::find(tree)?;
-    let (devices, ram) = (Devices::with_capacity(tree.nodes().len().min(64)), Vec::new());
-    let mut found = Found { tree, controller, ram, gic: None, timers: None, psci: None, devices };
+    let devices = Vec::with_capacity(tree.nodes().len().min(64));
+    let mut found = Found { tree, controller, ram: Vec::new(), gic: None, timers: None, psci: None, devices };
     found.walk(&Bus::new(tree, NodeId::ROOT, None))?;
     Ok(found)
 }
@@ -90,9 +74,7 @@ impl Found<'_, '_> {
                 if bus.depth >= MAX_BUSES {
                     return Err(malformed(tree, id, "ranges"));
                 }
-                let mut below = Bus::new(tree, id, Some(bus));
-                below.path = self.path(bus, id);
-                self.walk(&below)?;
+                self.walk(&Bus::new(tree, id, Some(bus)))?;
             }
         }
         Ok(())
@@ -101,41 +83,27 @@ impl Found<'_, '_> {
     /// Adds the device `node` is, if the CPUs can reach any of it.
     fn device(&mut self, bus: &Bus<'_>, node: NodeId, pci: bool) -> Read<()> {
         let tree = self.tree;
-        let (first_page, first_line) = (self.devices.pages.len(), self.devices.lines.len());
-        bus.regions(tree, node, &mut self.devices.pages)?;
-        let regions = Part(first_page, self.devices.pages.len());
-        if regions.0 == regions.1 {
+        let regions = bus.regions(tree, node)?;
+        if regions.is_empty() {
             return Ok(());
         }
+        let mut windows = Vec::new();
         if pci {
             // PCI address (space and 64 bits), CPU address, size.
             let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
-            let windows = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1), &mut self.devices.pages);
-            windows.ok_or_else(|| malformed(tree, node, "ranges"))?;
+            let found = bus.windows(ranges, 3, count(tree, node, "#size-cells", 1));
+            windows = found.ok_or_else(|| malformed(tree, node, "ranges"))?;
         }
-        let parent = interrupt_parent(tree, node, bus.interrupt_parent);
-        self.controller.add(tree, node, parent, &mut self.devices.lines)?;
-        let device = Device {
+        self.devices.push(Device {
             node,
-            compatible: tree.get(node, Known::Compatible).and_then(first_string).unwrap_or_default(),
-            path: self.path(bus, node),
+            compatible: tree.get(node, Known::Compatible).unwrap_or_default(),
+            path: bus.path(tree, node),
             regions,
-            windows: Part(regions.1, self.devices.pages.len()),
-            interrupts: Part(first_line, self.devices.lines.len()),
+            windows,
+            interrupts: self.controller.interrupts(tree, node, bus)?,
             disabled: disabled(tree, node),
-            iommu: tree.has(node, Known::Iommus) || tree.has(node, Known::IommuMap),
-        };
-        self.devices.list.push(device);
+            is_iommu: tree.has(node, Known::IommuCells),
+        });
         Ok(())
-    }
-
-    /// Writes down the path of `node` on `bus`.
-    fn path(&mut self, bus: &Bus<'_>, node: NodeId) -> Part {
-        let paths = &mut self.devices.paths;
-        let start = paths.len();
-        paths.extend_from_within(bus.path.0..bus.path.1);
-        paths.push(b'/');
-        paths.extend_from_slice(self.tree.name_bytes(node));
-        Part(start, paths.len())
     }
 }

@@ -27,8 +27,8 @@ impl Board<'_> {
             Gic::V3 { distributor, redistributors, .. } => regions(regions(3, &[*distributor]), redistributors),
         };
         let devices = self.devices.iter().fold(0, |sum, device| {
-            let lines = self.devices.interrupts(device).iter().fold(sum, |sum, line| mix(sum, line.intid.into()));
-            mix(regions(lines, self.devices.pages(device)), device.disabled.into())
+            let lines = device.interrupts.iter().fold(sum, |sum, line| mix(sum, line.intid.into()));
+            mix(regions(regions(lines, &device.regions), &device.windows), device.disabled.into())
         });
         [
             cpus,

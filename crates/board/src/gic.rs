@@ -1,6 +1,6 @@
 //! The interrupt controller and the generic timer (bindings `arm,gic`, `arm,gic-v3`, `arm,armv8-timer`).
 
-use crate::bus::{Bus, interrupt_parent};
+use crate::bus::Bus;
 use crate::error::{Read, malformed, missing};
 use crate::interrupt::Controller;
 use crate::node::{count, disabled};
@@ -25,20 +25,17 @@ pub(crate) fn find(tree: &Tree<'_>) -> Read<Controller> {
     let Some(node) = tree.nodes().find(is_gic) else {
         return Ok(Controller { node: NodeId::ROOT, cells: 3, address_cells: 0 });
     };
-    let cells = count(tree, node, Known::InterruptCells, 0);
+    let cells = count(tree, node, "#interrupt-cells", 0);
     if cells < 3 {
         return Err(malformed(tree, node, "#interrupt-cells"));
     }
-    Ok(Controller { node, cells, address_cells: count(tree, node, Known::AddressCells, 0) })
+    Ok(Controller { node, cells, address_cells: count(tree, node, "#address-cells", 0) })
 }
 
 /// Reads the GIC's frames on `bus`.
 pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Read<Gic> {
-    let (node, mut frames, mut lines) = (controller.node, Vec::new(), Vec::new());
-    bus.regions(tree, node, &mut frames)?;
-    let own = tree.get(node, Known::Interrupts).unwrap_or_default();
-    controller.decode_all(own, &mut lines).ok_or_else(|| malformed(tree, node, "interrupts"))?;
-    let maintenance = lines.first().map_or(MAINTENANCE, |line| line.intid);
+    let (node, frames) = (controller.node, bus.regions(tree, controller.node)?);
+    let maintenance = controller.interrupts(tree, node, bus)?.first().map_or(MAINTENANCE, |line| line.intid);
     let v3 = tree.is_compatible(node, &V3);
     let others = children(tree, node, bus, if v3 { "arm,gic-v3-its" } else { "arm,gic-v2m-frame" })?;
     match *frames.as_slice() {
@@ -61,7 +58,7 @@ fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Re
     let bus = Bus::new(tree, gic, Some(bus));
     for id in tree.children(gic).filter(|id| tree.is_compatible(*id, &[compatible]) && !disabled(tree, *id)) {
         if tree.has(gic, Known::Ranges) {
-            bus.regions(tree, id, &mut found)?;
+            found.append(&mut bus.regions(tree, id)?);
         }
     }
     Ok(found)
@@ -69,15 +66,12 @@ fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Re
 
 /// Reads the generic timer's PPIs: secure, physical, virtual, hypervisor, and perhaps the hypervisor's virtual one.
 pub(crate) fn timers(tree: &Tree<'_>, controller: Controller, node: NodeId, bus: &Bus<'_>) -> Read<Timers> {
-    let lines_of = |node| -> Read<Vec<_>> {
-        let (parent, mut lines) = (interrupt_parent(tree, node, bus.interrupt_parent), Vec::new());
-        controller.add(tree, node, parent, &mut lines)?;
-        Ok(lines)
-    };
-    let lines = lines_of(node)?;
-    let monitors = tree.child(NodeId::ROOT, "pmu").and_then(|node| match lines_of(node).ok()?.as_slice() {
-        [line] if line.intid < 32 => Some((node, line.intid)),
-        _ => None,
+    let lines = controller.interrupts(tree, node, bus)?;
+    let monitors = tree.child(NodeId::ROOT, "pmu").and_then(|node| {
+        match controller.interrupts(tree, node, bus).ok()?.as_slice() {
+            [line] if line.intid < 32 => Some((node, line.intid)),
+            _ => None,
+        }
     });
     match lines.as_slice() {
         [secure, physical, virtual_, hypervisor, ..] if lines.iter().all(|line| line.intid < 32) => Ok(Timers {

@@ -5,6 +5,7 @@
 //! INTID 32 + n, PPI `n` is 16 + n (binding `arm,gic-v3`).
 
 use crate::Interrupt;
+use crate::bus::{Bus, interrupt_parent};
 use crate::error::{Read, malformed};
 use crate::node::count;
 use alloc::vec::Vec;
@@ -31,62 +32,49 @@ fn decode(words: &[[u8; 4]]) -> Option<Interrupt> {
 }
 
 impl Controller {
-    /// Adds an `interrupts` that goes to the GIC; nothing where it is malformed.
-    pub(crate) fn decode_all(self, bytes: &[u8], lines: &mut Vec<Interrupt>) -> Option<()> {
-        let (mut words, []) = bytes.as_chunks() else { return None };
-        while !words.is_empty() {
-            lines.push(decode(words)?);
-            words = words.get(self.cells..)?;
-        }
-        Some(())
-    }
-
-    /// Adds the interrupts of `node`, whose interrupts go to `parent` unless it says otherwise.
-    pub(crate) fn add(
-        self,
-        tree: &Tree<'_>,
-        node: NodeId,
-        parent: Option<NodeId>,
-        lines: &mut Vec<Interrupt>,
-    ) -> Read<()> {
-        let (own, bad) = (lines.len(), |property| move || malformed(tree, node, property));
+    /// Reads the interrupts of `node` on `bus`.
+    pub(crate) fn interrupts(self, tree: &Tree<'_>, node: NodeId, bus: &Bus<'_>) -> Read<Vec<Interrupt>> {
+        let (mut lines, bad) = (Vec::new(), |property| move || malformed(tree, node, property));
         if let Some(extended) = tree.get(node, Known::InterruptsExtended) {
-            self.listed(tree, extended, None, lines).ok_or_else(bad("interrupts-extended"))?;
-        } else if let Some(plain) = tree.get(node, Known::Interrupts).filter(|_| parent == Some(self.node)) {
-            self.decode_all(plain, lines).ok_or_else(bad("interrupts"))?;
+            self.listed(tree, extended, None, &mut lines).ok_or_else(bad("interrupts-extended"))?;
+        } else if let Some(plain) = tree.get(node, Known::Interrupts)
+            && (node == self.node || interrupt_parent(tree, node, bus.interrupt_parent) == Some(self.node))
+        {
+            let (mut words, rest) = plain.as_chunks();
+            while !words.is_empty() || !rest.is_empty() {
+                lines.push(decode(words).ok_or_else(bad("interrupts"))?);
+                words = words.get(self.cells..).ok_or_else(bad("interrupts"))?;
+            }
         }
         if let Some(map) = tree.get(node, Known::InterruptMap) {
-            let address = count(tree, node, Known::AddressCells, 2);
-            let child = address.saturating_add(count(tree, node, Known::InterruptCells, 1));
-            self.listed(tree, map, Some((child, own)), lines).ok_or_else(bad("interrupt-map"))?;
+            let child = count(tree, node, "#address-cells", 2).saturating_add(count(tree, node, "#interrupt-cells", 1));
+            self.listed(tree, map, Some(child), &mut lines).ok_or_else(bad("interrupt-map"))?;
         }
-        Ok(())
+        lines.shrink_to_fit();
+        Ok(lines)
     }
 
     /// Adds what the entries of a list lead to, each a controller and an interrupt in that controller's format; in a
-    /// bus's `interrupt-map` behind so many cells of the child, with an address between, and each interrupt once from
-    /// that place of `lines` on.
-    fn listed(
-        self,
-        tree: &Tree<'_>,
-        list: &[u8],
-        child: Option<(usize, usize)>,
-        lines: &mut Vec<Interrupt>,
-    ) -> Option<()> {
+    /// bus's `interrupt-map` behind so many cells of the child, with an address between, and each interrupt once.
+    fn listed(self, tree: &Tree<'_>, list: &[u8], child: Option<usize>, lines: &mut Vec<Interrupt>) -> Option<()> {
         let (mut words, []) = list.as_chunks() else { return None };
+        let (mut before, mut controller) = (None, self.node);
         while !words.is_empty() {
-            let (phandle, rest) = words.get(child.map_or(0, |(cells, _)| cells)..)?.split_first()?;
-            let controller = tree.by_phandle(u32::from_be_bytes(*phandle))?;
+            let (phandle, rest) = words.get(child.unwrap_or(0)..)?.split_first()?;
+            if before != Some(phandle) {
+                controller = tree.by_phandle(u32::from_be_bytes(*phandle))?;
+                before = Some(phandle);
+            }
             let (mut address, mut width) = (self.address_cells, self.cells);
             if controller != self.node {
-                address = count(tree, controller, Known::AddressCells, 0);
-                width = count(tree, controller, Known::InterruptCells, 0);
+                address = count(tree, controller, "#address-cells", 0);
+                width = count(tree, controller, "#interrupt-cells", 0);
             }
             let (line, rest) = rest.get(child.map_or(0, |_| address)..)?.split_at_checked(width)?;
             words = rest;
             if controller == self.node {
                 let interrupt = decode(line)?;
-                if child.is_none_or(|(_, own)| !lines.iter().skip(own).any(|line| *line == interrupt)) {
+                if child.is_none() || !lines.contains(&interrupt) {
                     lines.push(interrupt);
                 }
             }

@@ -24,11 +24,10 @@ mod no_dma;
 mod node;
 
 use address::{PhysAddr, Region};
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Deref;
 use tree::{NodeId, Tree};
 
-pub use device::Part;
 pub use error::BoardError;
 use error::{Read, malformed, missing};
 pub use facts::FACTS;
@@ -57,7 +56,7 @@ pub struct Board<'a> {
     /// How firmware is called, where the tree has a psci node.
     pub psci: Option<Conduit>,
     /// Every MMIO device but the GIC and its frames, ITS and timers.
-    pub devices: Devices<'a>,
+    pub devices: Vec<Device<'a>>,
     /// Where the loader put the bundle (/chosen/linux,initrd-start and -end).
     pub initrd: Option<Region<PhysAddr>>,
 }
@@ -171,116 +170,64 @@ pub const UARTS: [&[u8]; 4] = [b"arm,pl011", b"brcm,bcm2835-aux-uart", b"xlnx,zy
 /// A UART EL2 can drive: which of [`UARTS`], and its registers.
 pub type Uart = (usize, Region<PhysAddr>);
 
-/// An MMIO device. What it has lies with all others' in [`Devices`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An MMIO device.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device<'a> {
     /// Its node.
     pub node: NodeId,
-    /// First `compatible`, or nothing.
+    /// As the tree has it.
     pub compatible: &'a [u8],
     /// `status` is neither absent nor okay.
     pub disabled: bool,
-    /// Behind an IOMMU: it, or the bus it bridges to, has `iommus` or `iommu-map`.
-    pub iommu: bool,
-    /// In [`Devices::paths`].
-    pub path: Part,
-    /// In [`Devices::pages`].
-    pub regions: Part,
-    /// There too, behind the regions.
-    pub windows: Part,
-    /// In [`Devices::lines`].
-    pub interrupts: Part,
-}
-
-/// The devices in tree order, and what they have in lists all share.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Devices<'a> {
-    /// The devices.
-    pub list: Vec<Device<'a>>,
-    /// Their regions and windows.
-    pub pages: Vec<Region<PhysAddr>>,
-    /// Their interrupts.
-    pub lines: Vec<Interrupt>,
-    /// Their paths.
-    pub paths: Vec<u8>,
-}
-
-impl<'a> Deref for Devices<'a> {
-    type Target = [Device<'a>];
-
-    fn deref(&self) -> &[Device<'a>] {
-        &self.list
-    }
-}
-
-impl Devices<'_> {
-    fn with_capacity(devices: usize) -> Self {
-        Self {
-            list: Vec::with_capacity(devices),
-            pages: Vec::with_capacity(devices),
-            lines: Vec::with_capacity(devices),
-            paths: Vec::with_capacity(devices << 5),
-        }
-    }
-
-    /// Returns the full path of one of them.
-    #[must_use]
-    pub fn path(&self, device: &Device<'_>) -> &str {
-        core::str::from_utf8(device.path.of(&self.paths)).unwrap_or_default()
-    }
-
-    /// Returns its CPU-physical regions (translated through `ranges`), not page-rounded.
-    #[must_use]
-    pub fn regions(&self, device: &Device<'_>) -> &[Region<PhysAddr>] {
-        device.regions.of(&self.pages)
-    }
-
-    /// Returns the windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.
-    #[must_use]
-    pub fn windows(&self, device: &Device<'_>) -> &[Region<PhysAddr>] {
-        device.windows.of(&self.pages)
-    }
-
-    /// Returns its regions and windows.
-    #[must_use]
-    pub fn pages(&self, device: &Device<'_>) -> &[Region<PhysAddr>] {
-        device.regions.to(device.windows).of(&self.pages)
-    }
-
-    /// Returns its interrupts on the GIC.
-    #[must_use]
-    pub fn interrupts(&self, device: &Device<'_>) -> &[Interrupt] {
-        device.interrupts.of(&self.lines)
-    }
-
-    /// Returns the device at `id`.
-    fn at(&self, id: NodeId) -> Option<usize> {
-        self.binary_search_by_key(&id, |device| device.node).ok()
-    }
-
-    /// Returns which of [`UARTS`] one of them is, and its registers.
-    fn uart(&self, device: &Device<'_>) -> Option<Uart> {
-        let kind = UARTS.iter().position(|name| *name == device.compatible)?;
-        Some((kind, *self.regions(device).first()?))
-    }
-
-    /// Finds the device `stdout-path` names, else the first UART that EL2 drives and that is not disabled.
-    fn stdout(&self, tree: &Tree<'_>) -> Option<usize> {
-        let chosen = tree.child(NodeId::ROOT, "chosen");
-        let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));
-        // What follows a colon is the UART's mode.
-        let path = path.and_then(|path| path.get(..path.bytes().position(|byte| byte == b':').unwrap_or(path.len())));
-        let named = path.and_then(|path| self.at(tree.find(path)?));
-        named.or_else(|| self.iter().position(|device| !device.disabled && self.uart(device).is_some()))
-    }
+    /// It programs where DMA goes: it has `#iommu-cells`.
+    pub is_iommu: bool,
+    /// Its full path.
+    pub path: String,
+    /// CPU-physical (translated through `ranges`), not page-rounded.
+    pub regions: Vec<Region<PhysAddr>>,
+    /// The windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.
+    pub windows: Vec<Region<PhysAddr>>,
+    /// On the GIC.
+    pub interrupts: Vec<Interrupt>,
 }
 
 impl Device<'_> {
+    /// Walks its regions and windows.
+    pub fn pages(&self) -> impl Iterator<Item = &Region<PhysAddr>> {
+        self.regions.iter().chain(&self.windows)
+    }
+
+    /// Returns the first `compatible`, or nothing.
+    #[must_use]
+    pub fn kind(&self) -> &[u8] {
+        self.compatible.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
     /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
     #[must_use]
     pub fn no_dma(&self) -> bool {
-        no_dma::is_reviewed(self.compatible)
+        no_dma::REVIEWED.contains(&self.kind())
     }
+
+    /// Returns which of [`UARTS`] it is, and its registers.
+    fn uart(&self) -> Option<Uart> {
+        let kind = UARTS.iter().position(|name| *name == self.kind())?;
+        Some((kind, *self.regions.first()?))
+    }
+}
+
+/// Finds the device at `id`.
+fn at(devices: &[Device<'_>], id: NodeId) -> Option<usize> {
+    devices.binary_search_by_key(&id, |device| device.node).ok()
+}
+
+/// Finds the device `stdout-path` names, else the first UART that EL2 drives and that is not disabled.
+fn stdout_of(devices: &[Device<'_>], tree: &Tree<'_>, chosen: Option<NodeId>) -> Option<usize> {
+    let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));
+    // What follows a colon is the UART's mode.
+    let path = path.and_then(|path| path.split(':').next());
+    let named = path.and_then(|path| at(devices, tree.find(path)?));
+    named.or_else(|| devices.iter().position(|device| !device.disabled && device.uart().is_some()))
 }
 
 impl<'a> Board<'a> {
@@ -297,14 +244,15 @@ impl<'a> Board<'a> {
         let gic = found.gic.unwrap_or_else(|| Err(missing("GICv2 or GICv3")))?;
         let timers = found.timers.unwrap_or_else(|| Err(missing("generic timer")))?;
         let (ram, psci, devices) = (found.ram, found.psci, found.devices);
+        let chosen = tree.child(NodeId::ROOT, "chosen");
         if ram.is_empty() {
             return Err(missing("RAM"));
         }
         Ok(Self {
             compatible: tree.string(NodeId::ROOT, "compatible").unwrap_or_default(),
             model: tree.string(NodeId::ROOT, "model").unwrap_or_default(),
-            stdout: devices.stdout(&tree),
-            initrd: initrd(&tree)?,
+            stdout: stdout_of(&devices, &tree, chosen),
+            initrd: initrd(&tree, chosen)?,
             devices,
             psci,
             ram,
@@ -319,13 +267,13 @@ impl<'a> Board<'a> {
     /// Finds a device by path, alias or label; its index in [`Board::devices`].
     #[must_use]
     pub fn device(&self, path: &str) -> Option<usize> {
-        self.devices.at(self.tree.find(path)?)
+        at(&self.devices, self.tree.find(path)?)
     }
 
     /// Returns which UART that EL2 can drive the device at `index` is.
     #[must_use]
     pub fn uart(&self, index: Option<usize>) -> Option<Uart> {
-        self.devices.uart(self.devices.get(index?)?)
+        self.devices.get(index?)?.uart()
     }
 }
 
@@ -334,16 +282,13 @@ impl<'a> Board<'a> {
 pub fn stdout(blob: &[u8]) -> Option<Uart> {
     let tree = Tree::parse(blob).ok()?;
     let devices = device::survey(&tree).ok()?.devices;
-    devices.uart(devices.get(devices.stdout(&tree)?)?)
+    devices.get(stdout_of(&devices, &tree, tree.child(NodeId::ROOT, "chosen"))?)?.uart()
 }
 
 /// Reads where the loader put the initrd.
-fn initrd(tree: &Tree<'_>) -> Read<Option<Region<PhysAddr>>> {
-    let Some(chosen) = tree.child(NodeId::ROOT, "chosen") else { return Ok(None) };
+fn initrd(tree: &Tree<'_>, chosen: Option<NodeId>) -> Read<Option<Region<PhysAddr>>> {
     let (start, end) = ("linux,initrd-start", "linux,initrd-end");
-    if tree.property(chosen, start).is_none() {
-        return Ok(None);
-    }
+    let Some(chosen) = chosen.filter(|chosen| tree.property(*chosen, start).is_some()) else { return Ok(None) };
     let read = |name| tree.u64(chosen, name).map(PhysAddr::at).ok_or_else(|| malformed(tree, chosen, name));
     Ok(Region::from_ends(read(start)?, read(end)?))
 }

@@ -5,7 +5,7 @@
 //! for it with `dma = "none"`.
 
 /// Each with why it is here.
-const REVIEWED: &[&[u8]] = &[
+pub(crate) const REVIEWED: &[&[u8]] = &[
     b"arm,pl011",             // UART; its DMA requests go to a controller that is a device of its own (DDI 0183)
     b"arm,sbsa-uart",         // the PL011's subset without even the requests (SBSA, appendix B)
     b"arm,pl031",             // real time clock, registers only (DDI 0224)
@@ -35,8 +35,3 @@ const REVIEWED: &[&[u8]] = &[
     b"syscon",                // registers for others to use
     b"gpio-mmio",             // pins, registers only
 ];
-
-/// Tells whether the device whose most specific `compatible` is `first` is known to master no DMA.
-pub(crate) fn is_reviewed(first: &[u8]) -> bool {
-    REVIEWED.contains(&first)
-}

@@ -3,7 +3,7 @@
 use tree::{Known, NodeId, Tree, number};
 
 pub(crate) fn is_type(tree: &Tree<'_>, id: NodeId, name: &[u8]) -> bool {
-    tree.has(id, Known::DeviceType) && tree.get(id, Known::DeviceType) == Some(name)
+    tree.get(id, Known::DeviceType) == Some(name)
 }
 
 /// `status` is neither absent nor okay.
@@ -12,7 +12,7 @@ pub(crate) fn disabled(tree: &Tree<'_>, id: NodeId) -> bool {
 }
 
 /// Reads a number of cells; one that no binding has counts as none.
-pub(crate) fn count(tree: &Tree<'_>, id: NodeId, name: Known, absent: usize) -> usize {
-    let Some(value) = tree.get(id, name) else { return absent };
+pub(crate) fn count(tree: &Tree<'_>, id: NodeId, name: &str, absent: usize) -> usize {
+    let Some(value) = tree.property(id, name) else { return absent };
     number(value).filter(|count| *count <= 8).and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
 }

@@ -67,7 +67,7 @@ fn region(base: u64, size: u64) -> Region<PhysAddr> {
 fn devices(blob: &[u8]) -> Vec<(String, Region<PhysAddr>)> {
     let board = Board::parse(blob).unwrap();
     let devices = board.devices.iter();
-    devices.map(|device| (board.devices.path(device).to_owned(), board.devices.regions(device)[0])).collect()
+    devices.map(|device| (device.path.to_owned(), device.regions[0])).collect()
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn nothing_behind_a_pci_bridge_or_a_bus_without_ranges_is_an_address() {
     });
     assert_eq!(devices(&blob), [("/pcie@30000000".to_owned(), region(0x3000_0000, 0x10_0000))]);
     let board = Board::parse(&blob).unwrap();
-    assert_eq!(board.devices.windows(&board.devices[0]), [region(0x5000_0000, 0x1000_0000)]);
+    assert_eq!(board.devices[0].windows, [region(0x5000_0000, 0x1000_0000)]);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn an_interrupt_is_edge_triggered_by_the_low_flags_alone() {
             node(writer, "a", cells, &[], &nothing);
         });
         let board = Board::parse(&blob).unwrap();
-        let line = board.devices.interrupts(&board.devices[0])[0];
+        let line = board.devices[0].interrupts[0];
         assert_eq!((line.intid, line.edge), (33, [1, 2, 3].contains(&(flags % 16))), "{flags:#x}");
     }
 }

@@ -40,10 +40,10 @@ fn each_fact_is_summed_up() {
     assert_eq!(changed(|board| board.ram.push(page)), ["RAM"]);
     assert_eq!(changed(|board| board.reserved.push(board::Reserved { region: page, name: "x" })), ["reservations"]);
     assert_eq!(changed(|board| board.timers.virtual_ = 28), ["GIC and timers"]);
-    assert_eq!(changed(|board| board.devices.pages[3] = page), ["devices"]);
-    assert_eq!(changed(|board| board.devices.list[3].disabled = true), ["devices"]);
-    assert_eq!(changed(|board| board.devices.lines[1].intid = 99), ["devices"]);
-    assert_eq!(changed(|board| _ = board.devices.list.pop()), ["devices"]);
+    assert_eq!(changed(|board| board.devices[3].regions[0] = page), ["devices"]);
+    assert_eq!(changed(|board| board.devices[3].disabled = true), ["devices"]);
+    assert_eq!(changed(|board| board.devices[1].interrupts[0].intid = 99), ["devices"]);
+    assert_eq!(changed(|board| _ = board.devices.pop()), ["devices"]);
 }
 
 #[test]

@@ -40,10 +40,10 @@ fn holds(blob: &[u8]) {
     if let Gic::V3 { redistributors, .. } = &board.gic {
         assert!(!redistributors.is_empty());
     }
-    for device in board.devices.iter() {
-        assert!(!board.devices.regions(device).is_empty());
-        assert!(board.devices.pages(device).iter().all(|region| region.base() < region.end()));
-        assert!(board.devices.interrupts(device).iter().all(|line| (16..1020).contains(&line.intid)));
+    for device in &board.devices {
+        assert!(!device.regions.is_empty());
+        assert!(device.pages().all(|region| region.base() < region.end()));
+        assert!(device.interrupts.iter().all(|line| (16..1020).contains(&line.intid)));
     }
     assert!(board.stdout.is_none_or(|index| index < board.devices.len()));
     assert!(board.initrd.is_none_or(|region| region.base().get() < region.end().get()));

@@ -27,7 +27,7 @@ fn dropped(name: &str) -> bool {
 
 /// Returns the device's name in a cell's tree: the board's, with the address the CPU sees.
 pub(crate) fn name<'n>(board: &Board<'n>, device: &Device<'_>) -> (&'n str, Option<u64>) {
-    (board.tree.base_name(device.node), board.devices.regions(device).first().map(|region| region.base().get()))
+    (board.tree.base_name(device.node), device.regions.first().map(|region| region.base().get()))
 }
 
 /// Writes the node of `device`.
@@ -38,7 +38,7 @@ pub(crate) fn write<'n>(root: &mut Writer<'n>, board: &Board<'n>, device: &Devic
     for (key, value) in tree.properties(id).filter(|(key, _)| !dropped(key)) {
         root.bytes(key, value);
     }
-    root.regions("reg", board.devices.regions(device));
+    root.regions("reg", &device.regions);
     if let Some(clocks) = tree.property(id, "clocks").and_then(|value| clocks.translate(tree, value)) {
         root.cells("clocks", &clocks);
     }
@@ -46,7 +46,7 @@ pub(crate) fn write<'n>(root: &mut Writer<'n>, board: &Board<'n>, device: &Devic
     // What a bridge's map leads to comes behind its own interrupts, three cells each, and stays in the map.
     let own = tree.property(id, "interrupts").map_or(0, |value| cells(value).len() / 3);
     let mut lines: Vec<u32> = Vec::new();
-    for line in board.devices.interrupts(device).iter().take(if mapped { own } else { usize::MAX }) {
+    for line in device.interrupts.iter().take(if mapped { own } else { usize::MAX }) {
         let (kind, first) = if line.intid < 32 { (1, 16) } else { (0, 32) };
         lines.extend([kind, line.intid.saturating_sub(first), if line.edge { 1 } else { 4 }]);
     }
@@ -63,7 +63,7 @@ pub(crate) fn write<'n>(root: &mut Writer<'n>, board: &Board<'n>, device: &Devic
 fn bridge(node: &mut Writer<'_>, board: &Board<'_>, device: &Device<'_>) {
     node.cell("#address-cells", 3);
     node.cell("#size-cells", 2);
-    let windows = board.devices.windows(device);
+    let windows = &device.windows;
     let ranges = board.tree.property(device.node, "ranges").unwrap_or_default();
     let stride = ranges.len().checked_div(windows.len()).filter(|stride| *stride >= 12);
     let mut translated = Vec::new();

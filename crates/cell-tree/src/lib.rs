@@ -190,6 +190,6 @@ fn timer(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
 
 /// Returns the virtual UART's name: the board's own where that is a PL011 too.
 fn uart_name<'n>(board: &Board<'n>, stdout: Option<&Device<'_>>, uart: VirtualDevice) -> Name<'n> {
-    let own = stdout.filter(|own| own.compatible == b"arm,pl011");
+    let own = stdout.filter(|own| own.kind() == b"arm,pl011");
     (own.map_or("pl011", |own| board.tree.base_name(own.node)), Some(uart.page.base().get()))
 }

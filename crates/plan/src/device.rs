@@ -30,11 +30,6 @@ impl Devices {
     }
 }
 
-/// Programs where DMA goes, by the name: `arm,smmu-v3`, `arm,mmu-500`, `rockchip,iommu`.
-fn is_iommu(compatible: &[u8]) -> bool {
-    compatible.windows(3).any(|part| part == b"mmu")
-}
-
 /// Hands out the devices the plan names.
 pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
     let (board, cells) = (proof.board, proof.cells);
@@ -42,7 +37,7 @@ pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
     let uart = own_uart(proof, console);
     let mut owners = vec![Owner::NOBODY; board.devices.len()];
     for (index, (owner, device)) in owners.iter_mut().zip(board.devices.iter()).enumerate() {
-        if uart == Some(index) || is_iommu(device.compatible) {
+        if uart == Some(index) || device.is_iommu {
             *owner = Owner::EL2;
         } else if board.stdout == Some(index) {
             *owner = console.map_or(Owner::NOBODY, Owner);
@@ -107,11 +102,7 @@ pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u16> {
     if [gic, board.timers.node].contains(&node) {
         return Err(0xE304);
     }
-    board
-        .devices
-        .iter()
-        .position(|device| device.node == node && !board.devices.regions(device).is_empty())
-        .ok_or(0xC302)
+    board.devices.iter().position(|device| device.node == node && !device.regions.is_empty()).ok_or(0xC302)
 }
 
 /// Returns all device space inside the IPA space in whole pages, ascending.
@@ -125,7 +116,7 @@ fn spans(board: &Board<'_>) -> Vec<Piece> {
     };
     wall::frames(&board.gic, &mut |frame, _| add(frame, NONE));
     for (index, device) in board.devices.iter().enumerate() {
-        board.devices.pages(device).iter().for_each(|region| add(region, index));
+        device.pages().for_each(|region| add(region, index));
     }
     spans
 }

@@ -12,9 +12,8 @@ const LAST_SPI: u32 = 1020;
 
 /// Returns an SPI that no device of the board has, another for each cell.
 pub(crate) fn unused(board: &Board<'_>, cell: usize) -> Option<u32> {
-    let wired = |intid: &u32| {
-        board.devices.iter().any(|device| board.devices.interrupts(device).iter().any(|line| line.intid == *intid))
-    };
+    let wired =
+        |intid: &u32| board.devices.iter().any(|device| device.interrupts.iter().any(|line| line.intid == *intid));
     (FIRST_SPI..LAST_SPI).filter(|intid| !wired(intid)).nth(cell)
 }
 

@@ -114,8 +114,8 @@ fn same(region: Region<PhysAddr>) -> Option<Region<Ipa>> {
 fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Cell<'_>)) -> Option<VirtualDevice> {
     let board = proof.board;
     let found = board.stdout.and_then(|device| board.devices.get(device)).and_then(|device| {
-        let base = Ipa::at(board.devices.regions(device).first()?.base().get()).align_down(PAGE_BYTES);
-        let intid = board.devices.interrupts(device).iter().map(|line| line.intid).find(|intid| *intid >= FIRST_SPI)?;
+        let base = Ipa::at(device.regions.first()?.base().get()).align_down(PAGE_BYTES);
+        let intid = device.interrupts.iter().map(|line| line.intid).find(|intid| *intid >= FIRST_SPI)?;
         // The board's line is EL2's: passed through, the cell gets one in hardware that no device has.
         let intid = if cell.passthrough { interrupt::unused(board, index)? } else { intid };
         Some(VirtualDevice { page: Region::new(base, PAGE_BYTES)?, intid })

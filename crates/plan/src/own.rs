@@ -28,9 +28,9 @@ pub(crate) fn judge(
     let (mut master, mut more) = (NONE, 0_u64);
     for (number, device) in board.devices.iter().enumerate().filter(|(number, _)| devices.owner(*number) == mine) {
         owned.push(number);
-        board.devices.regions(device).iter().for_each(|region| pages(proof, devices, (index, number), *region, 0xC311));
-        board.devices.windows(device).iter().for_each(|window| pages(proof, devices, (index, number), *window, 0xA316));
-        for line in board.devices.interrupts(device).iter().filter(|line| line.intid >= FIRST_SPI) {
+        device.regions.iter().for_each(|region| pages(proof, devices, (index, number), *region, 0xC311));
+        device.windows.iter().for_each(|window| pages(proof, devices, (index, number), *window, 0xA316));
+        for line in device.interrupts.iter().filter(|line| line.intid >= FIRST_SPI) {
             share(proof, devices, (index, number), line.intid);
             interrupt::add(&mut lines, *line);
         }
@@ -77,7 +77,7 @@ fn pages(
         let (theirs, device) = (devices.owner(other.tag), proof.board.devices.get(other.tag));
         let counts = theirs == Owner::EL2 || device.is_some_and(|device| !device.disabled);
         if counts && theirs.0 != cell && (owner.0 == cell || theirs.rank() < owner.rank()) {
-            (owner, path) = (theirs, device.map_or("the GIC", |device| proof.board.devices.path(device)));
+            (owner, path) = (theirs, device.map_or("the GIC", |device| &device.path));
         }
     }
     let code = match owner {
@@ -98,13 +98,12 @@ fn pages(
 fn share(proof: &mut Proof<'_, '_>, devices: &Devices, (cell, number): (usize, usize), intid: u32) {
     let board = proof.board;
     let theirs = board.devices.iter().enumerate().find(|(other, device)| {
-        devices.owner(*other).rank() < Owner(cell).rank()
-            && board.devices.interrupts(device).iter().any(|line| line.intid == intid)
+        devices.owner(*other).rank() < Owner(cell).rank() && device.interrupts.iter().any(|line| line.intid == intid)
     });
     if let Some((other, device)) = theirs {
         let owner = devices.owner(other);
         let finding = proof.say_device(if owner == Owner::EL2 { 0xE402 } else { 0xE401 }, cell, owner.0, number);
         finding.numbers[0] = intid.into();
-        finding.names[3] = board.devices.path(device);
+        finding.names[3] = &device.path;
     }
 }

@@ -94,7 +94,7 @@ pub(crate) fn complete<'a>(walls: &mut Vec<Wall<'a>>, board: &'a Board<'a>, bank
             if let Some(device) = board.devices.get(span.tag)
                 && (owner != Owner::NOBODY) == owned
             {
-                insert(walls, span.base, span.end, owner, board.devices.path(device), false);
+                insert(walls, span.base, span.end, owner, &device.path, false);
             }
         }
     }

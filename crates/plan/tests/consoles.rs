@@ -31,7 +31,7 @@ fn the_boards_uart_goes_to_one_cell() {
     let named_too = only(|board, plan| {
         plan.cells[0].console = Console::Passthrough;
         plan.cells[1].console = Console::None;
-        plan.cells[1].devices = vec![board.devices.path(&board.devices[board.stdout.unwrap()]).to_owned().leak()];
+        plan.cells[1].devices = vec![board.devices[board.stdout.unwrap()].path.to_owned().leak()];
     });
     blames(&named_too, "E0305", 0, Some(1), Some(0));
     let no_uart = only(|board, plan| {
@@ -61,25 +61,25 @@ fn el2_takes_the_next_uart_that_is_enabled_and_no_cells() {
     let uarts = |change: &dyn Fn(&mut board::Board<'static>, &mut manifest::Manifest<'static>)| {
         let (mut board, mut plan) = (gicv3(), two());
         let (second, third) = (place(&board, "/pl031@9010000"), place(&board, "/pl061@9030000"));
-        board.devices.list[second].compatible = b"arm,pl011";
-        board.devices.list[third].compatible = b"arm,pl011";
+        board.devices[second].compatible = b"arm,pl011";
+        board.devices[third].compatible = b"arm,pl011";
         plan.cells[0].console = Console::Passthrough;
         change(&mut board, &mut plan);
         let uart = seal(&board, &plan, &footprint()).unwrap().uart();
-        uart.map(|uart| board.devices.path(&board.devices[uart]).to_owned())
+        uart.map(|uart| board.devices[uart].path.to_owned())
     };
     let (second, third) = ("/pl031@9010000", "/pl061@9030000");
     let first = uarts(&|_, _| ()).unwrap();
     let [first, other] = if first == second { [second, third] } else { [third, second] };
     let disabled = uarts(&|board, _| {
         let first = place(board, first);
-        board.devices.list[first].disabled = true;
+        board.devices[first].disabled = true;
     });
     assert_eq!(disabled.as_deref(), Some(other));
     assert_eq!(uarts(&|_, plan| plan.cells[1].devices = vec![first]).as_deref(), Some(other));
     let strange = uarts(&|board, _| {
         let first = place(board, first);
-        board.devices.list[first].compatible = b"strange,uart";
+        board.devices[first].compatible = b"strange,uart";
     });
     assert_eq!(strange.as_deref(), Some(other));
     let neither = uarts(&|_, plan| {
@@ -119,7 +119,7 @@ fn a_passed_through_cells_uart_and_watchdog_have_lines_of_hardware_that_no_devic
     for cell in sealed.cells() {
         for line in [cell.uart.unwrap().intid, cell.watchdog.unwrap().intid] {
             assert!(cell.interrupts.iter().any(|owned| owned.intid == line), "it is the cell's");
-            let wired = board.devices.lines.iter().any(|wired| wired.intid == line);
+            let wired = board.devices.iter().flat_map(|device| &device.interrupts).any(|wired| wired.intid == line);
             assert!(line >= 32 && !wired && !seen.contains(&line), "{line}");
             seen.push(line);
         }

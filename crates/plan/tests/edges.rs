@@ -23,7 +23,10 @@ fn a_watchdog_stands_behind_the_distributor_where_nothing_is() {
         let sealed = seal(board, &plan, &footprint()).unwrap();
         assert_eq!(sealed.cells()[1].watchdog, None, "that did not ask for one");
         let dog = sealed.cells()[0].watchdog?;
-        assert!(dog.intid >= 32 && board.devices.lines.iter().all(|line| line.intid != dog.intid));
+        assert!(
+            dog.intid >= 32
+                && board.devices.iter().flat_map(|device| &device.interrupts).all(|line| line.intid != dog.intid)
+        );
         Some(dog.page)
     };
     let at = |base| Region::new(Ipa::at(base), 0x2000);

@@ -141,15 +141,10 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
     board.reserved.iter().flat_map(|reserved| pages(reserved.region)).for_each(|page| give(&mut ram, page, Owner::EL2));
     let mut io = BTreeMap::new();
     gic_frames(&board.gic).into_iter().flat_map(pages).for_each(|page| give(&mut io, page, Owner::EL2));
-    board
-        .devices
-        .regions(uart)
-        .iter()
-        .flat_map(|&region| pages(region))
-        .for_each(|page| give(&mut io, page, Owner::EL2));
+    uart.regions.iter().flat_map(|&region| pages(region)).for_each(|page| give(&mut io, page, Owner::EL2));
     let (mut cpus, mut lines, mut devices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    lines.extend(board.devices.interrupts(uart).iter().map(|line| line.intid));
-    let small = |device: &board::Device<'_>| board.devices.path(device) != "/pcie@10000000";
+    lines.extend(uart.interrupts.iter().map(|line| line.intid));
+    let small = |device: &board::Device<'_>| &*device.path != "/pcie@10000000";
     for cell in sealed.cells() {
         let me = Owner(cell.index);
         let said = &wanted.cells[cell.index];
@@ -171,14 +166,14 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
         }
         for &index in &cell.devices {
             let device = &board.devices[index];
-            assert!(devices.insert(index), "{} has two owners", board.devices.path(device));
+            assert!(devices.insert(index), "{} has two owners", &*device.path);
             assert!(!device.disabled);
             assert!(
                 device.no_dma()
                     || said.dma == Dma::None
                     || said.dma == Dma::Trusted && said.memory.iter().all(|run| run.identity)
             );
-            assert!(board.devices.interrupts(device).iter().all(|line| cell.interrupts.contains(line)));
+            assert!(device.interrupts.iter().all(|line| cell.interrupts.contains(line)));
         }
         for line in &cell.interrupts {
             assert!(lines.insert(line.intid), "interrupt {} has two owners", line.intid);
@@ -186,7 +181,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
         // The bridge's windows have too many pages to count: they are met by no other device of this board.
         let owned = cell.devices.iter().map(|&index| &board.devices[index]).filter(|device| small(device));
         let exact: BTreeSet<u64> =
-            owned.flat_map(|device| board.devices.regions(device).iter().flat_map(|&region| pages(region))).collect();
+            owned.flat_map(|device| device.regions.iter().flat_map(|&region| pages(region))).collect();
         let mapped: BTreeSet<u64> = cell
             .mmio
             .iter()
@@ -202,12 +197,12 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
     for (index, device) in
         board.devices.iter().enumerate().filter(|(index, device)| !devices.contains(index) && !device.disabled)
     {
-        for page in board.devices.regions(device).iter().filter(|_| small(device)).flat_map(|&region| pages(region)) {
+        for page in device.regions.iter().filter(|_| small(device)).flat_map(|&region| pages(region)) {
             let owner = io.get(&page).copied().unwrap_or(Owner::NOBODY);
             assert!(
                 owner == Owner::EL2 || owner == Owner::NOBODY,
                 "cell {owner:?} reaches {}, device {index}",
-                board.devices.path(device)
+                &*device.path
             );
         }
     }
@@ -266,15 +261,10 @@ fn judge_holes_and_walls(
                 Outside::Hole => panic!("{owner:?}'s page {page:#x} is a hole"),
             }
         }
-        for device in board.devices.iter().filter(|device| !board.devices.path(device).starts_with("/in-ram")) {
-            let base = board.devices.regions(device)[0].base();
+        for device in board.devices.iter().filter(|device| !device.path.starts_with("/in-ram")) {
+            let base = device.regions[0].base();
             let mine = cell.mmio.iter().any(|run| run.pa.contains(base));
-            assert_eq!(
-                sealed.outside(cell.index, Ipa::at(base.get())) == Outside::Hole,
-                mine,
-                "{}",
-                board.devices.path(device)
-            );
+            assert_eq!(sealed.outside(cell.index, Ipa::at(base.get())) == Outside::Hole, mine, "{}", &*device.path);
         }
     }
 }

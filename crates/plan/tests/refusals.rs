@@ -204,7 +204,7 @@ fn a_device_is_one_of_the_board_and_enabled() {
     blames(&only(|_, plan| plan.cells[0].devices = vec!["/cpus"]), "E0302", 0, Some(0), None);
     let disabled = only(|board, plan| {
         let rtc = place(board, RTC);
-        board.devices.list[rtc].disabled = true;
+        board.devices[rtc].disabled = true;
         plan.cells[0].devices = vec![RTC];
     });
     blames(&disabled, "E0303", 0, Some(0), None);
@@ -252,13 +252,13 @@ fn devices_of_a_page_go_together() {
 fn a_disabled_neighbour_does_not_hold_a_page() {
     let (mut board, mut plan) = (gicv3(), two());
     let neighbour = place(&board, "/virtio_mmio@a000200");
-    board.devices.list[neighbour].disabled = true;
+    board.devices[neighbour].disabled = true;
     plan.cells[0].dma = Dma::None;
     plan.cells[0].devices = board
         .devices
         .iter()
-        .filter(|device| board.devices.path(device).starts_with("/virtio_mmio@a000") && !device.disabled)
-        .map(|device| &*board.devices.path(device).to_owned().leak())
+        .filter(|device| device.path.starts_with("/virtio_mmio@a000") && !device.disabled)
+        .map(|device| &*device.path.to_owned().leak())
         .collect();
     assert_eq!(plan.cells[0].devices.len(), 7);
     assert_eq!(codes(&board, &plan), Vec::<String>::new());
@@ -326,7 +326,7 @@ fn an_interrupt_has_one_owner() {
         rewires(board, gpio, intid);
     };
     let found = only(|board, plan| {
-        let rtc = board.devices.interrupts(&board.devices[place(board, RTC)])[0].intid;
+        let rtc = board.devices[place(board, RTC)].interrupts[0].intid;
         shared(board, rtc);
         plan.cells[0].devices = vec![RTC];
         plan.cells[1].devices = vec![GPIO];
@@ -447,7 +447,7 @@ fn a_disabled_uart_that_el2_uses_still_holds_its_page() {
         let rtc = place(board, RTC);
         moves(board, rtc, region(0x0900_0800, 0x100));
         let stdout = board.stdout.unwrap();
-        board.devices.list[stdout].disabled = true;
+        board.devices[stdout].disabled = true;
         plan.cells[0].devices = vec![RTC];
     });
     blames(&found, "E0313", 0, Some(0), None);

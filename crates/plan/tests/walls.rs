@@ -96,7 +96,7 @@ fn an_owner_shows_through_a_larger_neighbour() {
     let (mut board, mut plan) = (gicv3(), two());
     let rtc = place(&board, "/pl031@9010000");
     let around = add(&mut board, rtc, "/around@900f000", region(0x0900_f000, 0x4000));
-    board.devices.list[around].disabled = true;
+    board.devices[around].disabled = true;
     plan.cells[1].devices = vec!["/pl031@9010000"];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
     let touched = |ipa| sealed.outside(0, Ipa::at(ipa));

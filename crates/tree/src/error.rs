@@ -17,7 +17,7 @@ pub enum TreeError {
     Text,
     /// It nests deeper than [`crate::MAX_DEPTH`].
     Deep,
-    /// It has more nodes or properties than 16 bits count, or than there is memory for.
+    /// It has more nodes than 16 bits count or than there is memory for, or a node of more than 256 KiB.
     Large,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for TreeError {
             Self::Token(token) => return write!(f, "has a stray token {}", u64::from(*token)),
             Self::Text => "has a name that is no text",
             Self::Deep => "nests deeper than 64 nodes",
-            Self::Large => "has too many nodes or properties",
+            Self::Large => "has too many or too large nodes",
         })
     }
 }

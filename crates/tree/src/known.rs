@@ -1,7 +1,9 @@
-//! The names of properties that every walk over a board asks for.
+//! The names of properties that the walk over a board asks every node for.
 //!
-//! Owns the list. Each is recognised once, where [`crate::Tree::parse`] first meets it in the strings block.
+//! Owns the list. Each is recognised where [`crate::Tree::parse`] first meets it in the strings block.
 //! Devicetree Specification v0.4, 2.3 and 2.4.
+
+use crate::is;
 
 macro_rules! known {
     ($($name:literal => $known:ident,)+) => {
@@ -9,30 +11,23 @@ macro_rules! known {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Known {
             $(#[doc = concat!("`", $name, "`")] $known,)+
-            /// Any other.
-            Other,
         }
 
         /// In the order of [`Known`].
-        const NAMES: &[&[u8]] = &[$($name.as_bytes(),)+];
+        const NAMES: &[&str] = &[$($name,)+];
     };
 }
 
 known! {
     "reg" => Reg,
-    "iommus" => Iommus,
     "ranges" => Ranges,
     "status" => Status,
     "phandle" => Phandle,
-    "iommu-map" => IommuMap,
+    "#iommu-cells" => IommuCells,
     "compatible" => Compatible,
     "interrupts" => Interrupts,
-    "#size-cells" => SizeCells,
     "device_type" => DeviceType,
     "interrupt-map" => InterruptMap,
-    "linux,phandle" => LinuxPhandle,
-    "#address-cells" => AddressCells,
-    "#interrupt-cells" => InterruptCells,
     "interrupt-parent" => InterruptParent,
     "interrupts-extended" => InterruptsExtended,
     "interrupt-controller" => InterruptController,
@@ -43,27 +38,25 @@ known! {
 const FIRST: [u32; 32] = {
     let (mut first, mut number) = ([0; 32], 0);
     while number < NAMES.len() {
-        first[(NAMES[number][0] & 31) as usize] |= 1 << number;
+        first[(NAMES[number].as_bytes()[0] & 31) as usize] |= 1 << number;
         number += 1;
     }
     first
 };
 
-impl Known {
-    /// Returns the number of the name at the start of `text`, where a NUL ends it.
-    pub(crate) fn of(text: &[u8]) -> u32 {
-        let first = text.first().map_or(0, |letter| letter & 31);
-        let mut likely = FIRST.get(usize::from(first)).copied().unwrap_or(0);
-        while likely != 0 {
-            let number = likely.trailing_zeros();
-            let name = NAMES.get(number as usize).copied().unwrap_or_default();
-            if text.get(name.len()) == Some(&0) && text.starts_with(name) {
-                return number;
-            }
-            likely &= likely.wrapping_sub(1);
+/// Returns the number of the name at the start of `text`; all others share one.
+#[inline(never)]
+pub(crate) fn number(text: &[u8]) -> u32 {
+    let first = text.first().map_or(0, |letter| letter & 31);
+    let mut likely = FIRST.get(usize::from(first)).copied().unwrap_or(0);
+    while likely != 0 {
+        let number = likely.trailing_zeros();
+        if NAMES.get(number as usize).is_some_and(|name| is(text, name)) {
+            return number;
         }
-        Self::Other as u32
+        likely &= likely.wrapping_sub(1);
     }
+    15
 }
 
 #[cfg(test)]
@@ -73,10 +66,10 @@ mod tests {
     #[test]
     fn every_name_is_found() {
         for (index, name) in NAMES.iter().enumerate() {
-            assert_eq!(Known::of(&[name, &b"\0more"[..]].concat()) as usize, index);
+            assert_eq!(number(&[name.as_bytes(), &b"\0more"[..]].concat()) as usize, index);
         }
         for other in [&b""[..], b"reg", b"regs\0", b"\0", b"interrupt\0", b"3\0"] {
-            assert_eq!(Known::of(other), Known::Other as u32);
+            assert_eq!(number(other), 15);
         }
     }
 }

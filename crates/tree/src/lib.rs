@@ -1,10 +1,10 @@
-//! A device tree read once into an index of nodes and properties.
+//! A device tree, checked once and read where it lies.
 //!
-//! Owns the index, borrows the blob. [`Tree::parse`] walks the structure block a single time, front to back, and never
-//! touches it again, nor the padding behind it; every later question is a walk of small vectors. A tree that is cut
-//! short, nests or counts beyond the limits below, or says anything the format does not allow ends in a [`TreeError`],
-//! never in a panic and never in half a tree. The board's tree (crate `board`) and the bundle (a FIT, crate `manifest`)
-//! are both read through it.
+//! Owns an index of the nodes, borrows the blob. [`Tree::parse`] walks the structure block front to back, never looks at
+//! the padding behind it, and notes where each node's properties begin; a later question for a property is a walk of
+//! that node's own few. A tree that is cut short, nests or counts beyond the limits below, or says anything the format
+//! does not allow ends in a [`TreeError`], never in a panic and never in half a tree. The board's tree (crate `board`)
+//! and the bundle (a FIT, crate `manifest`) are both read through it.
 //!
 //! The `fdt` crate is the desk's second reader (cli) and the tests' oracle, not the reader here: its walk ends silently
 //! at depth 16 and at a cut, passes every property twice, adds hostile offsets unchecked and has no memory reservation
@@ -22,6 +22,7 @@ mod lookup;
 mod parse;
 mod value;
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 pub use error::TreeError;
@@ -49,12 +50,12 @@ impl NodeId {
 pub struct Tree<'a> {
     /// In pre-order.
     nodes: Vec<Node<'a>>,
-    /// Of all nodes, in the nodes' order.
-    properties: Vec<Property<'a>>,
+    /// The structure block, as it lies in memory.
+    block: &'a [u8],
+    /// The same in words; copied on the desk only: a loader puts a tree at a multiple of 8.
+    words: Cow<'a, [u32]>,
     /// The strings block.
     strings: &'a [u8],
-    /// Who says which `phandle`, in tree order.
-    phandles: Vec<(u32, NodeId)>,
     /// The memory reservation block.
     reserved: &'a [[u8; 16]],
 }
@@ -62,27 +63,22 @@ pub struct Tree<'a> {
 /// What the index keeps of a node.
 #[derive(Clone, Copy, Debug)]
 struct Node<'a> {
-    /// With its unit address; ASCII.
+    /// With its unit address; printable ASCII.
     name: &'a [u8],
-    /// Bit `n`: it has the property numbered so in [`Known`].
-    known: u32,
+    /// Where in the structure block its properties begin, in words.
+    properties: u32,
+    /// By the number of a name in [`Known`]: where its property is; 0 is none.
+    known: [u32; 12],
     /// The root is its own.
     parent: NodeId,
     /// First node behind its subtree.
     end: u16,
-    /// Its properties: from this one up to that.
-    from: usize,
-    to: usize,
 }
 
-/// A property.
-#[derive(Clone, Copy, Debug)]
-struct Property<'a> {
-    value: &'a [u8],
-    /// Where its name stands in the strings block.
-    name: u32,
-    /// Its number in [`Known`].
-    known: u32,
+/// Tells whether `name` stands at the start of `text`, where a NUL ends it.
+#[inline(always)]
+fn is(text: &[u8], name: &str) -> bool {
+    text.get(name.len()) == Some(&0) && text.starts_with(name.as_bytes())
 }
 
 impl<'a> Tree<'a> {
@@ -94,7 +90,7 @@ impl<'a> Tree<'a> {
 
     /// Walks all nodes in pre-order, the root first.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
-        (0..self.count()).map(NodeId)
+        (0..self.end(NodeId::ROOT)).map(NodeId)
     }
 
     /// Walks the children of `id` in tree order.
@@ -135,11 +131,13 @@ impl<'a> Tree<'a> {
     }
 
     /// Walks the properties of `id` in tree order; a name that is no text is "".
-    #[must_use]
-    pub fn properties(&self, id: NodeId) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + '_ {
-        self.list(id).iter().map(|property| {
-            let name = self.strings.get(property.name as usize..).and_then(first_string).unwrap_or_default();
-            (core::str::from_utf8(name).unwrap_or_default(), property.value)
+    pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
+        let mut at = self.node(id).map_or(u32::MAX, |node| node.properties);
+        core::iter::from_fn(move || {
+            let (text, value, next) = self.entry(at)?;
+            at = next;
+            let name = self.strings.get(text as usize..).and_then(first_string).unwrap_or_default();
+            Some((core::str::from_utf8(name).unwrap_or_default(), value))
         })
     }
 
@@ -147,33 +145,28 @@ impl<'a> Tree<'a> {
     #[must_use]
     #[inline]
     pub fn has(&self, id: NodeId, name: Known) -> bool {
-        self.node(id).is_some_and(|node| node.known & 1_u32.wrapping_shl(name as u32) != 0)
+        self.node(id).is_some_and(|node| node.known.get(name as usize) != Some(&0))
     }
 
-    /// Returns the value of a property of `id`, without comparing strings.
+    /// Returns the value of a property of `id`, without looking for it.
     #[must_use]
+    #[inline(never)]
     pub fn get(&self, id: NodeId, name: Known) -> Option<&'a [u8]> {
-        let node = self.node(id).filter(|node| node.known & 1_u32.wrapping_shl(name as u32) != 0)?;
-        for property in self.properties.get(node.from..node.to)? {
-            if property.known == name as u32 {
-                return Some(property.value);
-            }
-        }
-        None
+        let at = *self.node(id)?.known.get(name as usize)?;
+        if at == 0 { None } else { self.entry(at).map(|(_, value, _)| value) }
     }
 
     /// Returns the value of property `name` of `id`.
     #[must_use]
     pub fn property(&self, id: NodeId, name: &str) -> Option<&'a [u8]> {
-        self.list(id).iter().find_map(|property| {
-            let text = self.strings.get(property.name as usize..)?;
-            let named = text.get(name.len()) == Some(&0) && text.starts_with(name.as_bytes());
-            named.then_some(property.value)
-        })
-    }
-
-    fn list(&self, id: NodeId) -> &[Property<'a>] {
-        self.node(id).and_then(|node| self.properties.get(node.from..node.to)).unwrap_or_default()
+        let mut at = self.node(id)?.properties;
+        loop {
+            let (text, value, next) = self.entry(at)?;
+            if is(self.strings.get(text as usize..)?, name) {
+                return Some(value);
+            }
+            at = next;
+        }
     }
 
     fn node(&self, id: NodeId) -> Option<&Node<'a>> {
@@ -182,10 +175,5 @@ impl<'a> Tree<'a> {
 
     fn end(&self, id: NodeId) -> u16 {
         self.node(id).map_or(0, |node| node.end)
-    }
-
-    /// Fits: [`Tree::parse`] stops at `u16::MAX` nodes.
-    fn count(&self) -> u16 {
-        u16::try_from(self.nodes.len()).unwrap_or(u16::MAX)
     }
 }

@@ -3,7 +3,7 @@
 //! Owns nothing. A path component without a unit address takes the first child of that name (Devicetree Specification
 //! v0.4, 2.2.3); aliases are those of `/aliases`, labels those `dtc -@` leaves in `/__symbols__`.
 
-use crate::{NodeId, Tree};
+use crate::{Known, NodeId, Tree};
 use alloc::string::String;
 
 impl Tree<'_> {
@@ -41,7 +41,7 @@ impl Tree<'_> {
     /// Returns the first node whose `phandle` is `phandle`.
     #[must_use]
     pub fn by_phandle(&self, phandle: u32) -> Option<NodeId> {
-        self.phandles.iter().find(|(value, _)| *value == phandle).map(|(_, id)| *id)
+        self.nodes().find(|id| self.get(*id, Known::Phandle) == Some(&phandle.to_be_bytes()))
     }
 
     /// Returns the full path of `id`, unit addresses included.

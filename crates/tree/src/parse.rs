@@ -1,10 +1,11 @@
 //! The one walk over the blob: header, memory reservation block, structure block (Devicetree Specification v0.4, 5.2
 //! to 5.6).
 //!
-//! Promises to read each byte of the structure block at most once and none behind it; what it has read is in the
-//! vectors of [`Tree`]. Every offset and length in the blob is an allegation and is bounded before it is used.
+//! Promises to look at none of the structure block behind the root. Every offset and length in the blob is an
+//! allegation and is bounded before it is used, here and whenever a property is read again.
 
-use crate::{Known, Node, NodeId, Property, Tree, TreeError, cells};
+use crate::{Node, NodeId, Tree, TreeError, cells, known};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 /// How deep nodes may nest, and how many entries the memory reservation block may have.
@@ -16,12 +17,10 @@ const BEGIN_NODE: u32 = 1_u32.to_be();
 const END_NODE: u32 = 2_u32.to_be();
 const PROPERTY: u32 = 3_u32.to_be();
 const NOP: u32 = 4_u32.to_be();
-/// Of how many names the numbers are kept while a tree is read: few names serve many properties.
-const SEEN: usize = 128;
-/// No strings block is longer: of a name's place 27 bits are kept beside its number.
-const MAX_STRINGS: u32 = (1 << 27) - 1;
 /// The highest bit of each byte of a word.
 const HIGH: u32 = 0x8080_8080;
+/// Of how many names the numbers are kept while a tree is read: few names serve many properties.
+const SEEN: usize = 128;
 
 /// Returns how many bytes the tree that begins with `header` (8 bytes are enough) says it has.
 #[must_use]
@@ -45,129 +44,97 @@ impl<'a> Tree<'a> {
         }
         let block = |start: usize, size| blob.get(start..)?.get(..size);
         let blocks = block(field(2), field(9)).zip(block(field(3), field(8)));
-        let (structure, strings) = blocks.ok_or(TreeError::Cut)?;
-        let reserved = blob.get(field(4)..).ok_or(TreeError::Cut)?.as_chunks().0;
-        let end = reserved
-            .iter()
-            .take(MAX_DEPTH)
-            .position(|pair| pair.as_slice() == [0; 16].as_slice())
-            .ok_or(TreeError::Cut)?;
-        let reserved = reserved.get(..end).unwrap_or_default();
-        let mut tree = Tree { nodes: Vec::new(), properties: Vec::new(), strings, phandles: Vec::new(), reserved };
-        let copy: Vec<u32>;
-        let words = if let Ok(words) = bytemuck::try_cast_slice(structure) {
-            words
-        } else {
-            // On the desk only: a loader puts a tree at a multiple of 8.
-            copy = cells(structure).map(u32::to_be).collect();
-            &copy
-        };
-        tree.read(structure, words)?;
+        let (block, strings) = blocks.ok_or(TreeError::Cut)?;
+        let entries = blob.get(field(4)..).ok_or(TreeError::Cut)?.as_chunks().0;
+        let end = entries.iter().take(MAX_DEPTH).position(|pair| pair.as_slice() == [0; 16].as_slice());
+        let reserved = end.and_then(|end| entries.get(..end)).ok_or(TreeError::Cut)?;
+        let words = bytemuck::try_cast_slice(block)
+            .map_or_else(|_| Cow::Owned(cells(block).map(u32::to_be).collect()), Cow::Borrowed);
+        let mut tree = Tree { nodes: Vec::new(), block, words, strings, reserved };
+        tree.nodes = tree.index()?;
         Ok(tree)
     }
 
-    /// Reads the structure block, as bytes and as words, to the end of the root.
-    fn read(&mut self, block: &'a [u8], words: &[u32]) -> Result<(), TreeError> {
-        // QEMU's trees have a property in every 30 bytes and a node in every 120: room that seldom has to grow.
-        self.nodes.try_reserve(words.len() >> 4).map_err(|_| TreeError::Large)?;
-        self.properties.try_reserve(words.len() >> 3).map_err(|_| TreeError::Large)?;
-        // The names last met, each at a place its own decides: that place and one, times 32, and its number in `Known`.
-        let mut seen = [0_u32; SEEN];
-        let (mut at, mut current, mut depth) = (0_usize, NodeId::ROOT, 0_usize);
-        // Properties stand before children (5.4.2).
-        let (mut takes_properties, mut known) = (false, 0);
-        while let Some((token, rest)) = words.get(at..).and_then(<[u32]>::split_first) {
+    /// Walks the structure block to the end of the root.
+    fn index(&self) -> Result<Vec<Node<'a>>, TreeError> {
+        let (mut nodes, mut at, mut current, mut depth) = (Vec::<Node<'a>>::new(), 0_u32, NodeId::ROOT, 0_usize);
+        // The names last met, each at a place its own decides: that place and one, times 16, and its number.
+        let mut seen = [0_u64; SEEN];
+        while let Some(&token) = self.words.get(at as usize) {
+            let count = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
             at = at.wrapping_add(1);
-            if *token == PROPERTY && takes_properties {
-                let [length, name, ..] = rest else { break };
-                let (length, name) = (u32::from_be(*length) as usize, u32::from_be(*name));
-                let start = at.wrapping_add(2) << 2;
-                let end = start.wrapping_add(length);
-                at = end.wrapping_add(3) >> 2;
-                let Some(value) = block.get(start..end) else { break };
-                let Some(slot) = seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else { break };
-                if *slot >> 5 != name.saturating_add(1) {
-                    *slot = self.number(name)?;
+            if token == BEGIN_NODE {
+                if depth >= MAX_DEPTH {
+                    return Err(TreeError::Deep);
                 }
-                let number = *slot & 31;
-                if number == Known::Phandle as u32 || number == Known::LinuxPhandle as u32 {
-                    self.refer(current, value);
+                if count == u16::MAX || nodes.try_reserve(1).is_err() {
+                    return Err(TreeError::Large);
                 }
-                known |= 1_u32.wrapping_shl(number);
-                push(&mut self.properties, Property { value, name, known: number })?;
-                continue;
-            }
-            // The properties so far are the node's that was opened last.
-            if let Some(node) = self.nodes.last_mut().filter(|_| takes_properties) {
-                (node.known, node.to) = (known, self.properties.len());
-            }
-            match *token {
-                BEGIN_NODE => {
-                    let (id, from) = (NodeId(self.count()), self.properties.len());
-                    if depth >= MAX_DEPTH {
-                        return Err(TreeError::Deep);
+                let name = self.text(at)?;
+                // The NUL behind it takes a byte at least.
+                at = at.wrapping_add(u32::try_from(name.len() >> 2).unwrap_or(0)).wrapping_add(1);
+                let (properties, mut known) = (at, [0; 12]);
+                // Properties stand before children (5.4.2).
+                while let Some((name, _, next)) = self.entry(at) {
+                    let Some(slot) = seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else { break };
+                    if *slot >> 4 != u64::from(name).wrapping_add(1) {
+                        let text = self.strings.get(name as usize..).ok_or(TreeError::Text)?;
+                        *slot = u64::from(name).wrapping_add(1) << 4 | u64::from(known::number(text));
                     }
-                    if id.0 == u16::MAX {
-                        return Err(TreeError::Large);
+                    if let Some(first @ 0) = known.get_mut((*slot & 15) as usize) {
+                        *first = at;
                     }
-                    let (start, length) = (at << 2, name_length(rest)?);
-                    let Some(name) = block.get(start..start.wrapping_add(length)) else { break };
-                    // The NUL behind it takes a byte at least.
-                    at = at.wrapping_add(length >> 2).wrapping_add(1);
-                    push(&mut self.nodes, Node { name, known: 0, parent: current, end: 0, from, to: from })?;
-                    (current, depth, takes_properties, known) = (id, depth.wrapping_add(1), true, 0);
+                    at = next;
                 }
-                END_NODE if depth > 0 => {
-                    let end = self.count();
-                    let Some(node) = self.nodes.get_mut(current.index()) else { break };
-                    node.end = end;
-                    (current, depth, takes_properties) = (node.parent, depth.wrapping_sub(1), false);
-                    // The root is the only node outside a node: what follows it is no part of the tree.
-                    if depth == 0 {
-                        return Ok(());
-                    }
+                nodes.push(Node { name, known, properties, parent: current, end: 0 });
+                (current, depth) = (NodeId(count), depth.wrapping_add(1));
+            } else if token == END_NODE
+                && let Some(node) = nodes.get_mut(current.index())
+            {
+                node.end = count;
+                (current, depth) = (node.parent, depth.wrapping_sub(1));
+                // The root is the only node outside a node: what follows it is no part of the tree.
+                if depth == 0 {
+                    return Ok(nodes);
                 }
-                NOP => {}
-                token => return Err(TreeError::Token(u32::from_be(token))),
+            } else if token != NOP {
+                return Err(TreeError::Token(u32::from_be(token)));
             }
         }
         Err(TreeError::Cut)
     }
 
-    /// Makes what is kept of a name met first.
-    #[inline(never)]
-    fn number(&self, name: u32) -> Result<u32, TreeError> {
-        let text = self.strings.get(name as usize..).filter(|_| name < MAX_STRINGS);
-        Ok(name.wrapping_add(1) << 5 | Known::of(text.ok_or(TreeError::Text)?))
-    }
-
-    #[inline(never)]
-    fn refer(&mut self, id: NodeId, phandle: &[u8]) {
-        self.phandles.extend(cells(phandle).next().map(|phandle| (phandle, id)));
-    }
-}
-
-/// Measures a node's name: ASCII of which nothing moves a terminal's cursor, ended by a NUL.
-fn name_length(words: &[u32]) -> Result<usize, TreeError> {
-    let mut all = 0;
-    for (index, word) in words.iter().enumerate() {
-        let word = u32::from_le(*word);
-        // The lowest of these bits marks the first NUL; what pads the name behind it may be anything (U-Boot's is).
-        let zeros = word.wrapping_sub(0x0101_0101) & !word & HIGH;
-        // The highest bit of a byte is no ASCII, and with the next two clear it is a control character.
-        all |= (word | !(word << 1 | word << 2)) & zeros.wrapping_sub(1) & !zeros;
-        if zeros != 0 {
-            let length = index.wrapping_mul(4).wrapping_add(zeros.trailing_zeros() as usize / 8);
-            return if all & HIGH == 0 { Ok(length) } else { Err(TreeError::Text) };
+    /// Reads the name at `at`: ASCII of which nothing moves a terminal's cursor, ended by a NUL.
+    fn text(&self, at: u32) -> Result<&'a [u8], TreeError> {
+        let (at, mut bad) = (at as usize, 0);
+        for (index, word) in (at..).zip(self.words.get(at..).unwrap_or_default()) {
+            let word = u32::from_le(*word);
+            // The lowest of these bits marks the first NUL; what pads the name behind it may be anything (U-Boot's is).
+            let zeros = word.wrapping_sub(0x0101_0101) & !word & HIGH;
+            // The highest bit of a byte is no ASCII, and with the next two clear it is a control character.
+            bad |= (word | !(word << 1 | word << 2)) & zeros.wrapping_sub(1) & !zeros & HIGH;
+            if zeros != 0 && bad == 0 {
+                let end = (index << 2).wrapping_add(zeros.trailing_zeros() as usize / 8);
+                return self.block.get(at << 2..end).ok_or(TreeError::Cut);
+            }
+            if bad != 0 {
+                return Err(TreeError::Text);
+            }
         }
+        Err(TreeError::Cut)
     }
-    Err(TreeError::Cut)
-}
 
-fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), TreeError> {
-    if list.len() == list.capacity() {
-        list.try_reserve(1).map_err(|_| TreeError::Large)?;
+    /// Reads the property at `at`: where its name is in the strings block, its value, and where the next token is.
+    #[inline(always)]
+    pub(crate) fn entry(&self, at: u32) -> Option<(u32, &'a [u8], u32)> {
+        let mut words = self.words.get(at as usize..)?;
+        while let [NOP, rest @ ..] = words {
+            words = rest;
+        }
+        let [PROPERTY, length, name, rest @ ..] = words else { return None };
+        let start = self.words.len().wrapping_sub(rest.len()) << 2;
+        let end = start.wrapping_add(u32::from_be(*length) as usize);
+        let next = u32::try_from(end.wrapping_add(3) >> 2).ok()?;
+        Some((u32::from_be(*name), self.block.get(start..end)?, next))
     }
-    list.push(item);
-    Ok(())
 }

@@ -82,10 +82,7 @@ impl Outside {
                 Gic::V2 { cpu, virtual_cpu, .. } => vec![cpu.base().get(), virtual_cpu.base().get()],
                 Gic::V3 { .. } => Vec::new(),
             },
-            uart: uart
-                .into_iter()
-                .flat_map(|uart| board.devices.interrupts(uart).iter().map(|line| line.intid))
-                .collect(),
+            uart: uart.into_iter().flat_map(|uart| uart.interrupts.iter().map(|line| line.intid)).collect(),
         }
     }
 

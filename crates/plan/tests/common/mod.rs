@@ -7,7 +7,7 @@
 )]
 
 use address::{PhysAddr, Region};
-use board::{Board, Device, Interrupt, Part};
+use board::{Board, Device, Interrupt};
 use manifest::{Cell, Image, Kernel, Manifest, Memory};
 use plan::{Class, Finding, Footprint, seal};
 
@@ -42,7 +42,7 @@ pub fn smmu() -> Board<'static> {
 
 /// Returns which device has this path.
 pub fn place(board: &Board<'_>, path: &str) -> usize {
-    board.devices.iter().position(|device| board.devices.path(device) == path).expect("a device of the board")
+    board.devices.iter().position(|device| &*device.path == path).expect("a device of the board")
 }
 
 /// Gives a device one region instead of its own.
@@ -52,29 +52,21 @@ pub fn moves(board: &mut Board<'_>, device: usize, region: Region<PhysAddr>) {
 
 /// Gives a device these regions instead of its own.
 pub fn spreads(board: &mut Board<'_>, device: usize, regions: &[Region<PhysAddr>]) {
-    let devices = &mut board.devices;
-    let from = devices.pages.len();
-    devices.pages.extend(regions);
-    let end = devices.pages.len();
-    devices.list[device].regions = Part(from, end);
-    devices.list[device].windows = Part(end, end);
+    let device = &mut board.devices[device];
+    (device.regions, device.windows) = (regions.to_vec(), Vec::new());
 }
 
 /// Gives a device one interrupt instead of its own.
 pub fn rewires(board: &mut Board<'_>, device: usize, intid: u32) {
-    let from = board.devices.lines.len();
-    board.devices.lines.push(Interrupt { intid, edge: false });
-    board.devices.list[device].interrupts = Part(from, from + 1);
+    board.devices[device].interrupts = vec![Interrupt { intid, edge: false }];
 }
 
 /// Adds a device that is as `model` but for its path and region.
 pub fn add(board: &mut Board<'_>, model: usize, path: &str, region: Region<PhysAddr>) -> usize {
-    let (new, from) = (board.devices.len(), board.devices.paths.len());
-    board.devices.paths.extend_from_slice(path.as_bytes());
-    let path = Part(from, board.devices.paths.len());
-    board.devices.list.push(Device { path, interrupts: Part(0, 0), ..board.devices[model] });
-    moves(board, new, region);
-    new
+    let (path, regions) = (path.to_owned(), vec![region]);
+    let model = board.devices[model].clone();
+    board.devices.push(Device { path, regions, windows: Vec::new(), interrupts: Vec::new(), ..model });
+    board.devices.len() - 1
 }
 
 pub fn region(base: u64, size: u64) -> Region<PhysAddr> {
