@@ -112,7 +112,8 @@ impl Watch {
     }
 
     fn take(&mut self, line: &str) -> Result<(), Failure> {
-        if let Some((_, kind)) = line.split_once("mortal: dies by ") {
+        // The letter that is damaged may be so already where the damage fell between an image's check and its copy.
+        if let Some((_, kind)) = line.split_once("ortal: dies by ") {
             self.dying = KINDS.iter().find(|(name, _)| *name == kind.trim());
         } else if line.contains("event=cell-started cell=mortal") {
             self.started = self.started.saturating_add(1);
