@@ -35,7 +35,7 @@ const KINDS: [(&str, &str); 8] = [
 /// Starts until its image is damaged, or in the end EL2.
 const STRETCH: u32 = 50;
 /// The control loop's bound, in virtual microseconds: those are the instructions of all five CPUs.
-const LATE_US: u64 = 2000;
+const LATE_US: u64 = 200;
 /// In the guest's image, and nowhere else.
 const MARK: &[u8] = b"mortal: dies by ";
 
