@@ -47,12 +47,6 @@ impl Gate {
         self.0.compare_exchange(CLOSED, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Returns how many are inside.
-    #[must_use]
-    pub fn inside(&self) -> u32 {
-        self.0.load(Ordering::Acquire) & !CLOSED
-    }
-
     /// Tells whether it is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
