@@ -29,16 +29,17 @@ static FAULTS: [(u64, &str); 7] = [
 ];
 
 #[inline(never)]
-fn name(names: &'static [(u64, &str)], number: u8) -> &'static str {
-    names.iter().find(|(numbers, _)| numbers >> (number & 0x3f) & 1 != 0).map_or("unexpected", |(_, name)| name)
+fn name(names: &'static [(u64, &str)], number: u8) -> Option<&'static str> {
+    names.iter().find(|(numbers, _)| numbers >> (number & 0x3f) & 1 != 0).map(|(_, name)| *name)
 }
 
 impl fmt::Display for Syndrome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.exit() {
-            Exit::Abort(abort) => abort.fmt(f),
-            Exit::SystemRegister(access) => access.fmt(f),
-            _ => write!(f, "{} (class 0x{:02x})", name(&KINDS, self.class()), u64::from(self.class())),
+        match (self.exit(), name(&KINDS, self.class())) {
+            (Exit::Abort(abort), _) => abort.fmt(f),
+            (Exit::SystemRegister(access), _) => access.fmt(f),
+            (_, Some(name)) => f.write_str(name),
+            _ => write!(f, "unexpected exception class 0x{:02x}", u64::from(self.class())),
         }
     }
 }
@@ -47,12 +48,13 @@ impl fmt::Display for Abort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let walk = if self.is_stage1_walk() { "stage-1 table walk: " } else { "" };
         let (verb, status) = (self.verb(), self.status());
+        let what = name(&FAULTS, status).unwrap_or("unexpected");
         let (space, at) = match (self.ipa().map(Ipa::get), self.far()) {
             (Some(ipa), _) => ("IPA", ipa),
             (None, Some(far)) => ("VA", far),
             (None, None) => ("unknown address", 0),
         };
-        write!(f, "{walk}{verb} {space} 0x{at:x} ({}, status 0x{:02x})", name(&FAULTS, status), u64::from(status))
+        write!(f, "{walk}{verb} {space} 0x{at:x} ({what}, status 0x{:02x})", u64::from(status))
     }
 }
 
