@@ -88,7 +88,7 @@ impl<'b> Bus<'b> {
     /// Returns entries of so many cells to be skipped, an address of this bus and a size of so many cells.
     pub(crate) fn windows(&self, bytes: &[u8], skipped: usize, size: usize) -> Option<Vec<Region<PhysAddr>>> {
         let mut numbers = Numbers::new(bytes, self.address.wrapping_add(size).wrapping_add(skipped))?;
-        let mut windows = Vec::new();
+        let mut windows = Vec::with_capacity(1);
         while !numbers.0.is_empty() {
             numbers.next(skipped)?;
             let (base, size) = (numbers.next(self.address)?, numbers.next(size)?);

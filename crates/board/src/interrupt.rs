@@ -34,7 +34,7 @@ fn decode(words: &[[u8; 4]]) -> Option<Interrupt> {
 impl Controller {
     /// Reads the interrupts of `node` on `bus`.
     pub(crate) fn interrupts(self, tree: &Tree<'_>, node: NodeId, bus: &Bus<'_>) -> Read<Vec<Interrupt>> {
-        let (mut lines, bad) = (Vec::new(), |property| move || malformed(tree, node, property));
+        let (mut lines, bad) = (Vec::with_capacity(1), |property| move || malformed(tree, node, property));
         if let Some(extended) = tree.get(node, Known::InterruptsExtended) {
             self.listed(tree, extended, None, &mut lines).ok_or_else(bad("interrupts-extended"))?;
         } else if let Some(plain) = tree.get(node, Known::Interrupts)
@@ -50,7 +50,6 @@ impl Controller {
             let child = count(tree, node, "#address-cells", 2).saturating_add(count(tree, node, "#interrupt-cells", 1));
             self.listed(tree, map, Some(child), &mut lines).ok_or_else(bad("interrupt-map"))?;
         }
-        lines.shrink_to_fit();
         Ok(lines)
     }
 

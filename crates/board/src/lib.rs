@@ -218,14 +218,14 @@ impl Device<'_> {
 
 /// Finds the device at `id`.
 fn at(devices: &[Device<'_>], id: NodeId) -> Option<usize> {
-    devices.binary_search_by_key(&id, |device| device.node).ok()
+    devices.iter().position(|device| device.node == id)
 }
 
 /// Finds the device `stdout-path` names, else the first UART that EL2 drives and that is not disabled.
 fn stdout_of(devices: &[Device<'_>], tree: &Tree<'_>, chosen: Option<NodeId>) -> Option<usize> {
     let path = chosen.and_then(|id| tree.string(id, "stdout-path").or(tree.string(id, "linux,stdout-path")));
     // What follows a colon is the UART's mode.
-    let path = path.and_then(|path| path.split(':').next());
+    let path = path.and_then(|path| path.get(..path.bytes().position(|byte| byte == b':').unwrap_or(path.len())));
     let named = path.and_then(|path| at(devices, tree.find(path)?));
     named.or_else(|| devices.iter().position(|device| !device.disabled && device.uart().is_some()))
 }

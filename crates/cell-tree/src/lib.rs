@@ -26,8 +26,8 @@ mod writer;
 
 use address::Address;
 use alloc::vec::Vec;
-use board::{Board, Device, Gic};
-use plan::{SealedCell, VirtualDevice, VirtualGic};
+use board::{Board, Gic};
+use plan::{SealedCell, VirtualGic};
 use tree::NodeId;
 
 use clock::Clocks;
@@ -49,13 +49,14 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
     to.cell("#address-cells", 2);
     to.cell("#size-cells", 2);
     to.cell("interrupt-parent", clocks.gic);
-    let stdout = board.stdout.and_then(|index| board.devices.get(index));
-    let passed = || stdout.filter(|_| board.stdout.is_some_and(|index| cell.devices.contains(&index)));
-    let console = match cell.uart {
-        Some(uart) => Some(uart_name(board, stdout, uart)),
-        None => passed().map(|uart| device::name(board, uart)),
-    };
-    chosen(&mut to, cell, spec, console);
+    let stdout = |index: &usize| board.devices.get(*index);
+    // The virtual UART has the board's name where that is a PL011 too.
+    let uart = cell.uart.map(|uart| {
+        let own = board.stdout.as_ref().and_then(stdout).filter(|own| own.kind() == b"arm,pl011");
+        (own.map_or("pl011", |own| tree.base_name(own.node)), Some(uart.page.base().get()))
+    });
+    let passed = board.stdout.as_ref().filter(|index| cell.devices.contains(index)).and_then(stdout);
+    chosen(&mut to, cell, spec, uart.or(passed.map(|passed| device::name(board, passed))));
     cpus(&mut to, board, cell);
     to.begin("psci", None);
     to.text("compatible", "arm,psci-1.0\0arm,psci-0.2");
@@ -69,8 +70,7 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
     }
     gic(&mut to, board, cell, clocks.gic);
     timer(&mut to, board, cell);
-    if let Some(uart) = cell.uart {
-        let (base, address) = uart_name(board, stdout, uart);
+    if let Some((uart, (base, address))) = cell.uart.zip(uart) {
         let clock = clocks.phandle(clock::DEFAULT_HZ);
         to.begin(base, address);
         to.text("compatible", "arm,pl011\0arm,primecell");
@@ -148,10 +148,10 @@ fn gic(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, phandle: u
             to.cell("#redistributor-regions", 1);
         }
         VirtualGic::V2 { .. } => {
-            let wanted = "arm,cortex-a15-gic";
-            let own = board.tree.strings(id, "compatible").filter(|name| *name != wanted);
-            let mut names = Vec::new();
-            own.chain([wanted]).for_each(|name| name_into(&mut names, name, None));
+            let mut names = Vec::from(board.tree.property(id, "compatible").unwrap_or_default());
+            if !board.tree.is_compatible(id, &["arm,cortex-a15-gic"]) {
+                names.extend_from_slice(b"arm,cortex-a15-gic\0");
+            }
             to.bytes("compatible", &names);
         }
     }
@@ -186,10 +186,4 @@ fn timer(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
         to.cells("interrupts", &[1, intid.saturating_sub(16), mask | 4]);
         to.end();
     }
-}
-
-/// Returns the virtual UART's name: the board's own where that is a PL011 too.
-fn uart_name<'n>(board: &Board<'n>, stdout: Option<&Device<'_>>, uart: VirtualDevice) -> Name<'n> {
-    let own = stdout.filter(|own| own.kind() == b"arm,pl011");
-    (own.map_or("pl011", |own| board.tree.base_name(own.node)), Some(uart.page.base().get()))
 }
