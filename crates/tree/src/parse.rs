@@ -73,7 +73,8 @@ impl<'a> Tree<'a> {
                 let name = self.text(at)?;
                 // The NUL behind it takes a byte at least.
                 at = at.wrapping_add(u32::try_from(name.len() >> 2).unwrap_or(0)).wrapping_add(1);
-                let (properties, mut known) = (at, [0; 12]);
+                nodes.push(Node { name, known: [0; 12], properties: at, parent: current, end: 0 });
+                let Some(node) = nodes.last_mut() else { break };
                 // Properties stand before children (5.4.2).
                 while let Some((name, _, next)) = self.entry(at) {
                     let Some(slot) = seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else { break };
@@ -81,12 +82,11 @@ impl<'a> Tree<'a> {
                         let text = self.strings.get(name as usize..).ok_or(TreeError::Text)?;
                         *slot = u64::from(name).wrapping_add(1) << 4 | u64::from(known::number(text));
                     }
-                    if let Some(first @ 0) = known.get_mut((*slot & 15) as usize) {
+                    if let Some(first @ 0) = node.known.get_mut((*slot & 15) as usize) {
                         *first = at;
                     }
                     at = next;
                 }
-                nodes.push(Node { name, known, properties, parent: current, end: 0 });
                 (current, depth) = (NodeId(count), depth.wrapping_add(1));
             } else if token == END_NODE
                 && let Some(node) = nodes.get_mut(current.index())
