@@ -28,7 +28,8 @@ use alloc::vec::Vec;
 pub use error::TreeError;
 pub use known::Known;
 pub use parse::{MAX_DEPTH, size_of};
-pub use value::{cells, first_string, number, strings};
+use value::first_string;
+pub use value::{cells, number};
 
 /// A node of a [`Tree`]: its place in pre-order, the root first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,12 +38,6 @@ pub struct NodeId(pub(crate) u16);
 impl NodeId {
     /// The root of every tree.
     pub const ROOT: Self = Self(0);
-
-    /// Returns the node's place in pre-order.
-    #[must_use]
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
 }
 
 /// The index.
@@ -170,7 +165,7 @@ impl<'a> Tree<'a> {
     }
 
     fn node(&self, id: NodeId) -> Option<&Node<'a>> {
-        self.nodes.get(id.index())
+        self.nodes.get(usize::from(id.0))
     }
 
     fn end(&self, id: NodeId) -> u16 {

@@ -89,7 +89,7 @@ impl<'a> Tree<'a> {
                 }
                 (current, depth) = (NodeId(count), depth.wrapping_add(1));
             } else if token == END_NODE
-                && let Some(node) = nodes.get_mut(current.index())
+                && let Some(node) = nodes.get_mut(usize::from(current.0))
             {
                 node.end = count;
                 (current, depth) = (node.parent, depth.wrapping_sub(1));

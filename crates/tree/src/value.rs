@@ -1,9 +1,9 @@
-//! What property values mean: big-endian cells, numbers of one or two cells, lists of NUL-ended strings.
+//! What property values mean: big-endian cells, numbers of one or two cells, NUL-ended strings.
 //!
 //! Owns nothing; a value of the wrong length or kind is no value, never a wrong one.
 //! Devicetree Specification v0.4, 2.2.4.
 
-use crate::{Known, NodeId, Tree};
+use crate::{Known, NodeId, Tree, is};
 
 /// Walks `bytes` as 32-bit big-endian cells; bytes left over at the end are dropped.
 #[must_use]
@@ -21,19 +21,9 @@ pub fn number(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// Walks `bytes` as strings, each ended by a NUL; what is no text is left out.
-pub fn strings(bytes: &[u8]) -> impl Iterator<Item = &str> + Clone {
-    pieces(bytes).filter_map(|piece| core::str::from_utf8(piece).ok())
-}
-
 /// Returns the first string in `bytes`, less the NUL that ends it.
-#[must_use]
-pub fn first_string(bytes: &[u8]) -> Option<&[u8]> {
+pub(crate) fn first_string(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(..bytes.iter().position(|byte| *byte == 0)?)
-}
-
-fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    bytes.split_inclusive(|byte| *byte == 0).filter_map(|piece| piece.strip_suffix(&[0]))
 }
 
 impl<'a> Tree<'a> {
@@ -41,11 +31,6 @@ impl<'a> Tree<'a> {
     #[must_use]
     pub fn string(&self, id: NodeId, name: &str) -> Option<&'a str> {
         core::str::from_utf8(first_string(self.property(id, name)?)?).ok()
-    }
-
-    /// Walks the strings of property `name`; none where it is absent.
-    pub fn strings(&self, id: NodeId, name: &str) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
-        strings(self.property(id, name).unwrap_or_default())
     }
 
     /// Returns property `name`, exactly one cell.
@@ -64,6 +49,6 @@ impl<'a> Tree<'a> {
     #[must_use]
     pub fn is_compatible(&self, id: NodeId, these: &[&str]) -> bool {
         let own = self.get(id, Known::Compatible).unwrap_or_default();
-        pieces(own).any(|piece| these.iter().any(|one| one.as_bytes() == piece))
+        own.split_inclusive(|byte| *byte == 0).any(|piece| these.iter().any(|one| is(piece, one)))
     }
 }
