@@ -170,6 +170,35 @@ fn values_read_as_what_they_are_or_not_at_all() {
 }
 
 #[test]
+fn of_two_properties_of_one_name_the_first_counts() {
+    let mut writer = FdtWriter::new().unwrap();
+    let root = writer.begin_node("").unwrap();
+    writer.property_u32("reg", 1).unwrap();
+    writer.property_u32("rex", 2).unwrap();
+    writer.end_node(root).unwrap();
+    let mut blob = writer.finish().unwrap();
+    let at = blob.windows(4).position(|bytes| bytes == b"rex\0").unwrap();
+    blob[at + 2] = b'g';
+    let tree = Tree::parse(&blob).unwrap();
+    assert_eq!(tree.properties(NodeId::ROOT).count(), 2);
+    assert_eq!(tree.u32(NodeId::ROOT, "reg"), Some(1));
+    assert_eq!(tree.get(NodeId::ROOT, Known::Reg), Some(&[0, 0, 0, 1][..]));
+}
+
+#[test]
+fn a_name_outside_the_strings_block_is_refused() {
+    let mut blob = small();
+    let word = |blob: &[u8], at: usize| u32::from_be_bytes(blob[at..at + 4].try_into().unwrap());
+    // The root's first property: behind its token and empty name, a length, then where the name is.
+    let at = word(&blob, 8) as usize + 16;
+    let strings = word(&blob, 32);
+    blob[at..at + 4].copy_from_slice(&strings.to_be_bytes());
+    assert!(Tree::parse(&blob).is_ok(), "an empty rest of the block is a name that is no text");
+    blob[at..at + 4].copy_from_slice(&(strings + 1).to_be_bytes());
+    assert_eq!(Tree::parse(&blob).unwrap_err(), TreeError::Text);
+}
+
+#[test]
 fn a_tree_may_nest_as_deep_as_the_limit_and_no_deeper() {
     let nested = |depth: usize| {
         let mut writer = FdtWriter::new().unwrap();
