@@ -102,7 +102,7 @@ impl Found<'_, '_> {
             windows,
             interrupts: self.controller.interrupts(tree, node, bus)?,
             disabled: disabled(tree, node),
-            is_iommu: tree.has(node, Known::IommuCells),
+            is_iommu: [node, bus.node].iter().any(|id| tree.has(*id, Known::IommuCells)),
         });
         Ok(())
     }

@@ -179,7 +179,7 @@ pub struct Device<'a> {
     pub compatible: &'a [u8],
     /// `status` is neither absent nor okay.
     pub disabled: bool,
-    /// It programs where DMA goes: it has `#iommu-cells`.
+    /// It programs where DMA goes: it has `#iommu-cells`, or is part of what has.
     pub is_iommu: bool,
     /// Its full path.
     pub path: String,

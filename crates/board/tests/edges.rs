@@ -95,6 +95,21 @@ fn a_bus_may_have_addresses_of_no_cells() {
 }
 
 #[test]
+fn an_iommu_is_told_by_its_cells_and_so_are_its_parts() {
+    let blob = with(&|writer| {
+        let reg = ("reg", &[0, 0x1000_0000, 0, 0x1000][..]);
+        let cells = [("#iommu-cells", &[1][..]), ("#address-cells", &[2]), ("#size-cells", &[2]), ("ranges", &[]), reg];
+        node(writer, "iommu", &cells, &[("compatible", "a,translator")], &|writer| {
+            node(writer, "context", &[reg], &[("compatible", "a,context")], &nothing);
+        });
+        node(writer, "user", &[reg, ("iommus", &[1, 0])], &[], &nothing);
+    });
+    let board = Board::parse(&blob).unwrap();
+    let told: Vec<(&str, bool)> = board.devices.iter().map(|device| (&*device.path, device.is_iommu)).collect();
+    assert_eq!(told, [("/iommu", true), ("/iommu/context", true), ("/user", false)]);
+}
+
+#[test]
 fn what_has_addresses_without_sizes_is_no_device() {
     let blob = with(&|writer| {
         let bus: Cells<'_> = &[("#address-cells", &[1]), ("#size-cells", &[0]), ("ranges", &[])];
