@@ -95,6 +95,7 @@ impl Bytes {
     }
 
     /// Returns how many bytes [`Bytes::push`] still takes: at most, if the consumer asks; at least, if the producer asks.
+    #[inline(never)]
     #[must_use]
     pub fn room(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
