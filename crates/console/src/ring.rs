@@ -88,7 +88,7 @@ impl Bytes {
         self.tail.load(Ordering::Acquire)
     }
 
-    /// Tells whether all that was pushed before [`Ring::written`] gave `mark` has been taken.
+    /// Tells whether all that was pushed before [`Bytes::written`] gave `mark` has been taken.
     #[must_use]
     pub fn has_read(&self, mark: u32) -> bool {
         mark.wrapping_sub(self.head.load(Ordering::Acquire)).cast_signed() <= 0
