@@ -88,13 +88,14 @@ impl Bytes {
         self.tail.load(Ordering::Acquire)
     }
 
-    /// Tells whether all that was pushed before [`Ring::written`] gave `mark` has been taken.
+    /// Tells whether all that was pushed before [`Bytes::written`] gave `mark` has been taken.
     #[must_use]
     pub fn has_read(&self, mark: u32) -> bool {
         mark.wrapping_sub(self.head.load(Ordering::Acquire)).cast_signed() <= 0
     }
 
     /// Returns how many bytes [`Bytes::push`] still takes: at most, if the consumer asks; at least, if the producer asks.
+    #[inline(never)]
     #[must_use]
     pub fn room(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
