@@ -49,16 +49,16 @@ fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
     let (cpus, model) = (board.cpus.len(), board.model);
     log::info!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
     let (bundle, plan) = choose(board, tree)?;
-    plan.findings().iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
+    plan.findings.iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
-    console::wire(board, gic, plan.uart(), bundle.manifest.poweroff_when_idle);
-    smp::prepare(board, cells, plan.service_cpu(), gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
+    console::wire(board, gic, plan.uart, bundle.manifest.poweroff_when_idle);
+    smp::prepare(board, cells, plan.service_cpu, gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
     log::info!(
         "{} cell{} sealed, CPU {} serves the console, EL2 uses {} of {} KiB",
         cells.len(),
         plural(cells.len()),
-        plan.service_cpu(),
+        plan.service_cpu,
         layout::size().wrapping_sub(pool::free()) / 1024,
         layout::size() / 1024
     );

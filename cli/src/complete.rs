@@ -87,7 +87,7 @@ impl<'t> Judge<'t> {
 /// Judges a plan for its findings alone.
 fn findings<'a>(board: &'a Board<'a>, manifest: &Manifest<'a>, footprint: &Footprint) -> Vec<Finding<'a>> {
     match plan::seal_sound_cells(board, manifest, footprint) {
-        Ok(plan) => plan.findings().to_vec(),
+        Ok(plan) => plan.findings,
         Err(findings) => findings,
     }
 }

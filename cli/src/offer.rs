@@ -317,7 +317,7 @@ pub fn probe<'a>(board: &'a Board<'a>, devices: &[&'a str]) -> Result<Vec<Findin
     };
     let manifest = Manifest { board: "probe", cells: vec![cell], ..Manifest::default() };
     Ok(match plan::seal_sound_cells(board, &manifest, &footprint) {
-        Ok(plan) => plan.findings().to_vec(),
+        Ok(plan) => plan.findings,
         Err(findings) => findings,
     })
 }

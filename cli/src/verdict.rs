@@ -122,8 +122,12 @@ pub fn sealed<T>(
         let found = findings.iter().map(|finding| problem(plan, &board, finding));
         plan.notes.iter().cloned().chain(found).collect()
     };
-    let sealed = plan::seal(&board, &read.manifest, &footprint);
-    let mut found: Vec<Problem> = problems(sealed.as_ref().map_or_else(Vec::as_slice, SealedPlan::findings));
+    let sealed = plan::seal_sound_cells(&board, &read.manifest, &footprint);
+    let sealed = sealed.and_then(|plan| {
+        let whole = plan.findings.iter().all(|finding| finding.class() != Class::Cell);
+        if whole { Ok(plan) } else { Err(plan.findings) }
+    });
+    let mut found: Vec<Problem> = problems(sealed.as_ref().map_or_else(Vec::as_slice, |plan| plan.findings.as_slice()));
     found.extend(depend::judge(plan, &board));
     found.extend(target.platform.interrupts.iter().flat_map(|lines| lines::judge(plan, &board, *lines)));
     let report = plan.report(found);
@@ -267,7 +271,7 @@ fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Optio
     let ram = board.ram.iter().fold(0_u64, |sum, bank| sum.saturating_add(bank.size()));
     let (path, cpus, ram) = (plan.path.display(), board.cpus.len(), size::show(ram));
     writeln!(text, "{path} holds on {}: {cpus} CPUs, {ram} of RAM, {gic}", plan.board).ok()?;
-    for cell in sealed.cells() {
+    for cell in &sealed.cells {
         let cpus: Vec<String> = cell.cpus.iter().map(ToString::to_string).collect();
         let of = if cpus.len() == 1 { "CPU" } else { "CPUs" };
         write!(text, "  cell {}: {of} {}", cell.name, cpus.join(", ")).ok()?;
@@ -287,8 +291,8 @@ fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Optio
     for line in depend::told(plan, board) {
         writeln!(text, "  {line}").ok()?;
     }
-    let service = sealed.service_cpu();
-    let owner = sealed.cells().iter().find(|cell| cell.cpus.contains(&service));
+    let service = sealed.service_cpu;
+    let owner = sealed.cells.iter().find(|cell| cell.cpus.contains(&service));
     let owner = owner.map_or_else(|| "no cell's".to_owned(), |cell| format!("cell {}'s", cell.name));
     write!(text, "  CPU {service} ({owner}) serves UART and monitor").ok()?;
     Some(text)

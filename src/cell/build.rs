@@ -34,8 +34,8 @@ pub fn build_all(
     plan: &'static SealedPlan<'static>,
     gic: &'static Gic,
 ) -> Result<&'static Vec<Cell>, Said> {
-    let mut cells = Vec::with_capacity(plan.cells().len());
-    for sealed in plan.cells() {
+    let mut cells = Vec::with_capacity(plan.cells.len());
+    for sealed in &plan.cells {
         if let Some(cpu) = sealed.cpus.iter().find(|cpu| !gic.knows(**cpu)) {
             let help = "the board may lack it; give the cell another";
             refuse(sealed, format_args!("CPU {cpu} has no GIC redistributor: {help}"));

@@ -121,11 +121,11 @@ fn predict(bytes: &[u8], target: &Target) -> Result<(Vec<String>, usize), Failur
             Ok(bundle) => match plan::seal_sound_cells(&board, &bundle.manifest, &footprint) {
                 Ok(plan) => {
                     lines.extend(
-                        plan.findings()
+                        plan.findings
                             .iter()
                             .map(|finding| format!("warning: {finding}; `cargo cellwall check` says it in full")),
                     );
-                    return Ok((lines, plan.cells().len()));
+                    return Ok((lines, plan.cells.len()));
                 }
                 Err(findings) => {
                     lines.extend(findings.iter().map(|finding| format!("error: {finding}")));

@@ -253,7 +253,7 @@ pub fn cell_tree(scene: &str, text: &str, machine: &Machine) -> Result<CellTree,
     let plan = complete::complete(plan, &target).map_err(Failure::early)?;
     let bytes = bundle::build(&plan, bundle::Hash::Crc32).map_err(Failure::early)?;
     let made = verdict::sealed(&plan, &bytes, &target, |board, manifest, sealed| {
-        let (cell, spec) = sealed.cells().first().zip(manifest.cells.first()).context("the plan has no cell")?;
+        let (cell, spec) = sealed.cells.first().zip(manifest.cells.first()).context("the plan has no cell")?;
         let initrd = cell.initrd.map_or(0, |initrd| initrd.base().get());
         let [kernel, at] = [cell.kernel, cell.tree.base()].map(Address::get);
         Ok(CellTree { bytes: cell_tree::build(board, cell, spec), at, kernel, initrd })

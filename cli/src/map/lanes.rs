@@ -2,29 +2,41 @@
 
 use super::{Lane, Segment, Source, Who, interrupts, who};
 use address::{Address, PAGE_BYTES, PhysAddr, Region};
-use plan::{Mapping, SealedCell, VirtualGic, Wall};
+use plan::{Mapping, Owner, SealedCell, VirtualGic, Wall};
 
 /// What a cell may do.
 const RAM: &str = "read, write, execute";
 const DEVICE: &str = "read, write";
 
+/// A piece of the board.
+struct Piece<'a> {
+    region: Region<PhysAddr>,
+    owner: Owner,
+    name: &'a str,
+    ram: bool,
+}
+
 /// Makes the board's lane.
-pub(super) fn board(source: &Source<'_, '_>) -> Lane {
+pub(super) fn board<'a>(source: &Source<'_, 'a>) -> Lane {
     let mut segments: Vec<Segment> = Vec::new();
-    let mut before: Option<&Wall<'_>> = None;
-    for wall in source.sealed.walls() {
+    let mut before: Option<Piece<'_>> = None;
+    let (ram, devices) = (&source.sealed.ram, &source.sealed.devices);
+    let piece = |ram| move |wall: &Wall<'a>| Piece { region: wall.region, owner: wall.owner, name: wall.what, ram };
+    let mut pieces: Vec<_> = ram.iter().map(piece(true)).chain(devices.iter().map(piece(false))).collect();
+    pieces.sort_by_key(|piece| piece.region.base());
+    for wall in pieces {
         // Neighbours in kind are one piece: the eye wants owners, not the board's every register.
-        let joins = before.is_some_and(|before| {
+        let joins = before.as_ref().is_some_and(|before| {
             !wall.ram && !before.ram && before.owner == wall.owner
-                || wall.ram && before.ram && (before.owner, before.what) == (wall.owner, wall.what)
+                || wall.ram && before.ram && (before.owner, before.name) == (wall.owner, wall.name)
         });
         let (base, end) = (wall.region.base().get(), wall.region.end().get());
         if let Some(last) = segments.last_mut().filter(|last| joins && (!wall.ram || last.end == base)) {
             last.end = end;
-            add(source, last, wall);
+            add(source, last, &wall);
         } else {
-            let mut segment = of_wall(source, wall);
-            add(source, &mut segment, wall);
+            let mut segment = of_wall(source, &wall);
+            add(source, &mut segment, &wall);
             segments.push(segment);
         }
         before = Some(wall);
@@ -47,7 +59,7 @@ pub(super) fn board(source: &Source<'_, '_>) -> Lane {
     }
 }
 
-fn of_wall(source: &Source<'_, '_>, wall: &Wall<'_>) -> Segment {
+fn of_wall(source: &Source<'_, '_>, wall: &Piece<'_>) -> Segment {
     let owner = who(wall.owner);
     let (rights, writers) = match owner {
         Who::Cell(index) => (
@@ -63,7 +75,7 @@ fn of_wall(source: &Source<'_, '_>, wall: &Wall<'_>) -> Segment {
             .board
             .devices
             .iter()
-            .position(|device| &*device.path == wall.what)
+            .position(|device| &*device.path == wall.name)
             .and_then(|device| source.device_line(cell, device)),
         _ => None,
     };
@@ -71,7 +83,7 @@ fn of_wall(source: &Source<'_, '_>, wall: &Wall<'_>) -> Segment {
         Who::Cell(index) if wall.ram => {
             format!("RAM of {}", source.plan.cells.get(index).map_or("", |it| it.name.as_str()))
         }
-        _ => wall.what.to_owned(),
+        _ => wall.name.to_owned(),
     };
     Segment {
         base: wall.region.base().get(),
@@ -88,14 +100,14 @@ fn of_wall(source: &Source<'_, '_>, wall: &Wall<'_>) -> Segment {
 }
 
 /// Adds to a piece of device space what lies there.
-fn add(source: &Source<'_, '_>, segment: &mut Segment, wall: &Wall<'_>) {
+fn add(source: &Source<'_, '_>, segment: &mut Segment, wall: &Piece<'_>) {
     if wall.ram {
         return;
     }
     let on = |region: &Region<PhysAddr>| region.overlaps(wall.region);
     let all = &source.board.devices;
     let devices = all.iter().filter(|device| device.pages().any(on));
-    let names = devices.map(|device| device.path.clone()).chain([wall.what.to_owned()]);
+    let names = devices.map(|device| device.path.clone()).chain([wall.name.to_owned()]);
     for name in names {
         if !segment.details.contains(&name) {
             segment.details.push(name);

@@ -117,7 +117,7 @@ impl Map {
     pub fn new<'b>(plan: &PlanFile, board: &Board<'b>, manifest: &Manifest<'b>, sealed: &SealedPlan<'b>) -> Self {
         let source = Source { plan, board, manifest, sealed };
         let mut lanes = vec![lanes::board(&source)];
-        lanes.extend(sealed.cells().iter().map(|cell| lanes::cell(&source, cell)));
+        lanes.extend(sealed.cells.iter().map(|cell| lanes::cell(&source, cell)));
         let masters = manifest.cells.iter().filter(|cell| cell.dma == Dma::Trusted).map(|cell| {
             format!(
                 "Devices of cell {} may write all of RAM by DMA, EL2's and every cell's: dma = \"trusted\".",
@@ -187,18 +187,18 @@ fn who(owner: Owner) -> Who {
 
 fn cpus(source: &Source<'_, '_>) -> Vec<Cpu> {
     let cpu = |index: usize| {
-        let owner = source.sealed.cells().iter().find_map(|cell| {
+        let owner = source.sealed.cells.iter().find_map(|cell| {
             let vcpu = cell.cpus.iter().position(|cpu| *cpu == index)?;
             Some((cell.index, vcpu))
         });
         let mut roles: Vec<String> = owner.map(|(_, vcpu)| format!("vCPU {vcpu}")).into_iter().collect();
-        if source.sealed.service_cpu() == index {
+        if source.sealed.service_cpu == index {
             roles.push("console".to_owned());
         }
         if source.board.cpus.get(index).is_some_and(|cpu| cpu.disabled) {
             roles.push("disabled".to_owned());
         }
-        let served = source.sealed.service_cpu() == index;
+        let served = source.sealed.service_cpu == index;
         Cpu {
             index,
             who: owner.map_or(if served { Who::El2 } else { Who::Nobody }, |(cell, _)| Who::Cell(cell)),

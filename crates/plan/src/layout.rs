@@ -69,8 +69,8 @@ fn lay<'a>(
     apart(proof, index, &things);
     let behind = distributor.end();
     let page = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, things, behind) } else { None };
-    let line = interrupt::unused(board, proof.cells.len().saturating_add(index));
-    let watchdog = page.zip(line).map(|(page, intid)| VirtualDevice { page, intid });
+    let line = || interrupt::unused(board, proof.cells.len().saturating_add(index));
+    let watchdog = page.and_then(|page| Some(VirtualDevice { page, intid: line()? }));
     for VirtualDevice { intid, .. } in [uart, watchdog].into_iter().flatten().filter(|_| cell.passthrough) {
         interrupt::add(&mut interrupts, Interrupt { intid, edge: true });
     }

@@ -1,6 +1,6 @@
 //! Who owns what: the partition plan, sealed once proved against the board.
 //!
-//! Owns the proof. [`seal`] takes the board, the plan as written and what EL2 itself takes, and gives a
+//! Owns the proof. [`seal_sound_cells`] takes the board, the plan as written and what EL2 itself takes, and gives a
 //! [`SealedPlan`] only when no page, device page, interrupt or CPU has two owners; else every [`Finding`] in one go.
 //! The verdict follows from those three inputs alone, so the desk's verdict is the board's. What comes out is what
 //! stage 2, the virtual GIC and the cells' trees are built from without a second look.
@@ -72,20 +72,6 @@ pub struct Footprint {
     pub tree: Region<PhysAddr>,
 }
 
-/// Proves `manifest` against `board`, or says everything that is wrong.
-///
-/// # Errors
-/// All findings in one go, warnings included, where at least one refuses the plan or a cell.
-pub fn seal<'a>(
-    board: &'a Board<'a>,
-    manifest: &Manifest<'a>,
-    footprint: &Footprint,
-) -> Result<SealedPlan<'a>, Vec<Finding<'a>>> {
-    let plan = seal_sound_cells(board, manifest, footprint)?;
-    let whole = plan.findings.iter().all(|finding| finding.class() != Class::Cell);
-    if whole { Ok(plan) } else { Err(plan.findings) }
-}
-
 /// Proves `manifest` against `board` and leaves out the cells whose own findings refuse them and no other.
 ///
 /// What a left-out cell owns stays its own: no other cell gets it, and it is a wall to all.
@@ -101,15 +87,18 @@ pub fn seal_sound_cells<'a>(
     name::check(&mut proof);
     let service_cpu = cpu::assign(&mut proof, manifest.service_cpu);
     let devices = device::assign(&mut proof);
-    let mut walls = memory::taken(&mut proof, footprint);
+    let mut ram = memory::taken(&mut proof, footprint);
     let mut cells = Vec::with_capacity(manifest.cells.len());
-    layout::lay_out(&mut proof, &devices, &mut walls, &mut cells);
+    layout::lay_out(&mut proof, &devices, &mut ram, &mut cells);
     let findings = proof.out;
     if cells.is_empty() || findings.iter().any(|finding| finding.class() == Class::Plan) {
         return Err(findings);
     }
-    wall::complete(&mut walls, board, &proof.banks, &devices);
-    Ok(SealedPlan { cells, service_cpu, uart: devices.uart, walls, findings })
+    for bank in &proof.banks {
+        wall::insert(&mut ram, bank.base, bank.end, Owner::NOBODY, "free RAM");
+    }
+    let (uart, devices) = (devices.uart, wall::of_devices(board, &devices));
+    Ok(SealedPlan { cells, service_cpu, uart, ram, devices, findings })
 }
 
 /// No cell, or no device.

@@ -36,11 +36,8 @@ impl Piece {
 /// Puts a piece where it belongs, behind its equals: trees and plans are written nearly in order.
 pub(crate) fn add(line: &mut Vec<Piece>, piece: Piece) {
     let key = (piece.base, piece.end);
-    let mut at = line.len();
-    while let Some(before) = at.checked_sub(1).filter(|at| line.get(*at).is_some_and(|it| (it.base, it.end) > key)) {
-        at = before;
-    }
-    line.insert(at, piece);
+    let before = line.iter().rposition(|other| (other.base, other.end) <= key);
+    line.insert(before.map_or(0, |before| before.saturating_add(1)), piece);
 }
 
 /// Joins pieces that touch.

@@ -45,24 +45,19 @@ pub(crate) fn banks(board: &Board<'_>) -> Vec<Piece> {
     banks
 }
 
-/// Takes a region of RAM.
-fn take<'a>(walls: &mut Vec<Wall<'a>>, region: Region<PhysAddr>, owner: Owner, what: &'a str) {
-    wall::insert(walls, region.base().get(), region.end().get(), owner, what, true);
-}
-
 /// Returns what no cell may have, then the identity runs with `at`.
 pub(crate) fn taken<'a>(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Vec<Wall<'a>> {
     let (board, cells) = (proof.board, proof.cells);
-    let walls = &mut Vec::with_capacity(board.devices.len().saturating_add(32));
-    take(walls, footprint.image, Owner::EL2, "EL2's image");
-    take(walls, footprint.bundle, Owner::EL2, "the bundle");
-    take(walls, footprint.tree, Owner::EL2, "the board's tree");
+    let walls = &mut Vec::with_capacity(32);
+    wall::take(walls, footprint.image, Owner::EL2, "EL2's image");
+    wall::take(walls, footprint.bundle, Owner::EL2, "the bundle");
+    wall::take(walls, footprint.tree, Owner::EL2, "the board's tree");
     for reserved in &board.reserved {
-        take(walls, reserved.region, Owner::NOBODY, reserved.name);
+        wall::take(walls, reserved.region, Owner::NOBODY, reserved.name);
     }
     for cpu in &board.cpus {
         if let Start::SpinTable(word) = cpu.start {
-            wall::insert(walls, word.get(), word.get().saturating_add(8), Owner::NOBODY, "spin-table", true);
+            wall::insert(walls, word.get(), word.get().saturating_add(8), Owner::NOBODY, "spin-table");
         }
     }
     for (index, cell) in cells.iter().enumerate() {
@@ -73,7 +68,7 @@ pub(crate) fn taken<'a>(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Vec
             } else if run.identity && run.at.is_some() {
                 let run = Piece::at(at, run.size, 0);
                 judge(proof, walls, (index, number), &run);
-                wall::insert(walls, run.base, run.end, Owner(index), "RAM", true);
+                wall::insert(walls, run.base, run.end, Owner(index), "RAM");
             }
         }
     }
@@ -126,7 +121,7 @@ pub(crate) fn place<'a>(
             proof.say(code, cell, NONE, number).numbers = [at, run.size, largest, 0];
             continue;
         };
-        take(walls, pa, Owner(cell), "RAM");
+        wall::take(walls, pa, Owner(cell), "RAM");
         let ipa = Ipa::at(if run.identity { pa.base().get() } else { at });
         next = ipa.get().saturating_add(run.size);
         placed.push(Mapping { ipa, pa });

@@ -1,66 +1,50 @@
 //! The proved plan: what each cell owns and where it stands.
 //!
-//! Owns the nouns the rest of EL2 builds from; only [`crate::seal`] makes them. Cells are numbered everywhere by their
+//! Owns the nouns the rest of EL2 builds from; only [`crate::seal_sound_cells`] makes them. Cells are numbered everywhere by their
 //! index in the manifest, so a cell left out shifts nobody.
 
-use address::{Ipa, PhysAddr, Region};
+use address::{Address, Ipa, PhysAddr, Region};
 use alloc::vec::Vec;
 
-use crate::{Finding, Outside, Owner, Wall, wall};
+use crate::{Finding, Outside, Wall, wall};
 
-/// A proved plan. Only [`crate::seal`] and [`crate::seal_sound_cells`] make one.
+/// A proved plan. Only [`crate::seal_sound_cells`] makes one.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SealedPlan<'a> {
-    pub(crate) cells: Vec<SealedCell<'a>>,
-    pub(crate) service_cpu: usize,
-    pub(crate) uart: Option<usize>,
-    pub(crate) walls: Vec<Wall<'a>>,
-    pub(crate) findings: Vec<Finding<'a>>,
+    /// The proved cells in the order written.
+    pub cells: Vec<SealedCell<'a>>,
+    /// The board CPU that serves UART and monitor.
+    pub service_cpu: usize,
+    /// The device that is EL2's UART, if one is left for it.
+    pub uart: Option<usize>,
+    /// All RAM of the board and what the tree and the plan call RAM, in disjoint ascending pieces.
+    pub ram: Vec<Wall<'a>>,
+    /// All its device pages inside the IPA space, likewise.
+    pub devices: Vec<Wall<'a>>,
+    /// Warnings, and what refused the cells left out.
+    pub findings: Vec<Finding<'a>>,
 }
 
 impl<'a> SealedPlan<'a> {
-    /// Returns the proved cells in the order written.
-    #[must_use]
-    pub fn cells(&self) -> &[SealedCell<'a>] {
-        &self.cells
-    }
-
     /// Returns the proved cell with this index in the manifest.
     #[must_use]
     pub fn cell(&self, index: usize) -> Option<&SealedCell<'a>> {
         self.cells.iter().find(|cell| cell.index == index)
     }
 
-    /// Returns the board CPU that serves UART and monitor.
-    #[must_use]
-    pub fn service_cpu(&self) -> usize {
-        self.service_cpu
-    }
-
-    /// Returns the device that is EL2's UART, if one is left for it.
-    #[must_use]
-    pub fn uart(&self) -> Option<usize> {
-        self.uart
-    }
-
-    /// Returns warnings, and after [`crate::seal_sound_cells`] also what refused the cells left out.
-    #[must_use]
-    pub fn findings(&self) -> &[Finding<'a>] {
-        &self.findings
-    }
-
-    /// Returns every piece of the board that has an owner or could have one, disjoint and ascending.
-    #[must_use]
-    pub fn walls(&self) -> &[Wall<'a>] {
-        &self.walls
-    }
-
     /// Judges `ipa`, which is neither mapped nor emulated for `cell`, as the board address of the same number.
     ///
-    /// Bounded and without allocation: one binary search.
+    /// Bounded and without allocation: a binary search, two for a cell with identity memory.
     #[must_use]
     pub fn outside(&self, cell: usize, ipa: Ipa) -> Outside<'a> {
-        wall::judge(&self.walls, Owner(cell), self.cell(cell).is_some_and(|cell| cell.identity), ipa)
+        let pa = PhysAddr::at(ipa.get());
+        let on = |walls| wall::at(walls, pa).filter(|wall| wall.region.contains(pa));
+        let identity = self.cell(cell).is_some_and(|cell| cell.identity);
+        match identity.then(|| on(&self.ram)).flatten().or_else(|| on(&self.devices)) {
+            Some(wall) if wall.owner.0 != cell => Outside::Wall { owner: wall.owner, what: wall.what },
+            _ => Outside::Hole,
+        }
     }
 }
 

@@ -1,16 +1,15 @@
 //! Holes and walls: what an address outside a cell's map means.
 //!
-//! Owns the map of everything on the board that has or could have an owner, disjoint and ascending, and the judgement:
+//! Owns the maps of everything on the board that has or could have an owner, for [`crate::SealedPlan::outside`]:
 //! a device page that is not the cell's is a wall; RAM that is not the cell's is a wall only for a cell with identity
-//! memory, since there the number means that RAM; anything else is a hole. Built once at seal; a judgement allocates
-//! nothing and takes one binary search, for it runs on an exit path.
+//! memory, since there the number means that RAM; anything else is a hole.
 
-use address::{Address, Ipa, PAGE_BYTES, PhysAddr, Region};
+use address::{Address, PAGE_BYTES, PhysAddr, Region};
 use alloc::vec::Vec;
 use board::{Board, Gic};
 
 use crate::device::Devices;
-use crate::line::{self, Piece};
+use crate::line;
 
 /// A piece of the board and who owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +21,6 @@ pub struct Wall<'a> {
     /// What it is: a device's path, `GICD`, `GICR`, `GICC`, `GICH`, `GICV`, `GICv2m`, `ITS`, `RAM` (a cell's), `EL2's image`,
     /// `the bundle`, `the board's tree`, a reservation's name or `free RAM`.
     pub what: &'a str,
-    /// RAM, else device pages.
-    pub ram: bool,
 }
 
 /// Who owns a page: the cell with this index in the manifest, EL2 or nobody.
@@ -80,34 +77,37 @@ pub(crate) fn frames(gic: &Gic, each: &mut dyn FnMut(&Region<PhysAddr>, &'static
     }
 }
 
-/// Completes the map: what comes first keeps its pages where two pieces meet.
-pub(crate) fn complete<'a>(walls: &mut Vec<Wall<'a>>, board: &'a Board<'a>, banks: &[Piece], devices: &Devices) {
-    for bank in banks {
-        insert(walls, bank.base, bank.end, Owner::NOBODY, "free RAM", true);
-    }
-    frames(&board.gic, &mut |frame, what| {
-        insert(walls, frame.base().get(), frame.end().get(), Owner::EL2, what, false);
-    });
+/// Maps all device space: what comes first keeps its pages where two pieces meet.
+pub(crate) fn of_devices<'a>(board: &'a Board<'a>, devices: &Devices) -> Vec<Wall<'a>> {
+    let mut walls = Vec::with_capacity(devices.spans.len());
+    frames(&board.gic, &mut |frame, name| take(&mut walls, *frame, Owner::EL2, name));
     for owned in [true, false] {
         for span in &devices.spans {
             let owner = devices.owner(span.tag);
             if let Some(device) = board.devices.get(span.tag)
                 && (owner != Owner::NOBODY) == owned
             {
-                insert(walls, span.base, span.end, owner, &device.path, false);
+                insert(&mut walls, span.base, span.end, owner, &device.path);
             }
         }
     }
+    walls
+}
+
+/// Inserts a region.
+pub(crate) fn take<'a>(walls: &mut Vec<Wall<'a>>, region: Region<PhysAddr>, owner: Owner, what: &'a str) {
+    insert(walls, region.base().get(), region.end().get(), owner, what);
 }
 
 /// Inserts what of the region from `base` to `end`, in whole pages, no earlier one covers.
-pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, base: u64, end: u64, owner: Owner, what: &'a str, ram: bool) {
+pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, base: u64, end: u64, owner: Owner, what: &'a str) {
     let [mut base, end] = [base, line::round_up(end, PAGE_BYTES)].map(|end| PhysAddr::at(end).align_down(PAGE_BYTES));
-    let mut at = walls.partition_point(|other| other.region.end() <= base);
+    // Boards are written nearly in order.
+    let mut at = walls.iter().rposition(|wall| wall.region.end() <= base).map_or(0, |before| before.saturating_add(1));
     while base < end {
         let next = walls.get(at).map(|other| other.region);
         if let Some(region) = Region::from_ends(base, next.map_or(end, |next| next.base().min(end))) {
-            walls.insert(at, Wall { region, owner, what, ram });
+            walls.insert(at, Wall { region, owner, what });
             at = at.saturating_add(1);
         }
         base = next.map_or(end, Region::end);
@@ -118,13 +118,4 @@ pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, base: u64, end: u64, owner: 
 /// Returns the wall at `pa`, else the next above it.
 pub(crate) fn at<'w, 'a>(walls: &'w [Wall<'a>], pa: PhysAddr) -> Option<&'w Wall<'a>> {
     walls.get(walls.partition_point(|wall| wall.region.end() <= pa))
-}
-
-/// Judges `ipa` for `cell` as the board address of the same number.
-pub(crate) fn judge<'a>(walls: &[Wall<'a>], cell: Owner, identity: bool, ipa: Ipa) -> Outside<'a> {
-    let pa = PhysAddr::at(ipa.get());
-    match at(walls, pa).filter(|wall| wall.region.contains(pa) && wall.owner != cell && (identity || !wall.ram)) {
-        Some(&Wall { owner, what, .. }) => Outside::Wall { owner, what },
-        None => Outside::Hole,
-    }
 }

@@ -9,9 +9,8 @@
     reason = "tests"
 )]
 
-use crate::common::{blames, footprint, gicv3, name, only, place, two};
+use crate::common::{blames, footprint, gicv3, name, only, place, seal, two};
 use manifest::Console;
-use plan::seal;
 
 #[test]
 fn a_virtual_console_needs_a_uart_to_stand_in_for() {
@@ -50,9 +49,9 @@ fn a_passed_uart_is_the_cells_and_el2_takes_the_next_or_warns() {
     plan.cells[1].console = Console::None;
     let sealed = seal(&board, &plan, &footprint()).unwrap();
     let stdout = board.stdout.unwrap();
-    assert!(sealed.cells()[0].devices.contains(&stdout) && sealed.cells()[0].uart.is_none());
-    assert_eq!(sealed.uart(), None);
-    assert_eq!(sealed.findings().iter().map(name).collect::<Vec<_>>(), ["E0508"]);
+    assert!(sealed.cells[0].devices.contains(&stdout) && sealed.cells[0].uart.is_none());
+    assert_eq!(sealed.uart, None);
+    assert_eq!(sealed.findings.iter().map(name).collect::<Vec<_>>(), ["E0508"]);
 }
 
 #[test]
@@ -65,7 +64,7 @@ fn el2_takes_the_next_uart_that_is_enabled_and_no_cells() {
         board.devices[third].compatible = b"arm,pl011";
         plan.cells[0].console = Console::Passthrough;
         change(&mut board, &mut plan);
-        let uart = seal(&board, &plan, &footprint()).unwrap().uart();
+        let uart = seal(&board, &plan, &footprint()).unwrap().uart;
         uart.map(|uart| board.devices[uart].path.to_owned())
     };
     let (second, third) = ("/pl031@9010000", "/pl061@9030000");
@@ -94,9 +93,9 @@ fn no_cpu_of_a_cell_with_interrupts_passed_through_serves() {
     let board = gicv3();
     let mut plan = two();
     plan.cells[0].passthrough = true;
-    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu(), 2, "a spare one");
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu, 2, "a spare one");
     plan.cells[1].cpus = vec![1, 2, 3];
-    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu(), 1, "the first of the other cell");
+    assert_eq!(seal(&board, &plan, &footprint()).unwrap().service_cpu, 1, "the first of the other cell");
     let refused = only(|_, plan| {
         plan.cells[1].passthrough = true;
         plan.service_cpu = Some(1);
@@ -116,7 +115,7 @@ fn a_passed_through_cells_uart_and_watchdog_have_lines_of_hardware_that_no_devic
     plan.cells.iter_mut().for_each(|cell| (cell.passthrough, cell.watchdog_ms) = (true, 1));
     let sealed = seal(&board, &plan, &footprint()).unwrap();
     let mut seen = Vec::new();
-    for cell in sealed.cells() {
+    for cell in sealed.cells {
         for line in [cell.uart.unwrap().intid, cell.watchdog.unwrap().intid] {
             assert!(cell.interrupts.iter().any(|owned| owned.intid == line), "it is the cell's");
             let wired = board.devices.iter().flat_map(|device| &device.interrupts).any(|wired| wired.intid == line);
@@ -126,5 +125,5 @@ fn a_passed_through_cells_uart_and_watchdog_have_lines_of_hardware_that_no_devic
     }
     plan.cells[1].passthrough = false;
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    assert!(sealed.cells()[1].interrupts.is_empty(), "a virtual one needs none");
+    assert!(sealed.cells[1].interrupts.is_empty(), "a virtual one needs none");
 }

@@ -9,11 +9,11 @@
 )]
 
 use crate::common::{
-    MIB, RAM, codes, footprint, gicv2, gicv3, identity, place, refusals, region, run, run_at, spreads, two,
+    MIB, RAM, codes, footprint, gicv2, gicv3, identity, place, refusals, region, run, run_at, seal, spreads, two,
 };
 use address::{Address, Ipa, Region};
 use manifest::Image;
-use plan::{IPA_END, seal};
+use plan::IPA_END;
 
 #[test]
 fn a_watchdog_stands_behind_the_distributor_where_nothing_is() {
@@ -21,8 +21,8 @@ fn a_watchdog_stands_behind_the_distributor_where_nothing_is() {
     plan.cells[0].watchdog_ms = 1;
     let stands = |board: &board::Board<'_>| {
         let sealed = seal(board, &plan, &footprint()).unwrap();
-        assert_eq!(sealed.cells()[1].watchdog, None, "that did not ask for one");
-        let dog = sealed.cells()[0].watchdog?;
+        assert_eq!(sealed.cells[1].watchdog, None, "that did not ask for one");
+        let dog = sealed.cells[0].watchdog?;
         assert!(
             dog.intid >= 32
                 && board.devices.iter().flat_map(|device| &device.interrupts).all(|line| line.intid != dog.intid)
@@ -83,7 +83,7 @@ fn an_initrd_may_fill_all_between_kernel_and_tree() {
     for (size, base) in [(14 * MIB - 0x1_0000, 2 * MIB), (14 * MIB - 0x1_0000 + 1, MIB)] {
         plan.cells[0].initrd = Some(Image { name: "initrd", size });
         let sealed = seal(&board, &plan, &footprint()).unwrap();
-        assert_eq!(sealed.cells()[0].initrd.unwrap().base().get(), RAM + base);
+        assert_eq!(sealed.cells[0].initrd.unwrap().base().get(), RAM + base);
     }
 }
 
@@ -112,7 +112,7 @@ fn small_runs_take_the_lowest_pages_and_large_ones_whole_blocks() {
     plan.cells[1].memory.push(run_at(0x8000_0000, MIB));
     plan.cells[1].memory.push(run_at(0xa000_0000, 2 * MIB));
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    let frames = |cell: usize, run: usize| sealed.cells()[cell].ram[run].pa.base().get();
+    let frames = |cell: usize, run: usize| sealed.cells[cell].ram[run].pa.base().get();
     assert_eq!([frames(0, 1), frames(1, 1)], [RAM, RAM + 0x3000], "one behind the other");
     assert_eq!(frames(1, 2) % (2 * MIB), 0);
 }
@@ -122,7 +122,7 @@ fn a_run_may_fill_all_in_front_of_what_is_taken() {
     let (board, mut plan) = (gicv3(), two());
     plan.cells[0].memory = vec![run(16 * MIB), run_at(0x8000_0000, 2 * MIB)];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    assert_eq!(sealed.cells()[0].ram[1].pa, region(RAM, 2 * MIB), "up to EL2's image");
+    assert_eq!(sealed.cells[0].ram[1].pa, region(RAM, 2 * MIB), "up to EL2's image");
 }
 
 #[test]
@@ -163,8 +163,10 @@ fn of_several_on_a_page_el2_is_told_before_cells_and_cells_before_nobody() {
 fn walls_are_all_there_is_in_order_and_apart() {
     let (board, plan) = (gicv3(), two());
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    assert!(sealed.walls().is_sorted_by(|one, next| one.region.end() <= next.region.base()));
-    let ram: u64 = sealed.walls().iter().filter(|wall| wall.ram).map(|wall| wall.region.size()).sum();
+    for walls in [&sealed.ram, &sealed.devices] {
+        assert!(walls.is_sorted_by(|one, next| one.region.end() <= next.region.base()));
+    }
+    let ram: u64 = sealed.ram.iter().map(|wall| wall.region.size()).sum();
     assert_eq!(ram, 256 * MIB);
-    assert!(sealed.walls().iter().any(|wall| wall.what == "/pl031@9010000"));
+    assert!(sealed.devices.iter().any(|wall| wall.what == "/pl031@9010000"));
 }

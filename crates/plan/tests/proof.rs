@@ -11,11 +11,11 @@
     reason = "tests"
 )]
 
-use crate::common::{MIB, RAM, add, cell, gicv2, gicv3, place, region, rewires};
+use crate::common::{MIB, RAM, add, cell, gicv2, gicv3, place, region, rewires, seal};
 use address::{Address, Ipa, PhysAddr, Region};
 use board::{Board, Gic, Reserved, Start};
 use manifest::{Cell, Console, Dma, Image, Manifest, Memory};
-use plan::{Footprint, Outside, Owner, SealedCell, SealedPlan, VirtualGic, seal, seal_sound_cells};
+use plan::{Footprint, Outside, Owner, SealedCell, SealedPlan, VirtualGic, seal_sound_cells};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,7 +145,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
     let (mut cpus, mut lines, mut devices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     lines.extend(uart.interrupts.iter().map(|line| line.intid));
     let small = |device: &board::Device<'_>| &*device.path != "/pcie@10000000";
-    for cell in sealed.cells() {
+    for cell in &sealed.cells {
         let me = Owner(cell.index);
         let said = &wanted.cells[cell.index];
         assert!((1..=8).contains(&cell.cpus.len()));
@@ -206,7 +206,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
             );
         }
     }
-    let service = sealed.service_cpu();
+    let service = sealed.service_cpu;
     assert!(!board.cpus[service].disabled && (service == 0 || board.cpus[service].start != Start::Unknown));
     judge_holes_and_walls(board, sealed, &ram, &io);
 }
@@ -243,7 +243,7 @@ fn judge_holes_and_walls(
     ram: &BTreeMap<u64, Owner>,
     io: &BTreeMap<u64, Owner>,
 ) {
-    for cell in sealed.cells() {
+    for cell in &sealed.cells {
         let identity = cell.ram.iter().any(|run| run.ipa.get() == run.pa.base().get());
         assert_eq!(identity, cell.identity);
         for (&page, &owner) in ram.iter().filter(|(_, owner)| **owner != Owner(cell.index)).step_by(97) {
@@ -281,7 +281,7 @@ fn a_sealed_plan_gives_nothing_two_owners() {
             Ok(plan) => {
                 sealed.set(sealed.get() + 1);
                 hold_to_it(board, &wanted, &plan);
-                let whole = plan.cells().len() == wanted.cells.len();
+                let whole = plan.cells.len() == wanted.cells.len();
                 prop_assert_eq!(seal(board, &wanted, &footprint()).is_ok(), whole, "a plan is whole or refused");
             }
             Err(findings) => {

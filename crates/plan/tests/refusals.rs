@@ -11,12 +11,12 @@
 
 use crate::common::{
     MIB, RAM, add, blames, cell, codes, footprint, gicv2, gicv3, identity, moves, name, only, place, refusals, region,
-    rewires, run, run_at, smmu, two,
+    rewires, run, run_at, seal, smmu, two,
 };
 use address::Address;
 use board::{Interrupt, Reserved, Start};
 use manifest::{Dma, Image, Manifest};
-use plan::{Class, seal, seal_sound_cells};
+use plan::{Class, seal_sound_cells};
 
 const RTC: &str = "/pl031@9010000";
 const GPIO: &str = "/pl061@9030000";
@@ -342,7 +342,7 @@ fn an_interrupt_has_one_owner() {
     plan.cells[0].devices = vec![RTC, GPIO];
     assert_eq!(codes(&board, &plan), Vec::<String>::new(), "one cell may own both");
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    assert_eq!(sealed.cells()[0].interrupts, [Interrupt { intid: 34, edge: false }], "and has the line once");
+    assert_eq!(sealed.cells[0].interrupts, [Interrupt { intid: 34, edge: false }], "and has the line once");
 }
 
 #[test]
@@ -360,11 +360,11 @@ fn dma_is_vouched_for_or_trusted_with_identity_memory() {
     let (mut board, mut plan) = (gicv3(), two());
     flash(Dma::None)(&mut board, &mut plan);
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    assert_eq!(sealed.findings().iter().map(name).collect::<Vec<_>>(), ["E0315"], "the user's word is on record");
+    assert_eq!(sealed.findings.iter().map(name).collect::<Vec<_>>(), ["E0315"], "the user's word is on record");
     plan.cells[0].dma = Dma::Trusted;
     plan.cells[0].memory = vec![identity(RAM + 16 * MIB, 16 * MIB)];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    assert_eq!(sealed.findings().iter().map(name).collect::<Vec<_>>(), ["E0317"]);
+    assert_eq!(sealed.findings.iter().map(name).collect::<Vec<_>>(), ["E0317"]);
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn images_fit_their_memory() {
     blames(&initrd, "E0703", 0, Some(0), None);
     let mut plan = two();
     plan.cells[0].initrd = Some(Image { name: "initrd", size: 0 });
-    assert_eq!(seal(&gicv3(), &plan, &footprint()).unwrap().cells()[0].initrd, None, "an empty initrd is none");
+    assert_eq!(seal(&gicv3(), &plan, &footprint()).unwrap().cells[0].initrd, None, "an empty initrd is none");
     let tree = only(|_, plan| plan.cells[0].kernel.image_size = 16 * MIB - 4096);
     blames(&tree, "E0704", 0, Some(0), None);
 }
@@ -431,9 +431,9 @@ fn a_bad_image_refuses_its_cell_and_no_other() {
     let found = refusals(&board, &plan);
     assert_eq!(found[0].class(), Class::Cell);
     let sealed = seal_sound_cells(&board, &plan, &footprint()).unwrap();
-    assert_eq!(sealed.cells().iter().map(|cell| (cell.index, cell.name)).collect::<Vec<_>>(), [(1, "b")]);
-    assert_eq!(name(&sealed.findings()[0]), "E0702");
-    assert_eq!(sealed.service_cpu(), 2, "its CPU stays its own");
+    assert_eq!(sealed.cells.iter().map(|cell| (cell.index, cell.name)).collect::<Vec<_>>(), [(1, "b")]);
+    assert_eq!(name(&sealed.findings[0]), "E0702");
+    assert_eq!(sealed.service_cpu, 2, "its CPU stays its own");
     plan.cells[1].kernel.image_size = 64 * MIB;
     assert_eq!(seal_sound_cells(&board, &plan, &footprint()).err().unwrap().len(), 2, "no cell is left");
     plan.cells = vec![cell("a", &[0])];
@@ -460,8 +460,8 @@ fn a_pci_window_beyond_the_ipa_space_is_left_out_with_a_warning() {
     plan.cells[0].dma = Dma::Trusted;
     plan.cells[0].memory = vec![identity(RAM + 16 * MIB, 16 * MIB)];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    assert!(sealed.findings().iter().any(|warning| name(warning) == "E0316"));
-    let mapped: Vec<u64> = sealed.cells()[0].mmio.iter().map(|run| run.pa.base().get()).collect();
+    assert!(sealed.findings.iter().any(|warning| name(warning) == "E0316"));
+    let mapped: Vec<u64> = sealed.cells[0].mmio.iter().map(|run| run.pa.base().get()).collect();
     assert_eq!(mapped, [0x1000_0000, 0x40_1000_0000]);
 }
 

@@ -9,9 +9,9 @@
     reason = "tests"
 )]
 
-use crate::common::{MIB, RAM, add, footprint, gicv2, gicv3, identity, place, region, two};
+use crate::common::{MIB, RAM, add, footprint, gicv2, gicv3, identity, place, region, seal, two};
 use address::Ipa;
-use plan::{Outside, Owner, seal};
+use plan::{Outside, Owner};
 
 fn wall(owner: Owner, what: &str) -> Outside<'_> {
     Outside::Wall { owner, what }
@@ -61,7 +61,7 @@ fn ram_is_a_wall_for_a_cell_with_identity_memory_only() {
     board.reserved.push(board::Reserved { region: region(RAM + 255 * MIB, 0x1000), name: "secmon" });
     plan.cells[1].memory = vec![identity(RAM + 64 * MIB, 16 * MIB)];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
-    let others = sealed.cells()[0].ram[0].pa.base();
+    let others = sealed.cells[0].ram[0].pa.base();
     assert_eq!(others, address::PhysAddr::at(RAM + 4 * MIB));
     let kinds = [
         (RAM + 4 * MIB, Owner(0), "RAM"),
@@ -87,7 +87,9 @@ fn walls_are_disjoint_and_ascending() {
     for board in [gicv2(), gicv3()] {
         let plan = two();
         let sealed = seal(&board, &plan, &footprint()).unwrap();
-        assert!(sealed.walls().windows(2).all(|pair| pair[0].region.end() <= pair[1].region.base()));
+        for walls in [&sealed.ram, &sealed.devices] {
+            assert!(walls.windows(2).all(|pair| pair[0].region.end() <= pair[1].region.base()));
+        }
     }
 }
 

@@ -1,59 +1,60 @@
-//! Exits as people read them: `read of IPA 0x0900_0018 (translation fault, level 2)`.
+//! Exits as people read them: `read of IPA 0x9000018 (translation fault, status 0x06)`.
 
 use crate::{Abort, Exit, Syndrome, SystemRegister};
+use address::{Address, Ipa};
 use core::fmt;
 
 /// What the classes are called that say no more, by a bit for each ESR.EC.
-static KINDS: [(u64, &str); 12] = [
+static KINDS: [(u64, &str); 9] = [
     (1 << 0x01, "WFI or WFE"),
-    (1 << 0x03 | 1 << 0x04, "AArch32 access to coprocessor 15"),
-    (1 << 0x05 | 1 << 0x06 | 1 << 0x08 | 1 << 0x0c, "AArch32 access to coprocessor 14"),
-    (1 << 0x07, "floating-point instruction"),
+    (1 << 0x03 | 1 << 0x04 | 1 << 0x05 | 1 << 0x06 | 1 << 0x08 | 1 << 0x0c, "AArch32 coprocessor access"),
+    (1 << 0x07 | 1 << 0x19 | 1 << 0x1d, "FP, SVE or SME instruction"),
     (1 << 0x09, "pointer authentication instruction"),
     (1 << 0x0e, "illegal execution state"),
     (1 << 0x16, "HVC"),
     (1 << 0x17, "SMC"),
-    (1 << 0x19, "SVE instruction"),
-    (1 << 0x1d, "SME instruction"),
     (1 << 0x2f, "SError"),
     (0x3f << 0x30 | 1 << 0x38 | 1 << 0x3a | 1 << 0x3c, "debug exception"),
 ];
 
+/// The same of an abort's status (DFSC, IFSC); of most the level is in its low two bits.
+static FAULTS: [(u64, &str); 7] = [
+    (0xf, "address size fault"),
+    (0xf << 0x04, "translation fault"),
+    (0xf << 0x08, "access flag fault"),
+    (0xf << 0x0c, "permission fault"),
+    (1 << 0x10 | 0xf << 0x14, "external abort"),
+    (1 << 0x21, "alignment fault"),
+    (1 << 0x30, "TLB conflict"),
+];
+
+#[inline(never)]
+fn name(names: &'static [(u64, &str)], number: u8) -> Option<&'static str> {
+    names.iter().find(|(numbers, _)| numbers >> (number & 0x3f) & 1 != 0).map(|(_, name)| *name)
+}
+
 impl fmt::Display for Syndrome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.exit() {
-            Exit::Abort(abort) => return abort.fmt(f),
-            Exit::SystemRegister(access) => return access.fmt(f),
-            _ => {}
-        }
-        match KINDS.iter().find(|(classes, _)| classes >> self.class() & 1 != 0) {
-            Some((_, name)) => f.write_str(name),
-            None => write!(f, "unexpected exception class 0x{:02x}", u64::from(self.class())),
+        match (self.exit(), name(&KINDS, self.class())) {
+            (Exit::Abort(abort), _) => abort.fmt(f),
+            (Exit::SystemRegister(access), _) => access.fmt(f),
+            (_, Some(name)) => f.write_str(name),
+            _ => write!(f, "unexpected exception class 0x{:02x}", u64::from(self.class())),
         }
     }
 }
 
 impl fmt::Display for Abort {
-    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_stage1_walk() { "stage-1 table walk: " } else { "" })?;
-        f.write_str(self.verb())?;
-        match (self.ipa(), self.far()) {
-            (Some(ipa), _) => write!(f, " IPA {ipa}"),
-            (None, Some(far)) => write!(f, " VA 0x{far:x}"),
-            (None, None) => f.write_str(" an unknown address"),
-        }?;
-        let status = self.status();
-        f.write_str(match status {
-            0x00..=0x0f => {
-                let what = ["address size", "translation", "access flag", "permission"][usize::from(status >> 2 & 3)];
-                return write!(f, " ({what} fault, level {})", u64::from(status & 3));
-            }
-            0x10 | 0x14..=0x17 => " (external abort)",
-            0x21 => " (alignment fault)",
-            0x30 => " (TLB conflict)",
-            _ => return write!(f, " (fault status 0x{:02x})", u64::from(status)),
-        })
+        let walk = if self.is_stage1_walk() { "stage-1 table walk: " } else { "" };
+        let (verb, status) = (self.verb(), self.status());
+        let what = name(&FAULTS, status).unwrap_or("unexpected");
+        let (space, at) = match (self.ipa().map(Ipa::get), self.far()) {
+            (Some(ipa), _) => ("IPA", ipa),
+            (None, Some(far)) => ("VA", far),
+            (None, None) => ("unknown address", 0),
+        };
+        write!(f, "{walk}{verb} {space} 0x{at:x} ({what}, status 0x{:02x})", u64::from(status))
     }
 }
 

@@ -58,9 +58,9 @@ impl Vgic {
     /// `sync`.
     pub fn set_line<H: Hardware>(&mut self, intid: u32, high: bool, hw: &mut H) -> Kicks {
         let (at, n) = (self.at(usize::MAX, intid as usize), bit(intid as usize));
-        let ((frame, w), direct, word) = (self.place(at), self.direct, self.word_mut(at));
+        let (direct, word) = (self.direct, self.word_mut(at));
         if direct {
-            hw.write(if high { field::ISPENDR } else { field::ICPENDR }, frame, w, n & word.physical);
+            hw.write(if high { field::ISPENDR } else { field::ICPENDR }, word.frame, word.w, n & word.physical);
         } else if high {
             word.line |= n & word.level();
             word.latch |= n & word.emulated & word.wired_edge;

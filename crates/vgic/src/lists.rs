@@ -117,13 +117,13 @@ impl Vgic {
         let own = bit(self.count).wrapping_sub(1) & !bit(by);
         let words = if parked.is_none() { self.hot } else { u64::MAX };
         for at in bits(words & !u64::from(own)).take_while(|at| *at < self.words.len()) {
-            let (word, w) = (self.word(at), self.place(at).1);
+            let word = self.word(at);
             let (set, whose) = match parked {
                 None => (word.ready(self.groups), &word.route),
                 Some(but) => (word.active & !word.resident & !(word.forced & but), &word.home),
             };
             for n in bits(set).filter(|n| leads(by, whose[*n])) {
-                best = best.min(u32::from(word.priority[n]) << 10 | intid_at(w, n));
+                best = best.min(u32::from(word.priority[n]) << 10 | intid_at(word.w, n));
             }
             if parked.is_none() && set == 0 {
                 self.hot &= !(1 << at);

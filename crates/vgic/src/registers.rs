@@ -134,7 +134,7 @@ impl Vgic {
 
     fn router<H: Hardware>(&mut self, i: usize, write: Option<u64>, hw: &mut H) -> Option<u32> {
         let at = self.at(0, i);
-        if self.existing(at) & bit(i) == 0 {
+        if self.word(at).exists & bit(i) == 0 {
             return Some(0);
         }
         if let Some(value) = write {

@@ -13,6 +13,11 @@ pub(crate) const SGIS: u32 = 0xffff;
 /// 32 interrupts, a bit or a byte each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Word {
+    /// Where [`Hardware`] knows it: the vCPU whose it is, if private, and its number.
+    pub frame: usize,
+    pub w: usize,
+    /// The interrupts that exist.
+    pub exists: u32,
     pub enabled: u32,
     /// Pending by an edge, an SGI, a register write, or a physical interrupt that was acknowledged.
     pub latch: u32,
@@ -101,7 +106,9 @@ impl Vgic {
         let word = |at: usize| {
             let sgis = if at < count { SGIS } else { 0 };
             let (physical, emulated) = if config.passthrough { (sgis & config.sgis, 0) } else { (0, sgis) };
-            Word { physical, emulated, wired_edge: sgis, ..Word::default() }
+            let (frame, w) = (if at < count { at } else { 0 }, at.wrapping_add(1).saturating_sub(count));
+            let exists = if w == 31 { 0x0fff_ffff } else { u32::MAX }; // 1020 to 1023 are special
+            Word { frame, w, exists, physical, emulated, wired_edge: sgis, ..Word::default() }
         };
         let mut vgic = Self {
             v2: config.v2,
@@ -140,9 +147,10 @@ impl Vgic {
         // IHI 0048B 4.3.12: on GICv2 no targets, unless there is only one CPU.
         let route = if private { 1 << (at & 7) } else { u8::from(!v2 || self.count == 1) };
         let word = self.word_mut(at);
-        let Word { physical, emulated, wired_edge, .. } = *word;
+        let Word { frame, w, exists, physical, emulated, wired_edge, .. } = *word;
         let edge = bits(wired_edge).fold(0, |edge, n| edge | 2 << (n << 1 & 0x3e));
-        *word = Word { physical, emulated, wired_edge, edge, route: Masked([route; 32]), ..Word::default() };
+        let route = Masked([route; 32]);
+        *word = Word { frame, w, exists, physical, emulated, wired_edge, edge, route, ..Word::default() };
         // GICv2's SGIs are always enabled (IHI 0048B 4.3.5).
         word.enabled = if v2 && private { SGIS } else { 0 };
     }
@@ -150,7 +158,7 @@ impl Vgic {
     /// The same, in hardware too.
     fn restore<H: Hardware>(&mut self, at: usize, hw: &mut H) {
         self.forget(at);
-        let ((frame, w), physical) = (self.place(at), self.word(at).physical);
+        let Word { frame, w, physical, .. } = *self.word(at);
         for register in &[field::ICENABLER, field::ICPENDR, field::ICACTIVER] {
             self.write(*register, at, physical, hw);
         }
@@ -207,11 +215,6 @@ impl Vgic {
             w => self.count.wrapping_add(w).wrapping_sub(1),
         }
     }
-    /// The frame and the number by which [`Hardware`] knows a word.
-    #[inline]
-    pub(crate) const fn place(&self, at: usize) -> (usize, usize) {
-        if at < self.count { (at, 0) } else { (0, at.wrapping_sub(self.count).wrapping_add(1)) }
-    }
     /// A word.
     #[inline(never)]
     pub(crate) fn word(&self, at: usize) -> &Word {
@@ -225,7 +228,7 @@ impl Vgic {
     #[inline(never)]
     pub(crate) fn write<H: Hardware>(&self, register: usize, at: usize, bits: u32, hw: &mut H) {
         if bits != 0 {
-            let (frame, w) = self.place(at);
+            let Word { frame, w, .. } = *self.word(at);
             hw.write(register, frame, w, bits);
         }
     }

@@ -8,28 +8,18 @@ use crate::state::{SGIS, intid_at};
 use crate::{Hardware, Vgic};
 
 impl Vgic {
-    /// The interrupts that exist in a word.
-    #[inline]
-    pub(crate) fn existing(&self, at: usize) -> u32 {
-        match self.place(at).1 {
-            _ if at >= self.words.len() => 0,
-            31 => 0x0fff_ffff, // 1020 to 1023 are special
-            _ => u32::MAX,
-        }
-    }
-
     /// Reads the register of a word at `offset`.
     pub(crate) fn read_word<H: Hardware>(&mut self, at: usize, offset: usize, hw: &mut H) -> Option<u32> {
         let kind = offset >> 7;
         if matches!(kind, 4..8) {
             self.recall(at, u32::MAX, hw)?;
         }
-        let ((frame, w), word) = (self.place(at), self.word(at));
+        let word = self.word(at);
         Some(match kind {
             1 => word.group,
             2 | 3 => word.enabled,
-            4 | 5 => word.latch | word.line | hw.read(field::ISPENDR, frame, w) & word.physical,
-            6 | 7 if self.direct => hw.read(field::ISACTIVER, frame, w) & word.physical,
+            4 | 5 => word.latch | word.line | hw.read(field::ISPENDR, word.frame, word.w) & word.physical,
+            6 | 7 if self.direct => hw.read(field::ISACTIVER, word.frame, word.w) & word.physical,
             6 | 7 => word.active,
             _ => (word.edge >> half(offset) & 0xffff_ffff) as u32,
         })
@@ -37,7 +27,8 @@ impl Vgic {
 
     /// Writes it.
     pub(crate) fn write_word<H: Hardware>(&mut self, at: usize, offset: usize, value: u32, hw: &mut H) -> Option<()> {
-        let (kind, w, word) = (offset >> 7, self.place(at).1, self.word(at));
+        let (kind, word) = (offset >> 7, self.word(at));
+        let w = word.w;
         // GICv2: GICD_ICENABLER0, GICD_ISPENDR0 and GICD_ICPENDR0 are read-only for SGIs.
         let fixed = if w == 0 && self.v2 && matches!(kind, 3..6) { SGIS } else { 0 };
         let wanted = match kind {
@@ -47,7 +38,7 @@ impl Vgic {
             4..8 => value & word.live(),
             _ => u32::MAX,
         };
-        let set = wanted & self.existing(at) & !fixed;
+        let set = wanted & word.exists & !fixed;
         if set == 0 {
             return Some(());
         }
@@ -159,7 +150,7 @@ impl Vgic {
             return self.senders(offset & 0xf, offset < 0xf20, write.unwrap_or(0), hw);
         }
         let (i, n, at) = (offset & 0x3ff, bit(offset), self.at(frame, offset & 0x3ff));
-        if self.existing(at) & n == 0 {
+        if self.word(at).exists & n == 0 {
             return Some(0);
         }
         if offset >= 0x800 {
@@ -173,10 +164,10 @@ impl Vgic {
             return Some(old);
         };
         self.recall(at, n, hw)?;
-        let ((frame, w), direct, word) = (self.place(at), self.direct, self.word_mut(at));
+        let (direct, word) = (self.direct, self.word_mut(at));
         word.priority[i] = value;
         if direct && word.physical & n != 0 {
-            hw.set_priority(frame, intid_at(w, i), value);
+            hw.set_priority(word.frame, intid_at(word.w, i), value);
         }
         // One that waits outside may overtake now.
         self.announce(at, n);

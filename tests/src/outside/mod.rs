@@ -67,11 +67,11 @@ impl Outside {
     pub fn of(board: &Board<'_>, plan: &SealedPlan<'_>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("cellwall-{}-{}.gdb", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let uart = plan.uart().and_then(|index| board.devices.get(index));
+        let uart = plan.uart.and_then(|index| board.devices.get(index));
         Self {
             // A socket's path may not be long.
             socket: std::env::temp_dir().join(name),
-            cells: plan.cells().iter().map(cell).collect(),
+            cells: plan.cells.iter().map(cell).collect(),
             cpus: board.cpus.len(),
             distributor: match &board.gic {
                 // QEMU's GICv2 can be read by a CPU only.

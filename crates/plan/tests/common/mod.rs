@@ -9,7 +9,7 @@
 use address::{PhysAddr, Region};
 use board::{Board, Device, Interrupt};
 use manifest::{Cell, Image, Kernel, Manifest, Memory};
-use plan::{Class, Finding, Footprint, seal};
+use plan::{Class, Finding, Footprint, SealedPlan, seal_sound_cells};
 
 /// The RAM base of QEMU's virt board.
 pub const RAM: u64 = 0x4000_0000;
@@ -108,6 +108,17 @@ pub fn cell(name: &'static str, cpus: &[u32]) -> Cell<'static> {
 /// Two good cells on CPUs 0 and 1.
 pub fn two() -> Manifest<'static> {
     Manifest { cells: vec![cell("a", &[0]), cell("b", &[1])], ..Manifest::default() }
+}
+
+/// Proves a plan, every cell of it.
+pub fn seal<'a>(
+    board: &'a Board<'a>,
+    manifest: &Manifest<'a>,
+    footprint: &Footprint,
+) -> Result<SealedPlan<'a>, Vec<Finding<'a>>> {
+    let plan = seal_sound_cells(board, manifest, footprint)?;
+    let whole = plan.findings.iter().all(|finding| finding.class() != Class::Cell);
+    if whole { Ok(plan) } else { Err(plan.findings) }
 }
 
 /// Everything that refuses the plan, empty where it is sealed.
