@@ -32,20 +32,20 @@ use plan::{Footprint, SealedPlan};
 fn main(loaded: Loaded) -> ! {
     layout::set_image(loaded.image);
     pool::open();
-    let blob = boot::tree(loaded).unwrap_or_else(|reason| boot::halt(reason));
+    let (tree, blob) = boot::tree(loaded).unwrap_or_else(|reason| boot::halt(reason));
     let board: &'static Board = match Board::parse(blob) {
         Ok(board) => Box::leak(Box::new(board)),
         Err(error) => boot::no_board(loaded, blob, &error),
     };
     console::init(board.uart(board.stdout));
-    match loaded.at_el2().and_then(|()| divide(board, Region::new(loaded.tree, blob.len() as u64))) {
+    match loaded.at_el2().and_then(|()| divide(board, tree)) {
         Ok(()) => smp::run(board),
-        Err(Said { .. }) => boot::halt(Reason::Said),
+        Err(Said) => boot::halt(Reason::Said),
     }
 }
 
 /// From the board to cells ready to run.
-fn divide(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<(), Said> {
+fn divide(board: &'static Board<'static>, tree: Region<PhysAddr>) -> Result<(), Said> {
     let (cpus, model) = (board.cpus.len(), board.model);
     log::info!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
     let (bundle, plan) = choose(board, tree)?;
@@ -76,29 +76,29 @@ fn plural(number: usize) -> &'static str {
 type Chosen = (&'static Bundle<'static>, &'static SealedPlan<'static>);
 
 /// Takes the first bundle whose plan holds of those the loader left where a Linux initrd would be: each begins a page.
-fn choose(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Result<Chosen, Said> {
+fn choose(board: &'static Board<'static>, tree: Region<PhysAddr>) -> Result<Chosen, Said> {
     let region = board.initrd.ok_or("no bundle: load the file that `cargo cellwall build` made as the initrd")?;
-    let bytes = boot::bytes(region).map_err(|_| said(format_args!("the bundle at {region} cannot be mapped")))?;
+    let bytes = boot::bytes(region).ok_or("the bundle cannot be mapped")?;
     // All of its 2 MiB, as the desk reserves them.
     let image =
         layout::image().and_then(|image| image.widen(2 << 20)).ok_or("the image lies past the end of memory")?;
-    let tree = tree.ok_or("the device tree lies past the end of memory")?;
     let (footprint, pages, mut at) = (Footprint { image, bundle: region, tree }, layout::bytes(PAGE_BYTES), 0);
     loop {
         let mark = pool::mark();
-        let (refused, size) = match Bundle::read(bytes.get(at..).unwrap_or_default(), &el2::hash::Cpu) {
+        let size = match Bundle::read(bytes.get(at..).unwrap_or_default(), &el2::hash::Cpu) {
             Ok(bundle) => match prove(board, bundle, &footprint) {
                 Ok(chosen) => return Ok(chosen),
-                Err(refused) => refused,
+                Err(size) => size,
             },
             Err(error) => {
                 let help = "load all of the file that `cargo cellwall build` made, or build it again";
-                (said(format_args!("{error} (at {region}): {help}")), 1)
+                said(format_args!("{error} (at {region}): {help}"));
+                1
             }
         };
         let mut later = (at.saturating_add(size).next_multiple_of(pages)..bytes.len()).step_by(pages);
         let next = later.find(|at| Bundle::total_size(bytes.get(*at..).unwrap_or_default()).is_some());
-        at = next.ok_or(refused)?;
+        at = next.ok_or(Said)?;
         log::warn!("the next bundle is tried");
         // SAFETY: what was refused left nothing behind but what was said.
         unsafe { pool::rewind(mark) }
@@ -106,11 +106,7 @@ fn choose(board: &'static Board<'static>, tree: Option<Region<PhysAddr>>) -> Res
 }
 
 /// Proves a bundle's plan; else says why it does not hold, and tells where the bundle ends.
-fn prove(
-    board: &'static Board<'static>,
-    bundle: Bundle<'static>,
-    footprint: &Footprint,
-) -> Result<Chosen, (Said, usize)> {
+fn prove(board: &'static Board<'static>, bundle: Bundle<'static>, footprint: &Footprint) -> Result<Chosen, usize> {
     let bundle: &'static Bundle = Box::leak(Box::new(bundle));
     let (plan, here) = (&bundle.manifest, board.facts());
     let facts = || FACTS.iter().zip(here).zip(&plan.facts).filter(|((_, here), there)| here != *there);
@@ -128,8 +124,8 @@ fn prove(
             for finding in &findings {
                 log::error!("{finding}");
             }
-            let sentence = "the plan does not hold on this board; `cargo cellwall check` shows where and why";
-            Err((sentence.into(), layout::bytes(bundle.size)))
+            said(format_args!("the plan does not hold on this board; `cargo cellwall check` shows where and why"));
+            Err(layout::bytes(bundle.size))
         }
     }
 }

@@ -49,7 +49,7 @@ pub extern "C" fn own_fault(vector: u64, sp: u64) -> ! {
 }
 
 /// The sentence that ends boot, or refuses a cell, stands on the UART.
-pub struct Said(());
+pub struct Said;
 
 impl From<&str> for Said {
     fn from(sentence: &str) -> Self {
@@ -60,7 +60,7 @@ impl From<&str> for Said {
 /// Says why boot ends.
 pub fn said(sentence: fmt::Arguments<'_>) -> Said {
     console::say_now(sentence);
-    Said(())
+    Said
 }
 
 /// At run time this CPU's cell has failed, and the others go on.

@@ -245,7 +245,7 @@ park:
 
 // Room for the instructions that `cellwall flatten` moves away from behind a load or store: erratum 835769.
 .section .mends, "ax"
-    .fill   48, 4, 0
+    .fill   16, 4, 0
 
 .section .tables, "aw", %nobits
 .balign 4096

@@ -13,7 +13,6 @@ use board::BoardError;
 use controls::Features;
 use core::arch::global_asm;
 use core::mem::offset_of;
-use stage2::MapError;
 use stage2::attributes::{Attributes, el2 as attributes};
 use tock_registers::interfaces::Readable;
 
@@ -83,24 +82,24 @@ impl Loaded {
     }
 }
 
-/// Maps the device tree and returns its bytes.
-pub fn tree(loaded: Loaded) -> Result<&'static [u8], Reason> {
+/// Maps the device tree; returns where it is, and its bytes.
+pub fn tree(loaded: Loaded) -> Result<(Region<PhysAddr>, &'static [u8]), Reason> {
     let none = if loaded.level == 2 { Reason::NoTree } else { Reason::NotEl2 };
     if !loaded.tree.is_aligned(8) || loaded.tree.get() == 0 {
         return Err(none);
     }
-    let header = Region::new(loaded.tree, 40).and_then(|region| bytes(region).ok()).ok_or(none)?;
+    let header = Region::new(loaded.tree, 40).and_then(bytes).ok_or(none)?;
     let size = tree::size_of(header).ok_or(none)?;
     let region = Region::new(loaded.tree, size.into()).filter(|tree| tree.size() <= MAX_TREE).ok_or(Reason::BadTree)?;
-    bytes(region).map_err(|_| Reason::BadTree)
+    Ok((region, bytes(region).ok_or(Reason::BadTree)?))
 }
 
 /// Maps `region`, which the loader filled, and returns its bytes for good: no cell ever gets them.
-pub fn bytes(region: Region<PhysAddr>) -> Result<&'static [u8], MapError> {
-    map::map(region, attributes::RODATA)?;
+pub fn bytes(region: Region<PhysAddr>) -> Option<&'static [u8]> {
+    map::map(region, attributes::RODATA).ok()?;
     let pointer = layout::pointer(region.base().get());
     // SAFETY: mapped readable above, and the plan keeps it from every cell (`Footprint`); nobody writes it again.
-    Ok(unsafe { core::slice::from_raw_parts(pointer, layout::bytes(region.size())) })
+    Some(unsafe { core::slice::from_raw_parts(pointer, layout::bytes(region.size())) })
 }
 
 /// Ends boot where the tree describes no board: in a sentence if it tells at least of a UART.

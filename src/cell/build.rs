@@ -57,6 +57,9 @@ fn refuse(sealed: &SealedCell, why: fmt::Arguments<'_>) {
     said(format_args!("event=cell-refused cell={} reason=\"{why}\"", sealed.name));
 }
 
+/// Why a cell's tables, or those through which EL2 fills its RAM, cannot be built.
+const POOL: &str = "EL2's pool may be too small for its tables";
+
 /// Builds one cell at the end of `cells`: some ten kilobytes that are made where they stay.
 #[inline(never)]
 fn build(
@@ -81,10 +84,10 @@ fn build(
     let images = Images { packed, tree };
     let mut roots = [PhysAddr::default(); MAX_VCPUS];
     let roots = roots.get_mut(..sealed.cpus.len()).unwrap_or_default();
-    build_stage2(sealed, roots).map_err(|_| "its stage-2 tables cannot be built: EL2's pool may be too small")?;
+    build_stage2(sealed, roots).map_err(|_| POOL)?;
     // The EL2 tables through which its RAM is filled, now or at a restart: filling allocates nothing.
     for run in &sealed.ram {
-        map::map(run.pa, el2::GUEST).map_err(|_| "EL2 cannot map its RAM to fill it: EL2's pool may be too small")?;
+        map::map(run.pa, el2::GUEST).map_err(|_| POOL)?;
     }
     let mut vcpus = Vec::with_capacity(sealed.cpus.len());
     for ((index, &cpu), &root) in sealed.cpus.iter().enumerate().zip(&*roots) {

@@ -132,8 +132,11 @@ pub fn serve(tick: bool) {
     HELD.store(false, Ordering::SeqCst);
     let held = uart().is_some_and(|uart| talk(uart, tick));
     let tick = timer::now().saturating_add((timer::frequency() / 1000).saturating_mul(HOLD_MS));
-    let next = cell::all().iter().map(cell::watch).min().unwrap_or(u64::MAX);
-    timer::alarm(if held { next.min(tick) } else { next });
+    let mut next = if held { tick } else { u64::MAX };
+    for cell in cell::all() {
+        next = next.min(cell::watch(cell));
+    }
+    timer::alarm(next);
 }
 
 /// Carries bytes between UART and rings; tells whether a line is held back.

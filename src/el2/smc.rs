@@ -29,6 +29,7 @@ pub fn architecture(function: u32, argument: u32) -> i64 {
 }
 
 /// Calls firmware and returns x0.
+#[inline(never)]
 pub fn call(conduit: Conduit, function: u32, [a, b, c]: [u64; 3]) -> i64 {
     let mut result = u64::from(function);
     // SAFETY: these functions change no memory of ours; SMCCC clobbers x4 to x17 at most.

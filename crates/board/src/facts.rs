@@ -26,6 +26,7 @@ impl Board<'_> {
             }
             Gic::V3 { distributor, redistributors, .. } => regions(regions(3, &[*distributor]), redistributors),
         };
+        let timers = mix(mix(gic, self.timers.physical.into()), self.timers.virtual_.into());
         let devices = self.devices.iter().fold(0, |sum, device| {
             let lines = device.interrupts.iter().fold(sum, |sum, line| mix(sum, line.intid.into()));
             mix(regions(regions(lines, &device.regions), &device.windows), device.disabled.into())
@@ -34,10 +35,7 @@ impl Board<'_> {
             cpus,
             regions(0, &self.ram),
             self.reserved.iter().fold(0, |sum, reserved| regions(sum, &[reserved.region])),
-            [Some(self.timers.physical), Some(self.timers.virtual_), self.timers.monitors.map(|(_, intid)| intid)]
-                .into_iter()
-                .flatten()
-                .fold(gic, |sum, intid| mix(sum, intid.into())),
+            self.timers.monitors.map_or(timers, |(_, intid)| mix(timers, intid.into())),
             devices,
         ]
     }

@@ -79,8 +79,9 @@ impl<'n> Writer<'n> {
 
     pub(crate) fn regions(&mut self, name: &'n str, regions: &[Region<PhysAddr>]) {
         self.property(name, size_of_val(regions));
-        for number in regions.iter().flat_map(|region| [region.base().get(), region.size()]) {
-            self.blob.extend_from_slice(&number.to_be_bytes());
+        for region in regions {
+            self.blob.extend_from_slice(&region.base().get().to_be_bytes());
+            self.blob.extend_from_slice(&region.size().to_be_bytes());
         }
     }
 

@@ -65,7 +65,7 @@ impl<'a> Bundle<'a> {
         }
         let tree = Tree::parse(bytes).map_err(BundleError::Tree)?;
         let (mut images, mut size) = (Vec::new(), need);
-        for node in tree.child(NodeId::ROOT, "images").into_iter().flat_map(|images| tree.children(images)) {
+        for node in tree.children(tree.child(NodeId::ROOT, "images").ok_or(BundleError::Plan)?) {
             images.push(image(&tree, node, bytes, &mut size)?);
         }
         let plan = images.pop().filter(|plan| plan.name == PLAN && plan.verify(hasher)).ok_or(BundleError::Plan)?;

@@ -29,8 +29,9 @@ pub fn build(
         map(memory, *first, START_LEVEL, ipa.get(), region.base(), region.size(), attributes)?;
     }
     for root in others {
-        let both = memory.table(*root).into_iter().flatten().zip(memory.table(*first).into_iter().flatten());
-        both.for_each(|(entry, first)| entry.store(first.load(Relaxed), Relaxed));
+        if let (Some(table), Some(first)) = (memory.table(*root), memory.table(*first)) {
+            table.iter().zip(first).for_each(|(entry, first)| entry.store(first.load(Relaxed), Relaxed));
+        }
     }
     Ok(())
 }
@@ -38,5 +39,7 @@ pub fn build(
 /// Gives one vCPU all of its memory, or makes it abort, its entries kept: the vCPU's next access or fetch comes to EL2.
 /// `root` is its root table. Who takes owes the invalidation ([`crate::publish`]); invalid entries are in no TLB.
 pub fn give(memory: &dyn TableMemory, root: PhysAddr, all: bool) {
-    memory.table(root).into_iter().flatten().for_each(|entry| set_valid(entry, entry.load(Relaxed), all));
+    for entry in memory.table(root).map_or(&[][..], |table| table) {
+        set_valid(entry, entry.load(Relaxed), all);
+    }
 }
