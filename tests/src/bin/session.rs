@@ -47,7 +47,7 @@ const TYPED: [(&str, &str); 10] = [
     ("start hello\r", r"hello: done"),
     ("restart hello\r", r"hello: done"),
     ("stats hello\r", r"hello is running"),
-    ("statz hello\r", r"did you mean"),
+    ("statz hello\r", r"lists the commands"),
     ("log\r", r"event=cell-restarting cell=hello"),
     ("help\r", r"Ctrl-\]  "),
 ];
