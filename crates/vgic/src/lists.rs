@@ -114,7 +114,7 @@ impl Vgic {
     /// `parked`: among the active ones without a list register, but for those `forced` as far as it says.
     fn best(&mut self, parked: Option<u32>) -> Option<u32> {
         let (mut best, by) = (u32::MAX, self.by);
-        let own = bit(self.count).wrapping_sub(1) & !bit(by);
+        let own = self.everyone() & !bit(by);
         let words = if parked.is_none() { self.hot } else { u64::MAX };
         for at in bits(words & !u64::from(own)).take_while(|at| *at < self.words.len()) {
             let word = self.word(at);
@@ -122,9 +122,9 @@ impl Vgic {
                 None => (word.ready(self.groups), &word.route),
                 Some(but) => (word.active & !word.resident & !(word.forced & but), &word.home),
             };
-            for n in bits(set).filter(|n| leads(by, whose[*n])) {
-                best = best.min(u32::from(word.priority[n]) << 10 | intid_at(word.w, n));
-            }
+            let ours = bits(set).filter(|n| leads(by, whose[*n]));
+            let first = ours.fold(u32::MAX, |first, n| first.min(u32::from(word.priority[n]) << 10 | intid_at(0, n)));
+            best = best.min(first | intid_at(word.w, 0));
             if parked.is_none() && set == 0 {
                 self.hot &= !(1 << at);
             }

@@ -203,7 +203,7 @@ impl Vgic {
         bit(self.count).wrapping_sub(1)
     }
     /// The vCPU that this operation is for.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn me(&mut self) -> &mut Vcpu {
         &mut self.vcpus[self.by]
     }

@@ -53,30 +53,22 @@ impl Vgic {
         let before = self.driven(at, self.groups);
         let word = self.word_mut(at);
         let (was, latch) = (word.active, word.latch);
+        let (more, less) = if kind & 1 == 0 { (set, 0) } else { (0, set) };
         match kind {
             1 => word.group ^= set,
             2 | 3 => word.enabled ^= set,
-            4 => {
-                word.latch |= set & word.emulated;
-                // A line that was acknowledged for the guest is pending already.
-                self.write(field::ISPENDR, at, physical & !latch, hw);
+            4 | 5 => {
+                word.latch = latch & !less | more & word.emulated;
+                // A line that was acknowledged for the guest is pending already; one that it will not see is to fire again.
+                self.write(field::ICACTIVER, at, physical & less & latch & !was, hw);
+                self.write(kind << 7, at, physical & (less | !latch), hw);
             }
-            5 => {
-                word.latch &= !set;
-                // One that was acknowledged for the guest and that it will not see: let the line fire again.
-                self.write(field::ICACTIVER, at, physical & latch & !was, hw);
-                self.write(field::ICPENDR, at, physical, hw);
-            }
-            6 => {
-                word.active |= set;
-                word.forced |= set & !was;
-                self.write(field::ISACTIVER, at, physical & !was & !latch, hw);
-                self.adopt(at, set & !was);
-            }
-            7 => {
-                word.active &= !set;
-                word.forced &= !set;
-                self.write(field::ICACTIVER, at, physical & was & !latch, hw);
+            6 | 7 => {
+                let active = was & !less | more;
+                word.active = active;
+                word.forced = word.forced & !less | more & !was;
+                self.write(kind << 7, at, physical & !latch & (active ^ was), hw);
+                self.adopt(at, more & !was);
             }
             // Shadow only; of each two bits one is reserved, and the SGIs' half is read-only.
             _ if (w, half(offset)) == (0, 0) => {}
