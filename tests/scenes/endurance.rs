@@ -34,8 +34,10 @@ const KINDS: [(&str, &str); 8] = [
 ];
 /// Starts until its image is damaged, or in the end EL2.
 const STRETCH: u32 = 50;
-/// The control loop's bound, in virtual microseconds: those are the instructions of all five CPUs.
-const LATE_US: u64 = 200;
+/// The control loop's bounds, in virtual microseconds: those are the instructions of all five CPUs. On average over a second,
+/// with two hundred ends in it and more; and once, since QEMU gives a busy CPU up to a fifth of the time to the next timer
+/// any of the five has set before it looks at another, and Linux sets its timers 100 ms ahead.
+const LATE_US: (u64, u64) = (50, 20_000);
 /// In the guest's image, and nowhere else.
 const MARK: &[u8] = b"mortal: dies by ";
 
@@ -97,8 +99,8 @@ struct Watch {
     deaths: BTreeMap<&'static str, u32>,
     started: u32,
     ended: u32,
-    /// How late the control loop was, second by second.
-    late: Vec<u64>,
+    /// How late the control loop was in any second: on average, and once.
+    late: Option<(u64, u64)>,
     /// The pool's account.
     frames: Vec<u8>,
     wrong: Vec<String>,
@@ -134,9 +136,10 @@ impl Watch {
             (self.so_far, self.left) = (0, self.left.saturating_sub(1));
             self.died(if self.left > 0 { "image" } else { "EL2" });
             self.image(b"m")?;
-        } else if let Some(us) = number(line, "late_max_us=") {
+        } else if let Some(late) = number(line, "late_avg_us=").zip(number(line, "late_max_us=")) {
             if self.started > 0 {
-                self.late.push(us);
+                let (average, once) = self.late.unwrap_or_default();
+                self.late = Some((late.0.max(average), late.1.max(once)));
             }
             if self.left == 1 && self.so_far >= self.stretch {
                 break_stop(&self.socket)?;
@@ -191,8 +194,10 @@ impl Watch {
 
     fn verdict(self) -> Result<(), Failure> {
         let Self { started, ended, deaths, late, frames, mut wrong, .. } = self;
-        let late = late.into_iter().max().unwrap_or(u64::MAX);
-        println!("endurance: {started} starts, {ended} ends {deaths:?}, control late by {late} us at most");
+        let late = late.unwrap_or((u64::MAX, u64::MAX));
+        println!(
+            "endurance: {started} starts, {ended} ends {deaths:?}, control late by {late:?} us: on average, at most"
+        );
         println!("endurance: {} bytes of EL2's account of its frames compared", frames.len());
         if started.checked_sub(ended) != Some(1) {
             wrong.push(format!("{started} starts and {ended} ends"));
@@ -201,8 +206,8 @@ impl Watch {
         if !missing.is_empty() {
             wrong.push(format!("never died by {missing:?}"));
         }
-        if late > LATE_US {
-            wrong.push(format!("control was late by {late} us"));
+        if late.0 > LATE_US.0 || late.1 > LATE_US.1 {
+            wrong.push(format!("control was late by {late:?} us on average and at most, the bounds are {LATE_US:?}"));
         }
         if wrong.is_empty() { Ok(()) } else { Err(Failure::early(wrong.join("\n"))) }
     }
