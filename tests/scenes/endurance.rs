@@ -35,9 +35,8 @@ const KINDS: [(&str, &str); 8] = [
 /// Starts until its image is damaged, or in the end EL2.
 const STRETCH: u32 = 50;
 /// The control loop's bounds, in virtual microseconds: those are the instructions of all five CPUs. On average over a second,
-/// with two hundred ends in it and more; and once, since QEMU gives a busy CPU up to a fifth of the time to the next timer
-/// any of the five has set before it looks at another, and Linux sets its timers 100 ms ahead.
-const LATE_US: (u64, u64) = (50, 20_000);
+/// with two hundred ends in it and more; and once.
+const LATE_US: (u64, u64) = (50, 2000);
 /// In the guest's image, and nowhere else.
 const MARK: &[u8] = b"mortal: dies by ";
 
