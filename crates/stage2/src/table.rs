@@ -116,17 +116,13 @@ pub fn switch(
     let (end, mut at) = (range_end(start_level, input, size)?, input);
     while at < end {
         let (entries, level) = lookup(memory, root, start_level, at)?;
-        let fit = usize::try_from(end.wrapping_sub(at).div_ceil(span(level))).unwrap_or(usize::MAX).min(entries.len());
-        let mut done = 0_u64;
+        // Pages in one go; what follows a block may lead to a table.
+        let most = if level == LAST_LEVEL { entries.len() } else { 1 };
+        let fit = usize::try_from(end.wrapping_sub(at) >> shift(LAST_LEVEL)).unwrap_or(usize::MAX).min(most);
         for entry in entries.get(..fit).unwrap_or_default() {
-            let old = entry.load(Relaxed);
-            if leads_on(old, level) {
-                break;
-            }
-            set_valid(entry, old, on);
-            done = done.wrapping_add(1);
+            set_valid(entry, entry.load(Relaxed), on);
         }
-        at = at.wrapping_add(done << shift(level));
+        at = at.wrapping_add((fit as u64) << shift(level));
     }
     Ok(())
 }
