@@ -10,52 +10,46 @@ use address::{Address, PAGE_BYTES, PhysAddr, VirtAddr};
 use buddy_system_allocator::Heap;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Bytes at the start of the pool for the heap; the rest are frames.
 const HEAP_BYTES: usize = 384 << 10;
 
-/// What is free: of the heap what lies between two linked addresses, of the frames what the buddies hold.
-struct Free {
-    low: usize,
-    high: usize,
-    frames: Heap<21>,
+/// Free of the heap is what lies between two linked addresses.
+struct Pool {
+    low: AtomicUsize,
+    high: AtomicUsize,
 }
-
-impl Free {
-    /// Takes `size` bytes from the heap's low end; a power of two `align`.
-    fn take(&mut self, size: usize, align: usize) -> *mut u8 {
-        let mask = align.wrapping_sub(1);
-        let start = self.low.wrapping_add(mask) & !mask;
-        match start.checked_add(size) {
-            Some(end) if end <= self.high => self.low = end,
-            _ => return null_mut(),
-        }
-        layout::pointer(start as u64)
-    }
-}
-
-struct Pool(Lock<Free>);
 
 #[global_allocator]
-static POOL: Pool = Pool(Lock::new(Free { low: 0, high: 0, frames: Heap::empty() }));
+static POOL: Pool = Pool { low: AtomicUsize::new(0), high: AtomicUsize::new(0) };
 
-// SAFETY: `Free` hands out disjoint blocks of the pool, which nothing else uses, and takes none back.
+/// Free frames.
+static FRAMES: Lock<Heap<21>> = Lock::new(Heap::empty());
+
+// SAFETY: hands out disjoint blocks of the pool, which nothing else uses, and takes none back.
 unsafe impl GlobalAlloc for Pool {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        hold(&POOL.0).take(layout.size(), layout.align())
+        let mask = layout.align().wrapping_sub(1);
+        let start = |low: usize| low.wrapping_add(mask) & !mask;
+        let end = |low| start(low).checked_add(layout.size()).filter(|end| *end <= self.high.load(Relaxed));
+        self.low.fetch_update(Relaxed, Relaxed, end).map_or(null_mut(), |low| layout::pointer(start(low) as u64))
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let mut free = hold(&POOL.0);
-        let start = old.addr();
-        if start.wrapping_add(layout.size()) == free.low && start.checked_add(size).is_some_and(|end| end <= free.high)
+        let (start, high) = (old.addr(), self.high.load(Relaxed));
+        let low = start.wrapping_add(layout.size());
+        // The last block can grow.
+        if start
+            .checked_add(size)
+            .is_some_and(|end| end <= high && self.low.compare_exchange(low, end, Relaxed, Relaxed).is_ok())
         {
-            free.low = start.wrapping_add(size);
             return old;
         }
-        let new = free.take(size, layout.align());
+        // SAFETY: the caller's word for `layout`, with another size.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
         if !new.is_null() {
             // SAFETY: both are blocks of the pool, at least so long, and apart.
             unsafe { new.copy_from_nonoverlapping(old, layout.size().min(size)) }
@@ -67,27 +61,28 @@ unsafe impl GlobalAlloc for Pool {
 /// Gives the pool its memory.
 pub fn open() {
     let [low, high] = [layout::pool_start(), layout::image_end()].map(|end| layout::bytes(end.get()));
-    let mut free = hold(&POOL.0);
-    (free.low, free.high) = (low, low.wrapping_add(HEAP_BYTES));
+    let frames = low.wrapping_add(HEAP_BYTES);
+    POOL.low.store(low, Relaxed);
+    POOL.high.store(frames, Relaxed);
     // SAFETY: the linker script keeps this range for the pool alone, and entry.S mapped it writable.
-    unsafe { free.frames.init(low.wrapping_add(HEAP_BYTES), high.wrapping_sub(low).wrapping_sub(HEAP_BYTES)) }
+    unsafe { hold(&FRAMES).init(frames, high.wrapping_sub(frames)) }
 }
 
 /// Ends allocation for good, by leaving nothing free.
 pub fn close() {
-    hold(&POOL.0).high = 0;
+    POOL.high.store(0, Relaxed);
 }
 
 /// Tells how many bytes are free.
 pub fn free() -> u64 {
-    let free = hold(&POOL.0);
-    let frames = free.frames.stats_total_bytes().wrapping_sub(free.frames.stats_alloc_actual());
-    free.high.wrapping_sub(free.low).wrapping_add(frames) as u64
+    let frames = hold(&FRAMES);
+    let frames = frames.stats_total_bytes().wrapping_sub(frames.stats_alloc_actual());
+    POOL.high.load(Relaxed).wrapping_sub(mark()).wrapping_add(frames) as u64
 }
 
 /// Notes how far the heap is taken, for [`rewind`].
 pub fn mark() -> usize {
-    hold(&POOL.0).low
+    POOL.low.load(Relaxed)
 }
 
 /// Takes back what the heap gave since `mark`.
@@ -95,7 +90,7 @@ pub fn mark() -> usize {
 /// # Safety
 /// Nothing of it is in use any more.
 pub unsafe fn rewind(mark: usize) {
-    hold(&POOL.0).low = mark;
+    POOL.low.store(mark, Relaxed);
 }
 
 /// Takes one zeroed page.
@@ -114,7 +109,9 @@ pub fn frames(count: usize) -> Option<PhysAddr> {
 fn frame_pages(count: usize) -> Option<VirtAddr> {
     let page = layout::bytes(PAGE_BYTES);
     let layout = Layout::from_size_align(count.checked_mul(page)?, page).ok()?;
-    let mut free = hold(&POOL.0);
-    let start = if free.high > 0 { free.frames.alloc(layout).ok()? } else { return None };
+    if POOL.high.load(Relaxed) == 0 {
+        return None;
+    }
+    let start = hold(&FRAMES).alloc(layout).ok()?;
     Some(VirtAddr::new(start.addr().get() as u64))
 }
