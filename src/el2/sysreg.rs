@@ -103,15 +103,16 @@ system_registers! {
 }
 
 macro_rules! list_registers {
-    ($($n:literal $asm:literal)+) => {
-        /// `ICH_LR<n>_EL2`: the list registers, by number.
+    ($($asm:literal)+) => {
+        /// `ICH_LR<n>_EL2`: the list registers, by number (0 to 15).
         #[inline(always)]
         pub fn list_register(n: usize) -> u64 {
             let value: u64;
-            match n {
-                // SAFETY: reading a list register has no side effect.
-                $($n => unsafe { core::arch::asm!(concat!("mrs {}, ", $asm), out(reg) value, options(nomem, nostack)) },)+
-                _ => value = 0,
+            // SAFETY: reading a list register has no side effect, and each takes eight bytes of code.
+            unsafe {
+                core::arch::asm!("adr {at}, 2f", "add {at}, {at}, {n}, lsl #3", "br {at}",
+                    "2:", $(concat!("mrs {value}, ", $asm), "b 3f",)+ "3:",
+                    at = out(reg) _, n = in(reg) n & 15, value = out(reg) value, options(nomem, nostack))
             }
             value
         }
@@ -119,18 +120,19 @@ macro_rules! list_registers {
         /// Writes `ICH_LR<n>_EL2`.
         #[inline(always)]
         pub fn set_list_register(n: usize, value: u64) {
-            match n {
-                // SAFETY: the value is the virtual GIC's, whose promise is that HW-linked ids are the cell's own.
-                $($n => unsafe { core::arch::asm!(concat!("msr ", $asm, ", {}"), in(reg) value, options(nostack)) },)+
-                _ => {}
+            // SAFETY: the value is the virtual GIC's, whose promise is that HW-linked ids are the cell's own; else as above.
+            unsafe {
+                core::arch::asm!("adr {at}, 2f", "add {at}, {at}, {n}, lsl #3", "br {at}",
+                    "2:", $(concat!("msr ", $asm, ", {value}"), "b 3f",)+ "3:",
+                    at = out(reg) _, n = in(reg) n & 15, value = in(reg) value, options(nostack))
             }
         }
     };
 }
 
 list_registers! {
-    0 "S3_4_C12_C12_0" 1 "S3_4_C12_C12_1" 2 "S3_4_C12_C12_2" 3 "S3_4_C12_C12_3"
-    4 "S3_4_C12_C12_4" 5 "S3_4_C12_C12_5" 6 "S3_4_C12_C12_6" 7 "S3_4_C12_C12_7"
-    8 "S3_4_C12_C13_0" 9 "S3_4_C12_C13_1" 10 "S3_4_C12_C13_2" 11 "S3_4_C12_C13_3"
-    12 "S3_4_C12_C13_4" 13 "S3_4_C12_C13_5" 14 "S3_4_C12_C13_6" 15 "S3_4_C12_C13_7"
+    "S3_4_C12_C12_0" "S3_4_C12_C12_1" "S3_4_C12_C12_2" "S3_4_C12_C12_3"
+    "S3_4_C12_C12_4" "S3_4_C12_C12_5" "S3_4_C12_C12_6" "S3_4_C12_C12_7"
+    "S3_4_C12_C13_0" "S3_4_C12_C13_1" "S3_4_C12_C13_2" "S3_4_C12_C13_3"
+    "S3_4_C12_C13_4" "S3_4_C12_C13_5" "S3_4_C12_C13_6" "S3_4_C12_C13_7"
 }

@@ -41,7 +41,7 @@ impl Gic {
     pub fn lr(&self, n: usize) -> u64 {
         match &self.driver {
             Driver::V3(_) => list_register(n),
-            Driver::V2(gic) => gic.hypervisor.LR.get(n).map_or(0, |lr| v2::unpack(lr.get())),
+            Driver::V2(gic) => gic.hypervisor.LR.get(n & 15).map_or(0, |lr| v2::unpack(lr.get())),
         }
     }
 
@@ -51,7 +51,7 @@ impl Gic {
         match &self.driver {
             Driver::V3(_) => set_list_register(n, value),
             Driver::V2(gic) => {
-                if let Some(lr) = gic.hypervisor.LR.get(n) {
+                if let Some(lr) = gic.hypervisor.LR.get(n & 15) {
                     lr.set(v2::pack(value));
                 }
             }

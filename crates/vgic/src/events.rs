@@ -6,7 +6,7 @@
 //! until those have brought theirs home and the access is done. IHI 0069H 4.1 (life cycle), 6.2 (list registers).
 use crate::hardware::field;
 use crate::masked::bit;
-use crate::state::{SGIS, leads};
+use crate::state::SGIS;
 use crate::{Hardware, Inbox, Kicks, Vgic};
 
 impl Vgic {
@@ -16,16 +16,8 @@ impl Vgic {
         let (at, n) = (self.at(vcpu, i), bit(i));
         self.by = vcpu;
         self.fold_empty(hw);
-        let groups = self.groups;
         let word = self.word_mut(at);
         word.latch |= n & word.physical;
-        let here = word.ready(groups) & n != 0 && leads(vcpu, word.route[i]);
-        let me = self.vcpus[vcpu];
-        let room = !me.used & self.slots;
-        if here && room != 0 && self.kicked & bit(vcpu) | self.frozen | me.maintenance == 0 {
-            self.load(room.trailing_zeros() as usize, i, hw);
-            return Kicks(0);
-        }
         self.announce(at, n);
         self.finish(hw)
     }
