@@ -119,7 +119,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
             again: seat.filter(|seat| !seat.cell.sealed.passthrough).map(|seat| &seat.vcpu.again),
             sgis: seat.map_or([0; 2], |seat| [if gic.is_v3() { seat.vcpu.sgis << 24 } else { 0 }, seat.vcpu.excepted]),
             doorbells: seat.map(|seat| &seat.cell.doorbells),
-            exits: [const { AtomicU64::new(0) }; CLASSES.len()],
+            exits: const { [const { AtomicU64::new(0) }; CLASSES.len()] },
             index,
             mpidr: cpu.mpidr,
             seat,

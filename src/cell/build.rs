@@ -98,8 +98,8 @@ fn build(
     for &interrupt in &sealed.interrupts {
         gic.set_trigger(interrupt);
     }
-    let per_ms = timer::frequency() / 1000;
-    let within = per_ms.saturating_mul(spec.within_ms.into());
+    let per_ms = timer::frequency() / 1000; // 32 bits, as what it is multiplied with
+    let within = per_ms.wrapping_mul(spec.within_ms.into());
     let budget = Budget { restarts: spec.restarts, within };
     cells.push(Cell {
         name: sealed.name,
@@ -111,8 +111,7 @@ fn build(
         vgic: Lock::new(build_vgic(board, sealed, gic)),
         shown: Shown::new(sealed.gic),
         vcpus,
-        doorbells: Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]),
-        vmid: u16::try_from(sealed.index).unwrap_or(u16::MAX).wrapping_add(1),
+        doorbells: const { Doorbells([const { AtomicU64::new(0) }; vgic::VCPUS]) },
         uart: Lock::new(Uart::default()),
         output: const { Ring::new() },
         news: const { Ring::new() },
@@ -126,7 +125,7 @@ fn build(
         life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
         ended: AtomicU64::new(0),
         left: AtomicU64::new(0),
-        watchdog: Watchdog::new(per_ms.saturating_mul(spec.watchdog_ms.into())),
+        watchdog: Watchdog::new(per_ms.wrapping_mul(spec.watchdog_ms.into())),
         forgiving: spec.forgiving,
         images,
     });

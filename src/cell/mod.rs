@@ -54,8 +54,6 @@ pub struct Cell {
     pub doorbells: Doorbells,
     /// The board's GIC.
     pub gic: &'static Gic,
-    /// Virtual machine id.
-    pub vmid: u16,
     /// Which vCPUs are on.
     pub power: Power,
     /// The virtual GIC.

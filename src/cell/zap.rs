@@ -13,9 +13,9 @@ use address::Address;
 use stage2::Regime;
 
 impl Cell {
-    /// `VTTBR_EL2` while `vcpu` runs.
+    /// `VTTBR_EL2` while `vcpu` runs. The cell's VMID is one above its number.
     pub fn vttbr(&self, vcpu: &Vcpu) -> u64 {
-        (u64::from(self.vmid) << 48) | vcpu.root.get()
+        (self.index as u64).wrapping_add(1) << 48 | vcpu.root.get()
     }
 
     /// Brings `vcpu` to EL2, from any CPU, unless it sleeps.

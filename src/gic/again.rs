@@ -47,6 +47,7 @@ impl Again {
     /// Takes the virtual GIC's word for what came last to `vcpu` of `cell`.
     pub fn renew(&self, gic: &Gic, cell: &Cell, vcpu: &Vcpu, mut repeat: Repeat) {
         let (Repeat { ppi, sgi }, bit) = (&mut repeat, u64::from(vcpu.bit()));
+        ppi.intid |= 16; // as every PPI's: none is not SGI 0
         if sgi.intid >= SERVICE {
             // The physical one of that number is EL2's.
             sgi.slot = 0;

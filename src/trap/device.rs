@@ -60,7 +60,7 @@ impl Shown {
     pub fn new(gic: VirtualGic) -> Self {
         let (VirtualGic::V2 { distributor, .. } | VirtualGic::V3 { distributor, .. }) = gic;
         let sgir = if matches!(gic, VirtualGic::V2 { .. }) { vgic::SGIR } else { u64::MAX };
-        Self { distributor: distributor.base().get(), sgir, words: [const { AtomicU64::new(0) }; 128] }
+        Self { distributor: distributor.base().get(), sgir, words: const { [const { AtomicU64::new(0) }; 128] } }
     }
 
     /// Forgets all.

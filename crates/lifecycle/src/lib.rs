@@ -132,7 +132,7 @@ impl Life {
             budget,
             starts: AtomicU32::new(0),
             faults: AtomicU32::new(0),
-            times: core::array::from_fn(|_| AtomicU64::new(0)),
+            times: const { [const { AtomicU64::new(0) }; Budget::MOST as usize] },
         }
     }
 

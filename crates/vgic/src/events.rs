@@ -6,14 +6,14 @@
 //! until those have brought theirs home and the access is done. IHI 0069H 4.1 (life cycle), 6.2 (list registers).
 use crate::hardware::field;
 use crate::masked::bit;
-use crate::state::SGIS;
+use crate::state::{SGIS, index};
 use crate::{Hardware, Inbox, Kicks, Vgic};
 
 impl Vgic {
     /// A physical interrupt of an owned line fired on `vcpu`'s CPU: acknowledged and priority-dropped, still active.
     pub fn physical<H: Hardware>(&mut self, vcpu: usize, intid: u32, hw: &mut H) -> Kicks {
         let i = intid as usize & 0x3ff;
-        let (at, n) = (self.at(vcpu, i), bit(i));
+        let (at, n) = (index(vcpu, i), bit(i));
         self.by = vcpu;
         self.fold_empty(hw);
         let word = self.word_mut(at);
@@ -49,7 +49,7 @@ impl Vgic {
     /// Drives an emulated line of an SPI: a level, or with `high` an edge. The kicks may name the caller's own vCPU: then
     /// `sync`.
     pub fn set_line<H: Hardware>(&mut self, intid: u32, high: bool, hw: &mut H) -> Kicks {
-        let (at, n) = (self.at(usize::MAX, intid as usize), bit(intid as usize));
+        let (at, n) = (index(usize::MAX, intid as usize), bit(intid as usize));
         let (direct, word) = (self.direct, self.word_mut(at));
         if direct {
             hw.write(if high { field::ISPENDR } else { field::ICPENDR }, word.frame, word.w, n & word.physical);

@@ -58,8 +58,6 @@ use state::{Vcpu, Word};
 
 /// The most vCPUs a cell can have.
 pub const VCPUS: usize = 8;
-/// The words of 32 interrupts each; word 0 (SGIs and PPIs) is banked.
-const WORDS: usize = 32;
 
 /// What a cell's virtual GIC is built from.
 #[derive(Clone, Debug)]
@@ -69,7 +67,7 @@ pub struct Config {
     pub v2: bool,
     /// vCPUs, 1 to 8; vCPU `n` has affinity 0.0.0.`n`, on `GICv2` it is CPU interface `n`.
     pub vcpus: usize,
-    /// Interrupts in all, SGIs and PPIs included, up to 1020; rounded up to a multiple of 32 as `GICD_TYPER` tells it.
+    /// Interrupts in all, SGIs and PPIs included, 1 to 1020; rounded up to a multiple of 32 as `GICD_TYPER` tells it.
     pub lines: usize,
     /// Bits of priority that the virtual CPU interface implements (`ICH_VTR_EL2.PRIbits` + 1), 5 to 8.
     pub priority_bits: u32,
@@ -96,7 +94,7 @@ pub struct Vgic {
     /// The vCPU whose operation this is, on its CPU.
     by: usize,
     vcpus: Masked<Vcpu, VCPUS>,
-    /// A word of private interrupts for each vCPU, then the SPIs.
+    /// A word of private interrupts for each of [`VCPUS`], then the SPIs.
     words: Vec<Word>,
     spare: Word,
     /// All ones where `GICD_CTLR` enables group 0, group 1.

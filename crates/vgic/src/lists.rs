@@ -10,7 +10,7 @@
 use crate::hardware::field;
 use crate::masked::{bit, bits};
 use crate::repeat::{Place, Repeat};
-use crate::state::{intid_at, leads};
+use crate::state::{index, intid_at, leads};
 use crate::{Hardware, ListRegister, Vgic, maintenance};
 
 /// What [`Vgic::best`] looks for: the interrupts that want a list register; those that are active without one; of these
@@ -49,17 +49,13 @@ impl Vgic {
         let (by, v2, n) = (self.by, self.v2, bit(slot));
         let me = self.me();
         me.used &= !n;
-        if me.repeat.ppi.slot == n {
-            me.repeat.ppi = Place::default();
-        }
-        if me.repeat.sgi.slot == n {
-            me.repeat.sgi = Place::default();
-        }
+        me.repeat.ppi.slot &= !n;
+        me.repeat.sgi.slot &= !n;
         let (i, soft) = (usize::from(me.slots[slot]), me.soft & n != 0);
         if i < 16 && v2 && lr.has(ListRegister::PENDING) {
             me.senders[i] |= 1 << lr.sender();
         }
-        let (at, n) = (self.at(by, i), bit(i));
+        let (at, n) = (index(by, i), bit(i));
         let word = self.word_mut(at);
         word.resident &= !n;
         if lr.has(ListRegister::PENDING) && (soft || word.level() & n == 0) {
@@ -101,7 +97,7 @@ impl Vgic {
         for _ in 0..hw.control(maintenance::EOI_COUNT, 0) >> 27 {
             let Some(best) = self.best(ENDED) else { break };
             let i = best as usize & 0x3ff;
-            let at = self.at(self.by, i);
+            let at = index(self.by, i);
             let word = self.word_mut(at);
             word.active &= !bit(i);
             let physical = word.physical;
@@ -114,9 +110,9 @@ impl Vgic {
     /// `parked`: among the active ones without a list register, but for those `forced` as far as it says.
     fn best(&mut self, parked: Option<u32>) -> Option<u32> {
         let (mut best, by) = (u32::MAX, self.by);
-        let own = self.everyone() & !bit(by);
+        let others = !bit(by) & 0xff;
         let words = if parked.is_none() { self.hot } else { u64::MAX };
-        for at in bits(words & !u64::from(own)).take_while(|at| *at < self.words.len()) {
+        for at in bits(words & !u64::from(others)).take_while(|at| *at < self.words.len()) {
             let word = self.word(at);
             let (set, whose) = match parked {
                 None => (word.ready(self.groups), &word.route),
@@ -210,7 +206,7 @@ impl Vgic {
     /// Writes list register `slot` from the state of interrupt `i` and marks it resident.
     pub(crate) fn load<H: Hardware>(&mut self, slot: usize, i: usize, hw: &mut H) {
         let (by, n, groups) = (self.by, bit(i), self.groups);
-        let (at, sent) = (self.at(by, i), i < 16 && self.v2);
+        let (at, sent) = (index(by, i), i < 16 && self.v2);
         let word = self.word_mut(at);
         let mut lr = ListRegister::new(i, word.priority[i]);
         let (level, active) = (word.level() & n != 0, word.active & n != 0);

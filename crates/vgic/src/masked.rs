@@ -3,9 +3,12 @@
 //! Owns the crate's only indexing. Where an index comes from a guest, the caller has judged it before.
 use core::ops::{Index, IndexMut};
 
-impl<T: Copy + Default, const N: usize> Default for Masked<T, N> {
+impl<T, const N: usize> Default for Masked<T, N>
+where
+    [T; N]: Default,
+{
     fn default() -> Self {
-        Self([T::default(); N])
+        Self(Default::default())
     }
 }
 

@@ -6,7 +6,8 @@
 //! extensions, all interrupts are in group 0 (`GICD_IGROUPR` RAZ/WI), and word 0 is the accessing vCPU's.
 //! IHI 0048B 4.3, IHI 0069H 12.8 to 12.11.
 use crate::masked::bit;
-use crate::{Hardware, Kicks, Vgic};
+use crate::state::index;
+use crate::{Hardware, Kicks, VCPUS, Vgic};
 
 /// `GICD_SGIR` of `GICv2`: for [`crate::sgir`], without the lock.
 pub const SGIR: u64 = 0xf00;
@@ -67,7 +68,7 @@ impl Vgic {
             }
             (0x4, 4) => {
                 let (cpus, words) = (self.count as u64, self.words.len() as u64);
-                words.wrapping_sub(cpus) | if v3 { TYPER } else { cpus.wrapping_sub(1) << 5 }
+                words.wrapping_sub(VCPUS as u64) | if v3 { TYPER } else { cpus.wrapping_sub(1) << 5 }
             }
             (0x8, 4) => IIDR,
             (0x6100..0x7fe0, 4 | 8) if v3 && offset.is_multiple_of(8) => {
@@ -124,7 +125,7 @@ impl Vgic {
             }
             return Some(value);
         }
-        let at = self.at(frame, i & 0x3e0);
+        let at = index(frame, i & 0x3e0);
         if let Some(value) = write {
             self.write_word(at, offset, word(value), hw)?;
         }
@@ -133,7 +134,7 @@ impl Vgic {
     }
 
     fn router<H: Hardware>(&mut self, i: usize, write: Option<u64>, hw: &mut H) -> Option<u32> {
-        let at = self.at(0, i);
+        let at = index(0, i);
         if self.word(at).exists & bit(i) == 0 {
             return Some(0);
         }

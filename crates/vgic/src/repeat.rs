@@ -8,21 +8,14 @@ use crate::ListRegister;
 
 /// One interrupt and its list register.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// What is written into the list register.
     pub lr: ListRegister,
-    /// All ones if none.
+    /// Its INTID, which says nothing without a list register.
     pub intid: u32,
     /// The list register, as a bit; 0 if none.
     pub slot: u32,
-}
-
-impl Default for Place {
-    /// None.
-    fn default() -> Self {
-        Self { lr: ListRegister(0), intid: u32::MAX, slot: 0 }
-    }
 }
 
 /// What a vCPU's CPU may do without the lock: a copy of [`crate::Vgic::repeat`], renewed after each operation of that vCPU.

@@ -6,9 +6,11 @@
 use crate::hardware::field;
 use crate::masked::{Masked, bit, bits};
 use crate::repeat::Repeat;
-use crate::{Config, Hardware, VCPUS, Vgic, WORDS};
+use crate::{Config, Hardware, VCPUS, Vgic};
 
 pub(crate) const SGIS: u32 = 0xffff;
+/// Words of private interrupts, less one.
+const BEFORE_SPIS: usize = VCPUS - 1;
 
 /// 32 interrupts, a bit or a byte each.
 #[derive(Clone, Debug, Default)]
@@ -101,23 +103,21 @@ impl Vgic {
     /// Builds the virtual GIC in its reset state, without lines. Touches no hardware; the only allocation.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let count = config.vcpus.clamp(1, VCPUS);
-        let last = count.wrapping_add(config.lines.div_ceil(32).clamp(1, WORDS)).wrapping_sub(1);
+        let last = (config.lines.wrapping_sub(1) >> 5 & 31).wrapping_add(VCPUS);
         let word = |at: usize| {
-            let sgis = if at < count { SGIS } else { 0 };
+            let (sgis, frame, w) = if at < VCPUS { (SGIS, at, 0) } else { (0, 0, at.wrapping_sub(BEFORE_SPIS)) };
             let (physical, emulated) = if config.passthrough { (sgis & config.sgis, 0) } else { (0, sgis) };
-            let (frame, w) = (if at < count { at } else { 0 }, at.wrapping_add(1).saturating_sub(count));
             let exists = if w == 31 { 0x0fff_ffff } else { u32::MAX }; // 1020 to 1023 are special
             Word { frame, w, exists, physical, emulated, wired_edge: sgis, ..Word::default() }
         };
         let mut vgic = Self {
             v2: config.v2,
             direct: config.passthrough,
-            count,
+            count: (config.vcpus.wrapping_sub(1) & 7).wrapping_add(1),
             words: (0..last).map(word).collect(),
             asleep: u32::MAX,
-            slots: bit(config.list_registers.clamp(1, 16)).wrapping_sub(1),
-            priorities: 0xff_u8.unbounded_shl(8_u32.saturating_sub(config.priority_bits.clamp(4, 8))),
+            slots: bit(config.list_registers).wrapping_sub(1),
+            priorities: (0xff00_u32 >> (config.priority_bits & 15) & 0xff) as u8,
             ..Self::default()
         };
         (0..last).for_each(|at| vgic.forget(at));
@@ -130,7 +130,7 @@ impl Vgic {
     pub fn add(&mut self, intid: u32, edge: bool, emulated: bool) {
         let i = intid as usize;
         for frame in 0..if i < 32 { self.count } else { 1 } {
-            let at = self.at(frame, i);
+            let at = index(frame, i);
             if let Some(word) = self.words.get_mut(at) {
                 // Passed through, what EL2 emulates is made pending in hardware too.
                 let kind = if emulated && !self.direct { &mut word.emulated } else { &mut word.physical };
@@ -143,7 +143,7 @@ impl Vgic {
 
     /// Puts a word into reset state.
     fn forget(&mut self, at: usize) {
-        let (v2, private) = (self.v2, at < self.count);
+        let (v2, private) = (self.v2, at < VCPUS);
         // IHI 0048B 4.3.12: on GICv2 no targets, unless there is only one CPU.
         let route = if private { 1 << (at & 7) } else { u8::from(!v2 || self.count == 1) };
         let word = self.word_mut(at);
@@ -187,14 +187,14 @@ impl Vgic {
     pub fn reset<H: Hardware>(&mut self, hw: &mut H) {
         (self.groups, self.hot, self.frozen) = ([0; 2], 0, 0);
         (0..self.count).for_each(|vcpu| self.vcpu_reset(vcpu, hw));
-        (self.count..self.words.len()).for_each(|at| self.restore(at, hw));
+        (VCPUS..self.words.len()).for_each(|at| self.restore(at, hw));
     }
 
     /// Tells whether INTID `intid` is one of the physical lines of `vcpu`.
     #[must_use]
     pub fn owns(&self, vcpu: usize, intid: u64) -> bool {
         let i = usize::try_from(intid).unwrap_or(usize::MAX);
-        i < 1020 && bit(i) & self.word(self.at(vcpu, i)).physical != 0
+        i < 1020 && bit(i) & self.word(index(vcpu, i)).physical != 0
     }
 
     /// All vCPUs.
@@ -206,14 +206,6 @@ impl Vgic {
     #[inline(never)]
     pub(crate) fn me(&mut self) -> &mut Vcpu {
         &mut self.vcpus[self.by]
-    }
-    /// Where the word of INTID `i` stands, of `frame` if it is private.
-    #[inline]
-    pub(crate) const fn at(&self, frame: usize, i: usize) -> usize {
-        match i >> 5 {
-            0 => frame,
-            w => self.count.wrapping_add(w).wrapping_sub(1),
-        }
     }
     /// A word.
     #[inline(never)]
@@ -256,8 +248,17 @@ fn first(of: &Masked<u8, 32>, set: u32) -> u32 {
 /// Tells whether `vcpu` is the first of `set`.
 #[inline]
 pub(crate) fn leads(vcpu: usize, set: u8) -> bool {
-    let own = 1_u32 << (vcpu & 7);
-    u32::from(set) & (own << 1).wrapping_sub(1) == own
+    let set = u32::from(set);
+    set & set.wrapping_neg() == bit(vcpu)
+}
+
+/// Where the word of INTID `i` stands, of `frame` if it is private.
+#[inline]
+pub(crate) const fn index(frame: usize, i: usize) -> usize {
+    match i >> 5 {
+        0 => frame,
+        w => w.wrapping_add(BEFORE_SPIS),
+    }
 }
 
 /// INTID of bit `n` in word `w`.

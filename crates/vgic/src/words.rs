@@ -4,8 +4,8 @@
 //! write has taken effect when it returns: RWP reads 0. Nothing returned: the access waits for other vCPUs. IHI 0069H 12.9, IHI 0048B 4.3.
 use crate::hardware::field;
 use crate::masked::{bit, bits};
-use crate::state::{SGIS, intid_at};
-use crate::{Hardware, Vgic};
+use crate::state::{SGIS, index, intid_at};
+use crate::{Hardware, VCPUS, Vgic};
 
 impl Vgic {
     /// Reads the register of a word at `offset`.
@@ -122,7 +122,7 @@ impl Vgic {
         let old = core::mem::replace(&mut self.groups, groups);
         for at in 0..self.words.len() {
             // GICv2's private lines are within reach of their own CPU only.
-            if at == self.by || at >= self.count || !self.v2 {
+            if at == self.by || at >= VCPUS || !self.v2 {
                 self.drive(at, self.driven(at, old), hw);
             }
         }
@@ -141,7 +141,7 @@ impl Vgic {
         if offset >= 0xf00 {
             return self.senders(offset & 0xf, offset < 0xf20, write.unwrap_or(0), hw);
         }
-        let (i, n, at) = (offset & 0x3ff, bit(offset), self.at(frame, offset & 0x3ff));
+        let (i, n, at) = (offset & 0x3ff, bit(offset), index(frame, offset & 0x3ff));
         if self.word(at).exists & n == 0 {
             return Some(0);
         }
@@ -168,7 +168,7 @@ impl Vgic {
 
     /// Routes an SPI to the first of some vCPUs that exists, if any.
     pub(crate) fn set_route<H: Hardware>(&mut self, i: usize, route: u8, hw: &mut H) -> Option<()> {
-        let (at, n) = (self.at(0, i), bit(i));
+        let (at, n) = (index(0, i), bit(i));
         if self.word(at).route[i] == route {
             return Some(());
         }

@@ -27,8 +27,8 @@ pub struct Entry {
     pub context: u64,
 }
 
-/// One vCPU's: off at first.
-#[derive(Debug, Default)]
+/// One vCPU's.
+#[derive(Debug)]
 struct Switch {
     state: AtomicU8,
     entry: AtomicU64,
@@ -46,7 +46,11 @@ impl Power {
     /// Makes the state of a cell of `count` vCPUs, at most [`MAX_VCPUS`], all off.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self { switches: Default::default(), count: count.min(MAX_VCPUS) }
+        let switches = const {
+            [const { Switch { state: AtomicU8::new(OFF), entry: AtomicU64::new(0), context: AtomicU64::new(0) } };
+                MAX_VCPUS]
+        };
+        Self { switches, count: count.min(MAX_VCPUS) }
     }
 
     /// Switches every vCPU off and `boot_vcpu` on, as at the cell's first entry. None of the cell's vCPUs may run.
