@@ -130,7 +130,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
             online: AtomicBool::new(is_boot),
         });
     }
-    ALIVE.store(cells.iter().filter(|cell| cell.life.state() == State::Starting).count(), Ordering::Relaxed);
+    ALIVE.store(cells.iter().filter(|cell| cell.life.state() == State::STARTING).count(), Ordering::Relaxed);
     CPUS.set(Box::leak(Box::new(cpus)));
     Some(())
 }

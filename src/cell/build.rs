@@ -122,7 +122,7 @@ fn build(
         counter_offset: AtomicU64::new(0),
         dropped: AtomicU32::new(0),
         noise: AtomicU32::new(0),
-        life: Life::new(if spec.manual { State::Ready } else { State::Starting }, budget),
+        life: Life::new(if spec.manual { State::READY } else { State::STARTING }, budget),
         ended: AtomicU64::new(0),
         left: AtomicU64::new(0),
         watchdog: Watchdog::new(per_ms.wrapping_mul(spec.watchdog_ms.into())),

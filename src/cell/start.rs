@@ -39,7 +39,7 @@ fn finish(cell: &'static Cell) {
     hold(&cell.vgic).reset(&mut cell.lines());
     cell.quiet();
     cell.life.settle(next);
-    if next != State::Restarting {
+    if next != State::RESTARTING {
         smp::note_end(cell);
     }
 }
@@ -48,8 +48,8 @@ fn finish(cell: &'static Cell) {
 fn begin(seat: Seat) {
     let cell = seat.cell;
     let again = match cell.life.state() {
-        State::Starting => cell.life.starts() > 0,
-        State::Restarting => true,
+        State::STARTING => cell.life.starts() > 0,
+        State::RESTARTING => true,
         _ => return,
     };
     if !smp::released() {
@@ -72,7 +72,7 @@ fn begin(seat: Seat) {
         }
         Err([what, why]) if again => {
             console::say_of(cell, format_args!("event=cell-failed cell={} reason=\"{what}{why}\"", cell.name));
-            cell.life.settle(State::Failed);
+            cell.life.settle(State::FAILED);
             smp::note_end(cell);
         }
         Err([what, why]) => refuse(cell, format_args!("{what}{why}")),
@@ -101,7 +101,7 @@ fn reset(seat: Seat) {
 
 /// Keeps a cell from ever starting.
 pub fn refuse(cell: &'static Cell, why: core::fmt::Arguments<'_>) {
-    let counted = cell.life.state() == State::Starting;
+    let counted = cell.life.state() == State::STARTING;
     if cell.life.refuse() {
         console::say_of(cell, format_args!("event=cell-refused cell={} reason=\"{why}\"", cell.name));
         if counted {

@@ -70,7 +70,7 @@ pub fn leave(seat: Seat) -> ! {
     vcpu.last.take(smp::frame());
     cell.power.off(vcpu.index);
     // Of a cell that lost a CPU in EL2, that CPU may hold the lock.
-    if cell.life.state() != State::Failed {
+    if cell.life.state() != State::FAILED {
         cell.with_vgic(vcpu, |vgic, lines| {
             let kicks = vgic.fold(vcpu.index, lines);
             if cell.sealed.passthrough {

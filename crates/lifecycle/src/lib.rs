@@ -25,60 +25,44 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// What a cell is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// Built; waits for a person to start it.
-    Ready,
-    /// Its first CPU is to load it, or does.
-    Starting,
-    /// The same, after an end.
-    Restarting,
-    /// Running.
-    Running,
-    /// Its vCPUs are on their way out, and it will be [`State::Stopped`].
-    Stopping,
-    /// The same before [`State::Failed`].
-    Failing,
-    /// The same before [`State::Restarting`].
-    Leaving,
-    /// Over, until a person starts it again.
-    Stopped,
-    /// Over: it failed too often, or cannot be loaded any more.
-    Failed,
-    /// It never could start.
-    Refused,
-}
+pub struct State(u8);
 
-/// Every state with its word, in the order of their numbers.
-const STATES: [(State, &str); 10] = [
-    (State::Ready, "ready"),
-    (State::Starting, "starting"),
-    (State::Restarting, "restarting"),
-    (State::Running, "running"),
-    (State::Stopping, "stopping"),
-    (State::Failing, "failing"),
-    (State::Leaving, "leaving"),
-    (State::Stopped, "stopped"),
-    (State::Failed, "failed"),
-    (State::Refused, "refused"),
-];
+/// What the monitor calls the states, by their numbers.
+const WORDS: &str = "ready refused stopped failed restarting starting running stopping failing leaving";
 
 impl State {
+    /// Built; waits for a person to start it.
+    pub const READY: Self = Self(0);
+    /// It never could start.
+    pub const REFUSED: Self = Self(1);
+    /// Over, until a person starts it again.
+    pub const STOPPED: Self = Self(2);
+    /// Over: it failed too often, or cannot be loaded any more.
+    pub const FAILED: Self = Self(3);
+    /// As [`State::STARTING`], after an end.
+    pub const RESTARTING: Self = Self(4);
+    /// Its first CPU is to load it, or does. From the one before on it has begun and is not over.
+    pub const STARTING: Self = Self(5);
+    /// Running.
+    pub const RUNNING: Self = Self(6);
+    /// Its vCPUs are on their way out, and it will be [`State::STOPPED`].
+    pub const STOPPING: Self = Self(7);
+    /// The same before [`State::FAILED`].
+    pub const FAILING: Self = Self(8);
+    /// The same before [`State::RESTARTING`].
+    pub const LEAVING: Self = Self(9);
+
     /// Returns the word the monitor shows.
     #[must_use]
     pub fn word(self) -> &'static str {
-        STATES.get(self as usize).map_or("", |(_, word)| word)
+        WORDS.split_ascii_whitespace().nth(self.0.into()).unwrap_or_default()
     }
 
     /// Returns what a cell on its way out will be.
     #[must_use]
     pub const fn after(self) -> Option<Self> {
-        match self {
-            Self::Stopping => Some(Self::Stopped),
-            Self::Failing => Some(Self::Failed),
-            Self::Leaving => Some(Self::Restarting),
-            _ => None,
-        }
+        // Five above.
+        if self.0 > Self::RUNNING.0 { Some(Self(self.0.wrapping_sub(5))) } else { None }
     }
 }
 
@@ -127,7 +111,7 @@ impl Life {
     #[must_use]
     pub fn new(state: State, budget: Budget) -> Self {
         Self {
-            state: AtomicU8::new(state as u8),
+            state: AtomicU8::new(state.0),
             gate: Gate::closed(),
             budget,
             starts: AtomicU32::new(0),
@@ -137,17 +121,16 @@ impl Life {
     }
 
     /// Returns what the cell is doing.
-    #[inline(never)]
     #[must_use]
     pub fn state(&self) -> State {
-        STATES.get(usize::from(self.state.load(Ordering::Acquire))).map_or(State::Failed, |(state, _)| *state)
+        State(self.state.load(Ordering::Acquire))
     }
 
     /// Tells whether it runs.
     #[inline]
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.state.load(Ordering::Acquire) == State::Running as u8
+        self.state() == State::RUNNING
     }
 
     /// Returns how often it was started.
@@ -164,7 +147,7 @@ impl Life {
 
     #[inline(never)]
     fn change(&self, from: State, to: State) -> bool {
-        self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Ends a running cell, by somebody inside its gate at `now`; returns the state it is going to, to the first alone.
@@ -174,15 +157,15 @@ impl Life {
         let time = self.times.get(faults.checked_rem(restarts).unwrap_or(0) as usize);
         let recent = time.is_some_and(|time| now.wrapping_sub(time.load(Ordering::Relaxed)) <= within);
         let next = match cause {
-            Cause::Off => State::Stopping,
-            Cause::Fault if restarts == 0 => State::Stopping,
-            Cause::Fault if faults >= restarts && recent => State::Failing,
-            Cause::Reset | Cause::Fault => State::Leaving,
+            Cause::Off => State::STOPPING,
+            Cause::Fault if restarts == 0 => State::STOPPING,
+            Cause::Fault if faults >= restarts && recent => State::FAILING,
+            Cause::Reset | Cause::Fault => State::LEAVING,
         };
-        if !self.change(State::Running, next) {
+        if !self.change(State::RUNNING, next) {
             return None;
         }
-        if (cause, next) == (Cause::Fault, State::Leaving) {
+        if (cause, next) == (Cause::Fault, State::LEAVING) {
             if let Some(time) = time {
                 time.store(now, Ordering::Relaxed);
             }
@@ -200,7 +183,7 @@ impl Life {
 
     /// Makes it what it shall be, its gate closed; vCPU 0's CPU alone does so.
     pub fn settle(&self, state: State) {
-        self.state.store(state as u8, Ordering::Release);
+        self.state.store(state.0, Ordering::Release);
     }
 
     /// Lets the guest run, vCPU 0's CPU inside; false where a CPU of it is lost.
@@ -209,15 +192,15 @@ impl Life {
         let opened = self.gate.open();
         if opened {
             self.starts.fetch_add(1, Ordering::Relaxed);
-            self.settle(State::Running);
+            self.settle(State::RUNNING);
         }
         opened
     }
 
     /// A person starts a cell that is over or never began; false where it is neither, or a CPU of it is lost.
     pub fn start(&self) -> bool {
-        let over = [State::Ready, State::Stopped, State::Failed];
-        let ok = self.gate.is_closed() && over.into_iter().any(|state| self.change(state, State::Starting));
+        let over = [State::READY, State::STOPPED, State::FAILED];
+        let ok = self.gate.is_closed() && over.into_iter().any(|state| self.change(state, State::STARTING));
         if ok {
             self.faults.store(0, Ordering::Relaxed);
         }
@@ -226,13 +209,13 @@ impl Life {
 
     /// Keeps a cell that has not begun from ever starting.
     pub fn refuse(&self) -> bool {
-        self.change(State::Starting, State::Refused) || self.change(State::Ready, State::Refused)
+        self.change(State::STARTING, State::REFUSED) || self.change(State::READY, State::REFUSED)
     }
 
     /// One of its CPUs is lost in EL2: it has failed for good. Tells whether it had begun and was not over.
     pub fn lose(&self) -> bool {
         self.gate.block();
-        let was = self.state.swap(State::Failed as u8, Ordering::AcqRel);
-        (State::Starting as u8..=State::Leaving as u8).contains(&was)
+        let was = self.state.swap(State::FAILED.0, Ordering::AcqRel);
+        was >= State::RESTARTING.0
     }
 }

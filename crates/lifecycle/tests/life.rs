@@ -8,7 +8,7 @@ const ALWAYS: Budget = Budget { restarts: Budget::ALWAYS, within: 0 };
 
 /// A life that runs, vCPU 0's CPU inside.
 fn running(budget: Budget) -> Life {
-    let life = Life::new(State::Starting, budget);
+    let life = Life::new(State::STARTING, budget);
     assert!(life.begin());
     life
 }
@@ -25,7 +25,7 @@ fn finish(life: &Life) -> State {
 fn fault(life: &Life, now: u64) -> State {
     let next = life.end(Cause::Fault, now).unwrap();
     assert_eq!(finish(life), next);
-    if next == State::Restarting {
+    if next == State::RESTARTING {
         assert!(life.begin());
     }
     next
@@ -34,20 +34,20 @@ fn fault(life: &Life, now: u64) -> State {
 #[test]
 fn what_is_asked_for_is_done_whatever_the_budget() {
     for budget in [STOP, ALWAYS, Budget { restarts: 1, within: 1000 }] {
-        assert_eq!(running(budget).end(Cause::Off, 0), Some(State::Stopped));
-        assert_eq!(running(budget).end(Cause::Reset, 0), Some(State::Restarting));
+        assert_eq!(running(budget).end(Cause::Off, 0), Some(State::STOPPED));
+        assert_eq!(running(budget).end(Cause::Reset, 0), Some(State::RESTARTING));
     }
 }
 
 #[test]
 fn a_fault_without_a_budget_stops_the_cell() {
-    assert_eq!(running(STOP).end(Cause::Fault, 5), Some(State::Stopped));
+    assert_eq!(running(STOP).end(Cause::Fault, 5), Some(State::STOPPED));
 }
 
 #[test]
 fn without_a_limit_every_fault_restarts() {
     let life = running(ALWAYS);
-    assert!((0..100).all(|now| fault(&life, now) == State::Restarting));
+    assert!((0..100).all(|now| fault(&life, now) == State::RESTARTING));
     assert_eq!((life.restarts(), life.starts()), (100, 101));
 }
 
@@ -55,46 +55,46 @@ fn without_a_limit_every_fault_restarts() {
 fn one_fault_too_many_in_the_window_and_the_cell_has_failed() {
     let life = running(Budget { restarts: 3, within: 100 });
     for now in [0, 60, 100] {
-        assert_eq!(fault(&life, now), State::Restarting);
+        assert_eq!(fault(&life, now), State::RESTARTING);
     }
-    assert_eq!(fault(&life, 100), State::Failed);
+    assert_eq!(fault(&life, 100), State::FAILED);
 }
 
 #[test]
 fn the_window_slides() {
     let life = running(Budget { restarts: 3, within: 100 });
     for now in [0, 60, 100, 101, 161, 201, 202] {
-        assert_eq!(fault(&life, now), State::Restarting, "at {now}: the third before is out of the window");
+        assert_eq!(fault(&life, now), State::RESTARTING, "at {now}: the third before is out of the window");
     }
-    assert_eq!(fault(&life, 250), State::Failed, "161, 201, 202 are in it");
+    assert_eq!(fault(&life, 250), State::FAILED, "161, 201, 202 are in it");
 }
 
 #[test]
 fn a_person_gives_a_new_budget() {
     let life = running(Budget { restarts: 1, within: 100 });
-    assert_eq!((fault(&life, 0), fault(&life, 1)), (State::Restarting, State::Failed));
-    assert!(life.start() && life.state() == State::Starting);
+    assert_eq!((fault(&life, 0), fault(&life, 1)), (State::RESTARTING, State::FAILED));
+    assert!(life.start() && life.state() == State::STARTING);
     assert!(life.begin());
-    assert_eq!(fault(&life, 2), State::Restarting);
+    assert_eq!(fault(&life, 2), State::RESTARTING);
 }
 
 #[test]
 fn resets_and_stops_by_a_person_do_not_count_as_faults() {
     let life = running(Budget { restarts: 1, within: 100 });
     for now in 0..10 {
-        assert_eq!(life.end(Cause::Reset, now), Some(State::Restarting));
+        assert_eq!(life.end(Cause::Reset, now), Some(State::RESTARTING));
         finish(&life);
         assert!(life.begin());
     }
-    assert_eq!(fault(&life, 10), State::Restarting);
+    assert_eq!(fault(&life, 10), State::RESTARTING);
 }
 
 #[test]
 fn the_first_to_end_a_cell_is_the_only_one() {
     let life = running(ALWAYS);
-    assert_eq!(life.end(Cause::Off, 0), Some(State::Stopped));
+    assert_eq!(life.end(Cause::Off, 0), Some(State::STOPPED));
     assert_eq!(life.end(Cause::Fault, 0), None);
-    assert_eq!(finish(&life), State::Stopped);
+    assert_eq!(finish(&life), State::STOPPED);
     assert_eq!(life.end(Cause::Off, 0), None);
 }
 
@@ -107,16 +107,16 @@ fn nothing_is_finished_while_somebody_is_inside() {
     assert!(!life.gate.leave());
     assert_eq!(life.close(), None, "one is inside");
     assert!(!life.start());
-    assert_eq!(finish(&life), State::Stopped);
+    assert_eq!(finish(&life), State::STOPPED);
     assert!(!life.gate.enter() && life.start() && !life.start());
 }
 
 #[test]
 fn only_what_has_not_begun_can_be_refused() {
-    for state in [State::Ready, State::Starting] {
+    for state in [State::READY, State::STARTING] {
         let life = Life::new(state, STOP);
         assert!(life.refuse() && !life.start());
-        assert_eq!(life.state(), State::Refused);
+        assert_eq!(life.state(), State::REFUSED);
     }
     assert!(!running(STOP).refuse());
 }
@@ -126,19 +126,19 @@ fn a_cell_that_lost_a_cpu_never_runs_again() {
     let life = running(ALWAYS);
     assert!(life.lose());
     assert!(!life.gate.leave());
-    assert_eq!((life.state(), life.close(), life.start()), (State::Failed, None, false));
+    assert_eq!((life.state(), life.close(), life.start()), (State::FAILED, None, false));
     // The same while it was being loaded, its gate closed.
-    let life = Life::new(State::Restarting, ALWAYS);
+    let life = Life::new(State::RESTARTING, ALWAYS);
     assert!(life.lose());
     assert!(!life.start());
-    assert!(!life.begin() && life.state() == State::Failed, "its loader begins it all the same");
+    assert!(!life.begin() && life.state() == State::FAILED, "its loader begins it all the same");
     assert!(life.gate.leave(), "one was inside for good");
 }
 
 #[test]
 fn every_state_has_its_word() {
-    assert_eq!(Life::new(State::Refused, STOP).state(), State::Refused);
-    for (state, word) in [(State::Ready, "ready"), (State::Restarting, "restarting"), (State::Refused, "refused")] {
+    assert_eq!(Life::new(State::REFUSED, STOP).state(), State::REFUSED);
+    for (state, word) in [(State::READY, "ready"), (State::RESTARTING, "restarting"), (State::REFUSED, "refused")] {
         assert_eq!((state.word(), Life::new(state, STOP).state()), (word, state));
     }
 }
