@@ -36,8 +36,8 @@ pub(crate) struct Word {
     pub physical: u32,
     pub emulated: u32,
     pub wired_edge: u32,
-    /// Both `GICD_ICFGR` as the guest sees them; how a line behaves is `wired_edge`.
-    pub edge: u64,
+    /// What both `GICD_ICFGR` say to the guest; how a line behaves is `wired_edge`.
+    pub edge: u32,
     pub priority: Masked<u8, 32>,
     /// The vCPU that `GICD_IROUTER` means, as a set; on `GICv2` `GICD_ITARGETSR`. The first of them that exists gets it.
     pub route: Masked<u8, 32>,
@@ -148,9 +148,8 @@ impl Vgic {
         let route = if private { 1 << (at & 7) } else { u8::from(!v2 || self.count == 1) };
         let word = self.word_mut(at);
         let Word { frame, w, exists, physical, emulated, wired_edge, .. } = *word;
-        let edge = bits(wired_edge).fold(0, |edge, n| edge | 2 << (n << 1 & 0x3e));
         let route = Masked([route; 32]);
-        *word = Word { frame, w, exists, physical, emulated, wired_edge, edge, route, ..Word::default() };
+        *word = Word { frame, w, exists, physical, emulated, wired_edge, edge: wired_edge, route, ..Word::default() };
         // GICv2's SGIs are always enabled (IHI 0048B 4.3.5).
         word.enabled = if v2 && private { SGIS } else { 0 };
     }

@@ -21,7 +21,8 @@ impl Vgic {
             4 | 5 => word.latch | word.line | hw.read(field::ISPENDR, word.frame, word.w) & word.physical,
             6 | 7 if self.direct => hw.read(field::ISACTIVER, word.frame, word.w) & word.physical,
             6 | 7 => word.active,
-            _ => (word.edge >> half(offset) & 0xffff_ffff) as u32,
+            // Two bits each, of which one is reserved.
+            _ => bits(word.edge >> half(offset) & 0xffff).fold(0, |value, n| value | bit(n << 1 | 1)),
         })
     }
 
@@ -70,11 +71,11 @@ impl Vgic {
                 self.write(kind << 7, at, physical & !latch & (active ^ was), hw);
                 self.adopt(at, more & !was);
             }
-            // Shadow only; of each two bits one is reserved, and the SGIs' half is read-only.
+            // Shadow only, and the SGIs' half is read-only.
             _ if (w, half(offset)) == (0, 0) => {}
             _ => {
-                let mask = 0xaaaa_aaaa << half(offset);
-                word.edge = word.edge & !mask | u64::from(value) << half(offset) & mask;
+                let edge = bits(value & 0xaaaa_aaaa).fold(0, |edge, n| edge | bit(n >> 1));
+                word.edge = word.edge & !(0xffff << half(offset)) | edge << half(offset);
             }
         }
         self.drive(at, before, hw);
@@ -185,5 +186,5 @@ impl Vgic {
 
 /// The first bit of a `GICD_ICFGR` in [`crate::state::Word::edge`].
 const fn half(offset: usize) -> u32 {
-    if offset & 4 == 0 { 0 } else { 32 }
+    if offset & 4 == 0 { 0 } else { 16 }
 }
