@@ -9,6 +9,20 @@ use core::sync::atomic::Ordering;
 use syndrome::{SystemRegister, inject, system};
 use vgic::Sgi;
 
+/// Implementation-defined, or power and lock controls that are nobody's: writes, and with bit 0 reads, without effect, and zero.
+static NOTHING: [u32; 10] = [
+    system::ACTLR_EL1,
+    system::OSLAR_EL1,
+    system::OSDLR_EL1,
+    system::DBGPRCR_EL1,
+    system::ACTLR_EL1 | 1,
+    system::OSLSR_EL1 | 1,
+    system::OSDLR_EL1 | 1,
+    system::DBGPRCR_EL1 | 1,
+    system::MDRAR_EL1 | 1,
+    system::ERRIDR_EL1 | 1,
+];
+
 /// An MSR, MRS or SYS instruction that `controls` traps.
 #[inline]
 pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
@@ -23,17 +37,6 @@ pub fn access(seat: Seat, frame: &mut Frame, access: SystemRegister) {
                 frame.set(access.rt, value);
             }
         }
-        // Implementation-defined, or power and lock controls that are nobody's: no effect, and zero.
-        (system::ACTLR_EL1 | system::OSLAR_EL1 | system::OSDLR_EL1 | system::DBGPRCR_EL1, false) => {}
-        (
-            system::ACTLR_EL1
-            | system::OSLSR_EL1
-            | system::OSDLR_EL1
-            | system::DBGPRCR_EL1
-            | system::MDRAR_EL1
-            | system::ERRIDR_EL1,
-            true,
-        ) => frame.set(access.rt, 0),
         _ => return deliver(inject::undefined(), None),
     }
     skip();
@@ -75,8 +78,9 @@ pub(super) fn send(seat: Seat, sgi: Sgi) {
     }
 }
 
-/// A register that traps where interrupts are passed through.
+/// A register that traps where interrupts are passed through, or of [`NOTHING`].
 fn common(seat: Seat, encoding: u32, write: Option<u64>) -> Option<u64> {
     let owned = |intid| hold(&seat.cell.vgic).owns(seat.vcpu.index, intid);
-    seat.cell.sealed.passthrough.then(|| gic::common_register(encoding, write, owned)).flatten()
+    let direct = seat.cell.sealed.passthrough.then(|| gic::common_register(encoding, write, owned)).flatten();
+    direct.or_else(|| NOTHING.contains(&(encoding | u32::from(write.is_none()))).then_some(0))
 }

@@ -26,7 +26,7 @@ impl Access {
     #[inline]
     #[must_use]
     pub fn load_value(&self, raw: u64) -> u64 {
-        let unused = 64u32.saturating_sub(u32::from(self.size) << 3);
+        let unused = 64u32.wrapping_sub(u32::from(self.size) << 3);
         // The top bit of the bytes is brought up, and down again with its copies or with zeroes behind it.
         let high = raw.wrapping_shl(unused);
         let value = if self.sign_extend {
@@ -41,7 +41,7 @@ impl Access {
     #[inline]
     #[must_use]
     pub fn store_value(&self, register: u64) -> u64 {
-        let unused = 64u32.saturating_sub(u32::from(self.size) << 3);
+        let unused = 64u32.wrapping_sub(u32::from(self.size) << 3);
         register.wrapping_shl(unused).wrapping_shr(unused)
     }
 }

@@ -228,10 +228,10 @@ impl Vgic {
         }
         word.resident |= n;
         word.home[i] = 1 << (by & 7);
-        if sent {
-            lr.0 |= self.next_sender(i, pending);
-        }
-        let word = self.word(at);
+        let (sender, more) = if sent { self.next_sender(i, pending) } else { (0, false) };
+        lr.0 |= sender;
+        let word = self.word_mut(at);
+        word.latch |= if more { n } else { 0 };
         // What is pending behind an active one, or from another sender, has to be looked at when that one ends.
         let tells = level || (active || sent) && word.latch & n != 0;
         if tells {

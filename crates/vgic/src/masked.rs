@@ -44,8 +44,8 @@ pub(crate) const fn bit(n: usize) -> u32 {
 pub(crate) fn bits(word: impl Into<u64>) -> impl Iterator<Item = usize> {
     let mut word = word.into();
     core::iter::from_fn(move || {
-        let n = word.trailing_zeros();
+        let (n, some) = (word.trailing_zeros(), word != 0);
         word &= word.wrapping_sub(1);
-        (n < 64).then_some(n as usize)
+        some.then_some(n as usize)
     })
 }

@@ -11,49 +11,38 @@ use crate::{Hardware, Inbox, Vgic};
 impl Vgic {
     /// `GICD_CPENDSGIR`, `GICD_SPENDSGIR`: the senders of SGI `i`, some of which are cleared or set.
     pub(crate) fn senders<H: Hardware>(&mut self, i: usize, clear: bool, change: u8, hw: &mut H) -> Option<u8> {
-        let by = self.by;
-        self.recall(by, bit(i), hw)?;
+        let (by, n) = (self.by, bit(i));
+        self.recall(by, n, hw)?;
         let change = if self.direct { 0 } else { change & (self.everyone() & 0xff) as u8 };
         let senders = &mut self.vcpus[by].senders[i];
         *senders = if clear { *senders & !change } else { *senders | change };
         let senders = *senders;
-        self.settle_senders(bit(i));
+        let own = self.word_mut(by);
+        own.latch = own.latch & !n | if senders == 0 { 0 } else { n };
         if change != 0 {
-            self.announce(by, bit(i));
+            self.announce(by, n);
         }
         Some(senders)
     }
 
-    /// Takes SGIs out of the inbox: each sender's once.
+    /// Takes SGIs out of the inbox: each sender's once. Returns those that have one.
     pub(crate) fn receive(&mut self, sgis: u32, inbox: &Inbox) -> u32 {
-        for i in bits(sgis) {
-            self.me().senders[i] |= inbox.take_senders(i);
-        }
-        self.settle_senders(sgis);
-        self.word(self.by).latch & sgis
-    }
-
-    /// SGIs of `set` are pending while they have senders.
-    fn settle_senders(&mut self, set: u32) {
-        let by = self.by;
-        let pending = bits(set).filter(|i| self.vcpus[by].senders[*i] != 0).fold(0, |mask, i| mask | bit(i));
-        let own = self.word_mut(by);
-        own.latch = own.latch & !set | pending;
+        let me = self.me();
+        bits(sgis).fold(0, |came, i| {
+            me.senders[i] |= inbox.take_senders(i);
+            came | if me.senders[i] == 0 { 0 } else { bit(i) }
+        })
     }
 
     /// The sender that SGI `i` goes into a list register with: of an active one it is known, of a pending one the lowest is
-    /// taken. Returns its place in the list register.
-    pub(crate) fn next_sender(&mut self, i: usize, pending: bool) -> u64 {
+    /// taken. Returns its place in the list register, and whether there are others.
+    pub(crate) fn next_sender(&mut self, i: usize, pending: bool) -> (u64, bool) {
         let me = self.me();
         if pending {
             let senders = me.senders[i];
             me.sender[i] = (senders.trailing_zeros() & 7) as u8;
             me.senders[i] = senders & senders.wrapping_sub(1);
         }
-        let sender = me.sender[i];
-        if pending {
-            self.settle_senders(bit(i));
-        }
-        u64::from(sender) << 32
+        (u64::from(me.sender[i]) << 32, me.senders[i] != 0)
     }
 }
