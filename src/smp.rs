@@ -55,10 +55,10 @@ pub struct PerCpu {
     pub gic: &'static Gic,
     /// Interrupt of EL2's own timer.
     pub alarm: u32,
-    /// Serves UART and monitor.
-    pub service: bool,
     /// EL2's lines from this CPU.
     pub log: LogRing,
+    /// Serves UART and monitor.
+    pub service: bool,
     online: AtomicBool,
 }
 
@@ -138,8 +138,7 @@ pub fn prepare(board: &Board, cells: &'static [Cell], service: usize, gic: &'sta
 /// Maps a stack for CPU `index` behind the image, its guard page unmapped.
 fn stack(index: usize) -> Option<VirtAddr> {
     let frames = Region::new(pool::frames(STACK_PAGES)?, STACK_BYTES)?;
-    let slot = (index as u64).checked_mul(2)?.checked_add(1)?;
-    let bottom = layout::stacks().checked_add(slot.checked_mul(STACK_BYTES)?)?;
+    let bottom = layout::stacks().checked_add((index as u64).wrapping_mul(2 * STACK_BYTES) | STACK_BYTES)?;
     map::place(bottom, frames, stage2::attributes::el2::DATA).ok()?;
     bottom.checked_add(STACK_BYTES)
 }

@@ -14,8 +14,12 @@ register_structs! {
     pub Registers {
         (0x000 => pub CTLR: ReadWrite<u32>),
         (0x004 => _reserved),
-        // From the groups on.
-        (0x080 => words: [ReadWrite<u32>; 800]),
+        // A bit for each line: rows of words, the groups first.
+        (0x080 => sets: [[ReadWrite<u32>; 32]; 7]),
+        // Priorities: four lines a word.
+        (0x400 => IPRIORITYR: [[ReadWrite<u32>; 8]; 32]),
+        (0x800 => _targets),
+        (0xc00 => ICFGR: [ReadWrite<u32>; 64]),
         (0xd00 => _more),
         (0xf00 => pub SGIR: WriteOnly<u32>),
         (0xf04 => _even_more),
@@ -51,8 +55,6 @@ pub const fn bit(intid: u32) -> u32 {
 }
 
 const IGROUPR: usize = 0x80;
-const IPRIORITYR: usize = 0x400;
-const ICFGR: usize = 0xc00;
 
 impl Banks {
     /// Those at `offset` of a region that is mapped.
@@ -68,7 +70,7 @@ impl Banks {
     /// Word `w` of a register.
     #[inline]
     fn register(&self, register: usize, w: usize) -> Option<&ReadWrite<u32>> {
-        self.words.words.get((register.wrapping_sub(IGROUPR) >> 2).wrapping_add(w))
+        self.words.sets.get(register.wrapping_sub(IGROUPR) >> 7)?.get(w & 31)
     }
 
     /// Reads one of [`vgic::field`]'s registers for the lines of word `w`.
@@ -87,7 +89,7 @@ impl Banks {
 
     /// Sets the priority of a line.
     pub fn set_priority(self, intid: u32, priority: u8) {
-        if let Some(register) = self.bytes.IPRIORITYR.get(intid as usize) {
+        if let Some(register) = self.bytes.IPRIORITYR.get(intid as usize & 0x3ff) {
             register.set(priority);
         }
     }
@@ -98,14 +100,14 @@ impl Banks {
         self.write(field::ICPENDR, w, u32::MAX);
         self.write(field::ICACTIVER, w, u32::MAX);
         self.write(IGROUPR, w, group);
-        for n in 0..8 {
-            self.write(IPRIORITYR, w << 3 | n, PRIORITY);
+        for priorities in self.words.IPRIORITYR.get(w & 31).into_iter().flatten() {
+            priorities.set(PRIORITY);
         }
     }
 
     /// Sets the trigger of a line.
     pub fn set_edge(self, intid: u32, edge: bool) {
-        if let Some(word) = self.register(ICFGR, intid as usize / 16) {
+        if let Some(word) = self.words.ICFGR.get(intid as usize / 16 & 63) {
             let bit = bit(intid.wrapping_mul(2) | 1);
             word.set(if edge { word.get() | bit } else { word.get() & !bit });
         }
@@ -113,7 +115,7 @@ impl Banks {
 
     /// `GICv2`: sends an SPI to the CPUs in `targets`.
     pub fn set_targets(self, intid: u32, targets: u8) {
-        if let Some(register) = self.bytes.ITARGETSR.get(intid as usize) {
+        if let Some(register) = self.bytes.ITARGETSR.get(intid as usize & 0x3ff) {
             register.set(targets);
         }
     }

@@ -251,7 +251,7 @@ impl Gic {
                 self.distributor.set_targets(intid, target);
             }
             Driver::V3(routers) => {
-                if let Some(router) = routers.IROUTER.get(intid as usize) {
+                if let Some(router) = routers.IROUTER.get(intid as usize & 0x3ff) {
                     router.set(cpu.mpidr & 0xff_00ff_ffff);
                 }
             }
