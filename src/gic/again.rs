@@ -45,31 +45,26 @@ impl Again {
     }
 
     /// Takes the virtual GIC's word for what came last to `vcpu` of `cell`.
-    pub fn renew(&self, gic: &Gic, cell: &Cell, vcpu: &Vcpu, mut repeat: Repeat) {
-        let (Repeat { ppi, sgi }, bit) = (&mut repeat, u64::from(vcpu.bit()));
+    pub fn renew(&self, gic: &Gic, cell: &Cell, vcpu: &Vcpu, repeat: Option<&Repeat>) {
+        // SAFETY: nobody reads meanwhile, see `Sync`.
+        let State { repeat: Repeat { ppi, sgi }, own, .. } = unsafe { &mut *self.0.get() };
+        let Some(repeat) = repeat else { return (ppi.slot, sgi.slot) = (0, 0) };
+        (*ppi, *sgi) = (repeat.ppi, repeat.sgi);
         ppi.intid |= 16; // as every PPI's: none is not SGI 0
-        if sgi.intid >= SERVICE {
-            // The physical one of that number is EL2's.
-            sgi.slot = 0;
-        }
-        let mut own = u64::from(sgi.intid) << 24 | bit;
-        if ppi.slot | sgi.slot == 0 {
-        } else if let Driver::V2(_) = gic.driver {
+        // Others have no place in `vectors.S`, and the physical SGI of some numbers is EL2's.
+        ppi.slot &= 0xf;
+        sgi.slot &= if sgi.intid < SERVICE { 0xf } else { 0 };
+        let bit = u64::from(vcpu.bit());
+        *own = u64::from(sgi.intid) << 24 | bit;
+        if let Driver::V2(_) = gic.driver {
             let sender = sgi.lr.sender();
-            own = if sender == vcpu.index { bit << 16 | u64::from(sgi.intid) } else { u64::MAX };
+            *own = if sender == vcpu.index { bit << 16 | u64::from(sgi.intid) } else { u64::MAX };
             sgi.intid |= cell.doorbells.of(sender).load(Ordering::Relaxed).trailing_zeros() << 10;
             for place in [ppi, sgi] {
                 let at = u64::from(place.slot.trailing_zeros() & 0x3f) << 2 | 0x100;
                 place.lr.0 = at << 32 | u64::from(pack(place.lr.0));
             }
-        } else {
-            // Others have no place in `vectors.S`.
-            ppi.slot &= 0xf;
-            sgi.slot &= 0xf;
         }
-        // SAFETY: nobody reads meanwhile, see `Sync`.
-        let state = unsafe { &mut *self.0.get() };
-        (state.repeat, state.own) = (repeat, own);
     }
 
     #[inline(always)]

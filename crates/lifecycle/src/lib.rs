@@ -154,7 +154,8 @@ impl Life {
     pub fn end(&self, cause: Cause, now: u64) -> Option<State> {
         let Budget { restarts, within } = self.budget;
         let faults = self.faults.load(Ordering::Relaxed);
-        let time = self.times.get(faults.checked_rem(restarts).unwrap_or(0) as usize);
+        let oldest = faults.checked_rem(restarts.clamp(1, Budget::MOST)).unwrap_or(0);
+        let time = self.times.get(oldest as usize);
         let recent = time.is_some_and(|time| now.wrapping_sub(time.load(Ordering::Relaxed)) <= within);
         let next = match cause {
             Cause::Off => State::STOPPING,

@@ -253,12 +253,12 @@ impl Vgic {
         hw.write_lr(slot, lr);
     }
 
-    /// What `vcpu`'s CPU may do without the lock; to be asked for after each operation of it.
+    /// What `vcpu`'s CPU may do without the lock, if anything; to be asked for after each operation of it.
     #[inline]
     #[must_use]
-    pub fn repeat(&self, vcpu: usize) -> Repeat {
+    pub fn repeat(&self, vcpu: usize) -> Option<&Repeat> {
         // Where others wait for a list register, who is next must be thought over.
         let me = &self.vcpus[vcpu];
-        if me.maintenance == 0 { me.repeat } else { Repeat::default() }
+        (me.maintenance == 0).then_some(&me.repeat)
     }
 }

@@ -57,44 +57,46 @@ impl Vgic {
     }
 
     fn distributor<H: Hardware>(&mut self, offset: usize, access: &Access, hw: &mut H) -> Option<u64> {
-        let (v3, write) = (!self.v2, access.write);
-        Some(match (offset, access.size) {
-            (0x0, 4) => {
+        let (v3, Access { size, write, .. }) = (!self.v2, *access);
+        Some(match offset {
+            0x6100..0x7fe0 if v3 && size >= 4 && offset.is_multiple_of(8) => {
+                self.router(offset.wrapping_sub(0x6000) >> 3, write, hw)?.into()
+            }
+            _ if size != 4 => self.fields(self.by, offset, access, hw)?,
+            0x0 => {
                 if let Some(value) = write {
                     self.set_groups(word(value) & if v3 { 3 } else { 1 }, hw)?;
                 }
                 let fixed = if v3 { ONE_SECURITY_STATE } else { 0 };
                 (fixed | self.groups[0] & 1 | self.groups[1] & 2).into()
             }
-            (0x4, 4) => {
+            0x4 => {
                 let (cpus, words) = (self.count as u64, self.words.len() as u64);
                 words.wrapping_sub(VCPUS as u64) | if v3 { TYPER } else { cpus.wrapping_sub(1) << 5 }
             }
-            (0x8, 4) => IIDR,
-            (0x6100..0x7fe0, 4 | 8) if v3 && offset.is_multiple_of(8) => {
-                self.router(offset.wrapping_sub(0x6000) >> 3, write, hw)?.into()
-            }
-            (0xffd0..0x1_0000, 4) if v3 => id(&ID, offset),
-            (0xfd0..0x1000, 4) if !v3 => id(&ID_V2, offset),
+            0x8 => IIDR,
+            0xffd0..0x1_0000 if v3 => id(&ID, offset),
+            0xfd0..0x1000 if !v3 => id(&ID_V2, offset),
             _ => self.fields(self.by, offset, access, hw)?,
         })
     }
 
     fn redistributor(&mut self, frame: usize, offset: usize, access: &Access) -> u64 {
         let typer = (frame as u64) << 32 | (frame as u64) << 8 | u64::from(frame.wrapping_add(1) == self.count) << 4;
-        match (offset, access.size) {
-            (0x4, 4) => IIDR,
-            (0x8, 8) => typer,
-            (0x8, 4) => typer & 0xffff_ffff,
-            (0xc, 4) => typer >> 32,
-            (0x14, 4) => {
+        match offset {
+            0x8 if access.size == 8 => typer,
+            _ if access.size != 4 => 0,
+            0x4 => IIDR,
+            0x8 => typer & 0xffff_ffff,
+            0xc => typer >> 32,
+            0x14 => {
                 // Nothing sleeps: interrupts are forwarded whatever it says, as QEMU's model does.
                 if let Some(value) = access.write {
                     self.asleep = self.asleep & !bit(frame) | if value & 0b10 == 0 { 0 } else { bit(frame) };
                 }
                 u64::from(self.asleep & bit(frame) != 0).wrapping_mul(0b110)
             }
-            (0xffd0..0x1_0000, 4) => id(&ID, offset),
+            0xffd0..0x1_0000 => id(&ID, offset),
             _ => 0,
         }
     }

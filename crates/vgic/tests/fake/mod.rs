@@ -176,7 +176,7 @@ impl Cell {
         self.posted &= !(1 << cpu);
         for sgi in std::mem::take(&mut self.flying[cpu]) {
             self.hw.cpu = cpu;
-            let last = self.vgic.repeat(cpu).sgi;
+            let last = self.vgic.repeat(cpu).copied().unwrap_or_default().sgi;
             let same = match self.version {
                 Version::V3 => sgi.bit == 1_u32.checked_shl(last.intid).unwrap_or(0),
                 Version::V2 => sgi.bit == 1_u32.checked_shl(last.intid.wrapping_add(16)).unwrap_or(0),
@@ -337,7 +337,7 @@ impl Cell {
             let line = self.hw.lines.get_mut(&k).expect("due");
             (line.active, line.latch) = (true, false);
             self.hw.cpu = cpu;
-            let last = self.vgic.repeat(cpu).ppi;
+            let last = self.vgic.repeat(cpu).copied().unwrap_or_default().ppi;
             if !self.repeat(last.intid == k.1, last) {
                 let kicks = self.vgic.physical(cpu, k.1, &mut self.hw);
                 assert_eq!(kicks.0 & 1 << cpu, 0);
