@@ -56,7 +56,9 @@ impl Again {
         sgi.slot &= if sgi.intid < SERVICE { 0xf } else { 0 };
         let bit = u64::from(vcpu.bit());
         *own = u64::from(sgi.intid) << 24 | bit;
-        if let Driver::V2(_) = gic.driver {
+        if let Driver::V2(_) = gic.driver
+            && ppi.slot | sgi.slot != 0
+        {
             let sender = sgi.lr.sender();
             *own = if sender == vcpu.index { bit << 16 | u64::from(sgi.intid) } else { u64::MAX };
             sgi.intid |= cell.doorbells.of(sender).load(Ordering::Relaxed).trailing_zeros() << 10;
