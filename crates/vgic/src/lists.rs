@@ -206,34 +206,28 @@ impl Vgic {
     /// Writes list register `slot` from the state of interrupt `i` and marks it resident.
     pub(crate) fn load<H: Hardware>(&mut self, slot: usize, i: usize, hw: &mut H) {
         let (by, n, groups) = (self.by, bit(i), self.groups);
-        let (at, sent) = (index(by, i), i < 16 && self.v2);
+        let (at, sgi) = (index(by, i), if i < 16 && self.v2 { n } else { 0 });
         let word = self.word_mut(at);
         let mut lr = ListRegister::new(i, word.priority[i]);
-        let (level, active) = (word.level() & n != 0, word.active & n != 0);
+        let (level, active) = (word.level() & n, word.active & n);
         // Pending on top of active: for edges only; HW = 1 forbids it, a level is looked at again after the EOI, and an SGI's
         // next sender is another one.
-        let signalled = word.signalled(groups) & n != 0 && leads(by, word.route[i]);
-        let pending = signalled && (!active || word.emulated & word.wired_edge & n != 0 && !sent);
-        let soft = pending && word.latch & n != 0;
-        if word.group & n != 0 {
-            lr.0 |= ListRegister::GROUP1;
-        }
-        if pending {
-            lr.0 |= ListRegister::PENDING;
-            word.latch &= !n;
-        }
-        if active {
-            lr.0 |= ListRegister::ACTIVE;
-            word.active &= !n;
-        }
+        let signalled = if leads(by, word.route[i]) { word.signalled(groups) & n } else { 0 };
+        let pending = signalled & (!active | word.emulated & word.wired_edge & !sgi);
+        let soft = pending & word.latch;
+        lr.0 |= if word.group & n == 0 { 0 } else { ListRegister::GROUP1 };
+        lr.0 |= if pending == 0 { 0 } else { ListRegister::PENDING };
+        lr.0 |= if active == 0 { 0 } else { ListRegister::ACTIVE };
+        word.latch &= !pending;
+        word.active &= !n;
         word.resident |= n;
-        word.home[i] = 1 << (by & 7);
-        let (sender, more) = if sent { self.next_sender(i, pending) } else { (0, false) };
+        word.home[i] = (bit(by) & 0xff) as u8;
+        let (sender, more) = if sgi == 0 { (0, false) } else { self.next_sender(i, pending != 0) };
         lr.0 |= sender;
         let word = self.word_mut(at);
         word.latch |= if more { n } else { 0 };
         // What is pending behind an active one, or from another sender, has to be looked at when that one ends.
-        let tells = level || (active || sent) && word.latch & n != 0;
+        let tells = level | (active | sgi) & word.latch != 0;
         if tells {
             lr.0 |= ListRegister::EOI;
         } else if word.physical & n != 0 {
@@ -243,11 +237,11 @@ impl Vgic {
         let place = Place { lr, intid: intid.into(), slot: this };
         me.slots[slot] = intid;
         me.used |= this;
-        me.soft = me.soft & !this | if soft { this } else { 0 };
+        me.soft = me.soft & !this | if soft == 0 { 0 } else { this };
         me.tells = me.tells & !this | if tells { this } else { 0 };
-        if i < 32 && !active && lr.has(ListRegister::HW) {
+        if i < 32 && active == 0 && lr.has(ListRegister::HW) {
             me.repeat.ppi = place;
-        } else if i < 16 && !active && !tells && (sent || lr.has(ListRegister::GROUP1)) {
+        } else if i < 16 && active == 0 && !tells && (sgi != 0 || lr.has(ListRegister::GROUP1)) {
             me.repeat.sgi = place;
         }
         hw.write_lr(slot, lr);

@@ -85,13 +85,16 @@ impl Vgic {
 
     /// Finds a vCPU for each interrupt that became active by a write: its target, else this one.
     fn adopt(&mut self, at: usize, set: u32) {
+        let (own, everyone) = (bit(self.by), self.everyone());
+        let (mut homes, word) = (0, self.word_mut(at));
         for n in bits(set) {
-            let target = self.word(at).targets(bit(n)) & self.everyone();
-            let home = if target == 0 { bit(self.by) } else { target };
-            self.word_mut(at).home[n] = (home & 0xff) as u8;
-            self.parked |= home;
-            self.kick(home);
+            let targets = u32::from(word.route[n]) & everyone;
+            let home = if targets == 0 { own } else { targets & targets.wrapping_neg() };
+            word.home[n] = (home & 0xff) as u8;
+            homes |= home;
         }
+        self.parked |= homes;
+        self.kick(homes);
     }
 
     /// The lines of a word that are enabled in hardware: passed through, their groups count too, and with `GICv3` there is
@@ -132,6 +135,7 @@ impl Vgic {
     }
 
     /// Reads or assigns a byte: a priority, `GICv2` targets or senders.
+    #[inline(never)]
     pub(crate) fn byte<H: Hardware>(
         &mut self,
         frame: usize,
