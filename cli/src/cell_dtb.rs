@@ -140,7 +140,7 @@ fn check(blob: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) -> Result<()> {
     let timers = [told.timers.physical, told.timers.virtual_] == [board.timers.physical, board.timers.virtual_];
     ensure!(timers, "its tree tells of other timer interrupts than the board's");
     let mapped = |region: &Region<PhysAddr>| {
-        let pages = cell.mmio.iter().any(|run| encloses(run.ipa, run.pa.size(), region));
+        let pages = cell.mmio.iter().any(|pages| pages.encloses(*region));
         let emulated = [cell.uart, cell.watchdog].into_iter().flatten();
         let emulated = emulated.map(|device| device.page).any(|page| encloses(page.base(), page.size(), region));
         pages || emulated || ram(region) || frames.iter().any(|frame| frame.encloses(*region))

@@ -92,6 +92,8 @@ fn fill(finding: &Finding<'_>, mut text: &str) -> String {
             b'$' => {
                 // Names come from a file: they do not get to steer a terminal.
                 let name = finding.names.get(index).copied().unwrap_or_default();
+                // What shares a page and is no device is a frame of the GIC.
+                let name = if index == 3 && !name.starts_with('/') { "the GIC" } else { name };
                 said.extend(name.chars().map(|char| if char.is_control() { '?' } else { char }));
                 Ok(())
             }

@@ -140,8 +140,9 @@ fn build_stage2(sealed: &SealedCell, roots: &mut [PhysAddr]) -> Result<(), MapEr
         VirtualGic::V2 { cpu, .. } => Some(cpu),
         VirtualGic::V3 { .. } => None,
     };
-    let devices = sealed.mmio.iter().copied().chain(interface).map(|run| (run.ipa, run.pa, leaf::DEVICE));
-    stage2::build(&mut Tables, roots, &mut ram.chain(devices))
+    let devices = sealed.mmio.iter().map(|pages| (pages.same().base(), *pages));
+    let devices = devices.chain(interface.map(|run| (run.ipa, run.pa)));
+    stage2::build(&mut Tables, roots, &mut ram.chain(devices.map(|(ipa, pa)| (ipa, pa, leaf::DEVICE))))
 }
 
 fn build_vgic(board: &Board, sealed: &SealedCell, gic: &Gic) -> Vgic {

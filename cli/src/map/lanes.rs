@@ -2,7 +2,7 @@
 
 use super::{Lane, Segment, Source, Who, interrupts, who};
 use address::{Address, PAGE_BYTES, PhysAddr, Region};
-use plan::{Mapping, Owner, SealedCell, VirtualGic, Wall};
+use plan::{Mapping, Owner, SealedCell, VirtualGic};
 
 /// What a cell may do.
 const RAM: &str = "read, write, execute";
@@ -17,12 +17,12 @@ struct Piece<'a> {
 }
 
 /// Makes the board's lane.
-pub(super) fn board<'a>(source: &Source<'_, 'a>) -> Lane {
+pub(super) fn board(source: &Source<'_, '_>) -> Lane {
     let mut segments: Vec<Segment> = Vec::new();
     let mut before: Option<Piece<'_>> = None;
-    let (ram, devices) = (&source.sealed.ram, &source.sealed.devices);
-    let piece = |ram| move |wall: &Wall<'a>| Piece { region: wall.region, owner: wall.owner, name: wall.what, ram };
-    let mut pieces: Vec<_> = ram.iter().map(piece(true)).chain(devices.iter().map(piece(false))).collect();
+    let ram = source.sealed.ram.iter();
+    let ram = ram.map(|wall| Piece { region: wall.region, owner: wall.owner, name: wall.what, ram: true });
+    let mut pieces: Vec<_> = ram.chain(devices(source)).collect();
     pieces.sort_by_key(|piece| piece.region.base());
     for wall in pieces {
         // Neighbours in kind are one piece: the eye wants owners, not the board's every register.
@@ -57,6 +57,21 @@ pub(super) fn board<'a>(source: &Source<'_, 'a>) -> Lane {
         segments,
         interrupts: interrupts::of_el2(source),
     }
+}
+
+/// Returns all device space, cut wherever something begins or ends: there the plan says whose it is.
+fn devices<'a>(source: &Source<'_, 'a>) -> Vec<Piece<'a>> {
+    let frames = crate::offer::frames(&source.board.gic).into_iter().map(|(frame, _)| frame);
+    let regions = frames.chain(source.board.devices.iter().flat_map(|device| device.pages().copied()));
+    let pages = regions.filter_map(|region| region.widen(PAGE_BYTES));
+    let mut cuts: Vec<_> = pages.flat_map(|pages| [pages.base(), pages.end()]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let piece = |cut: &[PhysAddr]| {
+        let ([base, end], (owner, name)) = (<[PhysAddr; 2]>::try_from(cut).ok()?, source.sealed.device(*cut.first()?)?);
+        Some(Piece { region: Region::from_ends(base, end)?, owner, name, ram: false })
+    };
+    cuts.windows(2).filter_map(piece).collect()
 }
 
 fn of_wall(source: &Source<'_, '_>, wall: &Piece<'_>) -> Segment {
@@ -129,10 +144,10 @@ pub(super) fn cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Lane {
     for (index, run) in cell.ram.iter().enumerate() {
         segments.extend(ram(source, cell, index, run));
     }
-    for run in &cell.mmio {
+    for pages in &cell.mmio {
         let on = |index: &&usize| {
             let device = source.board.devices.get(**index);
-            device.is_some_and(|device| device.pages().any(|it| it.overlaps(run.pa)))
+            device.is_some_and(|device| device.pages().any(|it| it.overlaps(*pages)))
         };
         let devices: Vec<usize> = cell.devices.iter().filter(on).copied().collect();
         let details: Vec<String> = devices.iter().map(|device| source.device_path(*device)).collect();
@@ -141,7 +156,7 @@ pub(super) fn cell(source: &Source<'_, '_>, cell: &SealedCell<'_>) -> Lane {
             _ => details.concat(),
         };
         let line = devices.first().and_then(|device| source.device_line(cell.index, *device));
-        segments.push(Segment { details, line, ..piece(cell, run.ipa.get(), run.pa.size(), &what, DEVICE) });
+        segments.push(Segment { details, line, ..piece(cell, pages.base().get(), pages.size(), &what, DEVICE) });
     }
     let emulated = |base: u64, size: u64, what: &str, key: &str| Segment {
         emulated: true,

@@ -136,6 +136,19 @@ impl<A: Address> Region<A> {
         self.base < other.end() && other.base < self.end()
     }
 
+    /// Returns the least region that encloses both.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        let base = self.base.min(other.base);
+        Self { base, size: self.end().max(other.end()).get().wrapping_sub(base.get()) }
+    }
+
+    /// Returns the region of the same numbers in another space: what is mapped one to one, or judged by its number.
+    #[must_use]
+    pub fn same<B: Address>(self) -> Region<B> {
+        Region { base: B::new(self.base.get()), size: self.size }
+    }
+
     /// Widens both ends to multiples of `bytes`, a power of two.
     #[must_use]
     pub fn widen(self, bytes: u64) -> Option<Self> {

@@ -3,44 +3,66 @@
 //! Promises that each device has one owner; EL2 keeps the GIC, every IOMMU and the console UART. Data comes from
 //! `Board::devices` and the plan's `devices`; it goes to the cells' maps and to the walls.
 
-use address::{PAGE_BYTES, PhysAddr, Region};
-use alloc::vec;
+use address::{Address, PAGE_BYTES, PhysAddr, Region};
 use alloc::vec::Vec;
-use board::{Board, Gic};
+use board::{Board, Device, Gic};
 use manifest::Console;
 
-use crate::line::{self, Piece};
-use crate::{IPA_END, NONE, Owner, Proof, wall};
+use crate::{IPA_END, NONE, Owner, Proof, line};
 
 /// Who owns which device.
-pub(crate) struct Devices {
+#[derive(Clone, Debug)]
+pub(crate) struct Devices<'a> {
+    board: &'a Board<'a>,
     /// Of each device of the board.
     owners: Vec<Owner>,
     /// The UART that EL2 keeps, and the cell that has the board's console UART instead.
     pub(crate) uart: Option<usize>,
     pub(crate) console: Option<usize>,
-    /// Device space inside the IPA space in whole pages, ascending, tagged with the device; the GIC's frames: [`NONE`].
-    pub(crate) spans: Vec<Piece>,
+    /// All device space inside the IPA space in whole pages, ascending and apart.
+    pub(crate) space: Vec<Region<PhysAddr>>,
 }
 
-impl Devices {
+impl<'a> Devices<'a> {
     /// Returns who owns `device`; the GIC is EL2's.
     pub(crate) fn owner(&self, device: usize) -> Owner {
         self.owners.get(device).copied().unwrap_or(Owner::EL2)
     }
+
+    /// Tells whether there is device space at `pa`.
+    pub(crate) fn covers(&self, pa: PhysAddr) -> bool {
+        self.space.iter().find(|space| pa < space.end()).is_some_and(|space| space.base() <= pa)
+    }
+
+    /// Finds who has device space on these pages and what it is called: EL2 before cells, cells before nobody, then the
+    /// lowest; `but` for a cell not its own, nor that of disabled devices EL2 does not keep.
+    pub(crate) fn on(&self, pages: Region<PhysAddr>, but: Option<Owner>) -> Option<(Owner, &'a str)> {
+        let mut first: Option<((usize, PhysAddr), Owner, &str)> = None;
+        walk(self.board, &mut |space, number, frame| {
+            let (owner, device) = (self.owner(number), self.board.devices.get(number));
+            let disabled = owner != Owner::EL2 && device.is_some_and(|device| device.disabled);
+            let key = (owner.rank(), space.base());
+            if space.overlaps(pages)
+                && but.is_none_or(|cell| owner != cell && !disabled)
+                && first.is_none_or(|(earlier, ..)| key < earlier)
+            {
+                first = Some((key, owner, device.map_or(frame, |device| &device.path)));
+            }
+        });
+        first.map(|(_, owner, what)| (owner, what))
+    }
 }
 
 /// Hands out the devices the plan names.
-pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
+pub(crate) fn assign<'a>(proof: &mut Proof<'a, '_>) -> Devices<'a> {
     let (board, cells) = (proof.board, proof.cells);
     let console = passed_console(proof);
     let uart = own_uart(proof, console);
-    let mut owners = vec![Owner::NOBODY; board.devices.len()];
-    for (index, (owner, device)) in owners.iter_mut().zip(board.devices.iter()).enumerate() {
-        if uart == Some(index) || device.is_iommu {
-            *owner = Owner::EL2;
-        } else if board.stdout == Some(index) {
-            *owner = console.map_or(Owner::NOBODY, Owner);
+    let owner = |device: &Device<'_>| if device.is_iommu { Owner::EL2 } else { Owner::NOBODY };
+    let mut owners: Vec<Owner> = board.devices.iter().map(owner).collect();
+    for (uart, to) in [(uart, Some(Owner::EL2)), (board.stdout, console.map(Owner))] {
+        if let (Some(to), Some(owner @ &mut Owner::NOBODY)) = (to, uart.and_then(|uart| owners.get_mut(uart))) {
+            *owner = to;
         }
     }
     for (index, cell) in cells.iter().enumerate() {
@@ -63,7 +85,9 @@ pub(crate) fn assign(proof: &mut Proof<'_, '_>) -> Devices {
             proof.say(code, index, other, entry).names[2] = wanted;
         }
     }
-    Devices { owners, uart, console, spans: spans(board) }
+    let mut space = Vec::with_capacity(board.devices.len());
+    walk(board, &mut |pages, _, _| line::cover(&mut space, pages));
+    Devices { board, owners, uart, console, space }
 }
 
 /// Finds the cell that has the board's console UART.
@@ -105,18 +129,45 @@ pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u16> {
     board.devices.iter().position(|device| device.node == node && !device.regions.is_empty()).ok_or(0xC302)
 }
 
-/// Returns all device space inside the IPA space in whole pages, ascending.
-fn spans(board: &Board<'_>) -> Vec<Piece> {
-    let mut spans = Vec::with_capacity(board.devices.len().saturating_add(8));
-    let mut add = |region: &Region<PhysAddr>, device| {
-        let pages = Region::from_ends(region.base(), region.end().min(PhysAddr::at(IPA_END)));
-        if let Some(pages) = pages.and_then(|pages| pages.widen(PAGE_BYTES)) {
-            line::add(&mut spans, Piece::of(pages, device));
+/// Returns what of a region is inside the IPA space, in whole pages.
+pub(crate) fn space(region: Region<PhysAddr>) -> Option<Region<PhysAddr>> {
+    let end = line::round_up(region.end().get().min(IPA_END), PAGE_BYTES);
+    Region::from_ends(region.base().align_down(PAGE_BYTES), PhysAddr::at(end))
+}
+
+/// Calls `each` with all device space: of which device it is, or what the GIC's frame is called.
+fn walk(board: &Board<'_>, each: &mut dyn FnMut(Region<PhysAddr>, usize, &'static str)) {
+    let mut one = |region: &Region<PhysAddr>, device, frame| {
+        if let Some(space) = space(*region) {
+            each(space, device, frame);
         }
     };
-    wall::frames(&board.gic, &mut |frame, _| add(frame, NONE));
+    frames(&board.gic, &mut |frame, name| one(frame, NONE, name));
     for (index, device) in board.devices.iter().enumerate() {
-        device.pages().for_each(|region| add(region, index));
+        device.pages().for_each(|region| one(region, index, ""));
     }
-    spans
+}
+
+/// Calls `each` with the GIC's frames.
+fn frames(gic: &Gic, each: &mut dyn FnMut(&Region<PhysAddr>, &'static str)) {
+    match gic {
+        Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi, .. } => {
+            each(distributor, "GICD");
+            each(cpu, "GICC");
+            each(hypervisor, "GICH");
+            each(virtual_cpu, "GICV");
+            for frame in msi {
+                each(frame, "GICv2m");
+            }
+        }
+        Gic::V3 { distributor, redistributors, its, .. } => {
+            each(distributor, "GICD");
+            for frame in redistributors {
+                each(frame, "GICR");
+            }
+            for frame in its {
+                each(frame, "ITS");
+            }
+        }
+    }
 }

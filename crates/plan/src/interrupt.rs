@@ -19,7 +19,7 @@ pub(crate) fn unused(board: &Board<'_>, cell: usize) -> Option<u32> {
 
 /// Adds an SPI to a cell's, which are ascending, each once.
 pub(crate) fn add(lines: &mut Vec<Interrupt>, line: Interrupt) {
-    let place = lines.partition_point(|earlier| earlier.intid < line.intid);
+    let place = lines.iter().take_while(|earlier| earlier.intid < line.intid).count();
     if lines.get(place).is_none_or(|earlier| earlier.intid != line.intid) {
         lines.insert(place, line);
     }

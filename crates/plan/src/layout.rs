@@ -11,9 +11,9 @@ use manifest::{Cell, Console};
 
 use crate::device::Devices;
 use crate::interrupt::{self, FIRST_SPI};
-use crate::line::{self, Piece, round_up};
+use crate::line::{ends, round_up};
 use crate::memory::{self, BLOCK_BYTES};
-use crate::{Class, Mapping, NONE, Owner, Proof, SealedCell, VirtualDevice, VirtualGic, Wall, own, watchdog};
+use crate::{Class, Mapping, NONE, Proof, SealedCell, VirtualDevice, VirtualGic, Wall, own, watchdog};
 
 /// The room for a cell's tree.
 const TREE_BYTES: u64 = 64 << 10;
@@ -25,7 +25,7 @@ const REDISTRIBUTOR_BYTES: u64 = 128 << 10;
 /// Lays out the cells; those that nothing refuses go to `cells`.
 pub(crate) fn lay_out<'a>(
     proof: &mut Proof<'a, '_>,
-    devices: &Devices,
+    devices: &Devices<'a>,
     walls: &mut Vec<Wall<'a>>,
     cells: &mut Vec<SealedCell<'a>>,
 ) {
@@ -39,41 +39,51 @@ pub(crate) fn lay_out<'a>(
 fn lay<'a>(
     proof: &mut Proof<'a, '_>,
     index: usize,
-    devices: &Devices,
+    devices: &Devices<'a>,
     walls: &mut Vec<Wall<'a>>,
     cells: &mut Vec<SealedCell<'a>>,
 ) -> Option<()> {
     let (board, cell) = (proof.board, proof.cells.get(index)?);
-    let (owned, mut interrupts) = own::judge(proof, devices, index, cell);
+    let mut owned = own::judge(proof, devices, index, cell);
     let runs = memory::place(proof, walls, index, &cell.memory);
     let uart = uart(proof, devices, (index, cell));
     let gic = gic(&board.gic, cell)?;
-    let mut things = Vec::new();
-    let mut stands = |ipa: Ipa, size, tag| line::add(&mut things, Piece::at(ipa.get(), size, tag));
-    for (run, mapping) in runs.iter().enumerate() {
-        stands(mapping.ipa, mapping.pa.size(), run);
-    }
-    let mmio = mmio(devices, index);
-    for pages in &mmio {
-        stands(pages.ipa, pages.pa.size(), DEVICE);
-    }
-    if let Some(uart) = uart {
-        stands(uart.page.base(), PAGE_BYTES, UART);
-    }
-    let (distributor, base, size) = match &gic {
-        VirtualGic::V2 { distributor, cpu } => (distributor, cpu.ipa, cpu.pa.size()),
-        VirtualGic::V3 { distributor, redistributors } => (distributor, redistributors.base(), redistributors.size()),
+    let (distributor, frames) = match gic {
+        VirtualGic::V2 { distributor, cpu } => (distributor, Region::new(cpu.ipa, cpu.pa.size())?),
+        VirtualGic::V3 { distributor, redistributors } => (distributor, redistributors),
     };
-    stands(distributor.base(), distributor.size(), GIC);
-    stands(base, size, GIC);
-    apart(proof, index, &things);
-    let behind = distributor.end();
-    let page = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, things, behind) } else { None };
+    // A device on a page EL2 keeps has its finding already.
+    let known = proof.said(index, &|finding| finding.code() == 0x0313);
+    let mut things: Vec<Region<PhysAddr>> = Vec::with_capacity(8);
+    let mut stand = |thing: Region<PhysAddr>, code| {
+        for (run, other) in things.iter().enumerate().filter(|(_, other)| other.overlaps(thing)) {
+            match (run < runs.len(), known) {
+                (true, _) => proof.say(code, index, NONE, run).numbers = ends(*other, thing),
+                (false, false) => proof.say(0xC314, index, NONE, 0).numbers = ends(*other, thing),
+                (false, true) => {}
+            }
+        }
+        things.push(thing);
+    };
+    for run in &runs {
+        stand(Region::new(run.ipa, run.pa.size())?.same(), 0xC205);
+    }
+    owned.pages.iter().for_each(|pages| stand(*pages, 0xC213));
+    stand(distributor.same(), 0xC211);
+    stand(frames.same(), 0xC211);
+    if let Some(uart) = uart {
+        stand(uart.page.same(), 0xC212);
+    }
+    let page = if cell.watchdog_ms > 0 { watchdog::place(proof, devices, &things, distributor) } else { None };
     let line = || interrupt::unused(board, proof.cells.len().saturating_add(index));
     let watchdog = page.and_then(|page| Some(VirtualDevice { page, intid: line()? }));
-    for VirtualDevice { intid, .. } in [uart, watchdog].into_iter().flatten().filter(|_| cell.passthrough) {
-        interrupt::add(&mut interrupts, Interrupt { intid, edge: true });
-    }
+    let mut own = |device: Option<VirtualDevice>| {
+        if let Some(VirtualDevice { intid, .. }) = device.filter(|_| cell.passthrough) {
+            interrupt::add(&mut owned.interrupts, Interrupt { intid, edge: true });
+        }
+    };
+    own(uart);
+    own(watchdog);
     if cell.memory.is_empty() {
         proof.say(0xC201, index, NONE, 0);
     }
@@ -81,7 +91,7 @@ fn lay<'a>(
     let placed = images(cell, Region::new(first.ipa, first.pa.size())?);
     let placed = placed.map_err(|(code, numbers)| proof.say(code, index, NONE, 0).numbers = numbers);
     let (kernel, entry, initrd, tree) = placed.ok()?;
-    if proof.out.iter().any(|found| found.cell == Some(index) && found.class() != Class::Warning) {
+    if proof.said(index, &|finding| finding.class() != Class::Warning) {
         return None;
     }
     cells.push(SealedCell {
@@ -90,9 +100,9 @@ fn lay<'a>(
         cpus: cell.cpus.iter().map(|&cpu| cpu as usize).collect(),
         identity: runs.iter().any(|run| run.ipa.get() == run.pa.base().get()),
         ram: runs,
-        mmio,
-        devices: owned,
-        interrupts,
+        mmio: owned.pages,
+        devices: owned.devices,
+        interrupts: owned.interrupts,
         kernel,
         entry,
         initrd,
@@ -107,7 +117,7 @@ fn lay<'a>(
 
 /// Takes physical for guest-physical: devices stand where the board has them.
 fn same(region: Region<PhysAddr>) -> Option<Region<Ipa>> {
-    Region::new(Ipa::at(region.base().get()), region.size())?.widen(PAGE_BYTES)
+    region.same().widen(PAGE_BYTES)
 }
 
 /// Places the virtual UART at the board's.
@@ -131,19 +141,6 @@ fn uart(proof: &mut Proof<'_, '_>, devices: &Devices, (index, cell): (usize, &Ce
     None
 }
 
-/// Returns a cell's device pages, adjacent ones merged.
-fn mmio(devices: &Devices, index: usize) -> Vec<Mapping> {
-    let mut mmio: Vec<Mapping> = Vec::new();
-    for span in devices.spans.iter().filter(|span| devices.owner(span.tag) == Owner(index)) {
-        let mut pages = *span;
-        if let Some(last) = mmio.pop_if(|last| last.pa.end().get() >= span.base) {
-            pages = Piece { base: last.ipa.get(), end: span.end.max(last.pa.end().get()), tag: 0 };
-        }
-        mmio.extend(pages.frames().map(|pa| Mapping { ipa: Ipa::at(pages.base), pa }));
-    }
-    mmio
-}
-
 /// Places a cell's GIC.
 fn gic(gic: &Gic, cell: &Cell<'_>) -> Option<VirtualGic> {
     match gic {
@@ -160,29 +157,6 @@ fn gic(gic: &Gic, cell: &Cell<'_>) -> Option<VirtualGic> {
             Some(VirtualGic::V3 { distributor: same(*distributor)?, redistributors: Region::new(base, size)? })
         }
     }
-}
-
-/// Tags of what stands in a cell's IPA space beside its runs, in the order in which it is blamed.
-const DEVICE: usize = 0xffff_fffd;
-const UART: usize = 0xffff_fffe;
-const GIC: usize = 0xffff_ffff;
-
-/// Checks that nothing in the cell's IPA space stands on anything else.
-fn apart(proof: &mut Proof<'_, '_>, index: usize, things: &[Piece]) {
-    // A device on a page EL2 keeps has its finding already.
-    let known = proof.out.iter().any(|finding| finding.cell == Some(index) && finding.code() == 0x0313);
-    line::sweep(things, &mut |first, second| {
-        let (mine, theirs) = if first.tag > second.tag { (second, first) } else { (first, second) };
-        let (code, run) = match (mine.tag, theirs.tag) {
-            (DEVICE.., _) if known => return,
-            (DEVICE.., _) => (0xC314, 0),
-            (run, DEVICE) => (0xC213, run),
-            (run, UART) => (0xC212, run),
-            (run, GIC) => (0xC211, run),
-            (run, _) => (0xC205, run),
-        };
-        proof.say(code, index, NONE, run).numbers = [mine.base, mine.end, theirs.base, theirs.end];
-    });
 }
 
 /// Where the kernel's first byte and its entry are, the initrd, the tree.

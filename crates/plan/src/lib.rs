@@ -45,7 +45,6 @@ mod watchdog;
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
 use board::Board;
-use line::Piece;
 use manifest::{Cell, Manifest};
 
 pub use finding::{Class, Finding};
@@ -95,10 +94,9 @@ pub fn seal_sound_cells<'a>(
         return Err(findings);
     }
     for bank in &proof.banks {
-        wall::insert(&mut ram, bank.base, bank.end, Owner::NOBODY, "free RAM");
+        wall::take(&mut ram, *bank, Owner::NOBODY, "free RAM");
     }
-    let (uart, devices) = (devices.uart, wall::of_devices(board, &devices));
-    Ok(SealedPlan { cells, service_cpu, uart, ram, devices, findings })
+    Ok(SealedPlan { cells, service_cpu, uart: devices.uart, ram, devices, findings })
 }
 
 /// No cell, or no device.
@@ -109,7 +107,7 @@ struct Proof<'a, 'm> {
     board: &'a Board<'a>,
     cells: &'m [Cell<'a>],
     /// The banks in whole pages, ascending, adjacent ones joined.
-    banks: Vec<Piece>,
+    banks: Vec<Region<PhysAddr>>,
     out: Vec<Finding<'a>>,
 }
 
@@ -117,10 +115,15 @@ impl<'a> Proof<'a, '_> {
     /// Notes what is wrong with a cell, or with the plan where it is [`NONE`]; beside it another cell, if `other` is one.
     #[cold]
     fn say(&mut self, number: u16, cell: usize, other: usize, entry: usize) -> &mut Finding<'a> {
-        let [name, other_name] = [cell, other].map(|cell| self.cells.get(cell).map_or("", |cell| cell.name));
-        let [cell, other] = [cell, other].map(|index| self.cells.get(index).map(|_| index));
+        let named = |cell| self.cells.get(cell).map_or((None, ""), |found: &Cell<'a>| (Some(cell), found.name));
+        let ((cell, name), (other, other_name)) = (named(cell), named(other));
         let entry = Some(entry).filter(|entry| *entry != NONE);
         self.out.push_mut(Finding { number, cell, other, entry, numbers: [0; 4], names: [name, other_name, "", ""] })
+    }
+
+    /// Tells whether such a finding about the cell was noted.
+    fn said(&self, cell: usize, such: &dyn Fn(&Finding<'a>) -> bool) -> bool {
+        self.out.iter().any(|finding| finding.cell == Some(cell) && such(finding))
     }
 
     /// Notes what is wrong with a device of a cell, at the entry of `devices` that names it; the console's at none.

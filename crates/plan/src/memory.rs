@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use board::{Board, Start};
 use manifest::Memory;
 
-use crate::line::{self, Piece};
+use crate::line::{self, ends};
 use crate::{Footprint, IPA_END, Mapping, NONE, Owner, Proof, Wall, wall};
 
 /// What one entry of a level 2 table maps: the largest block worth aligning to.
@@ -33,15 +33,14 @@ fn inside(at: u64, size: u64) -> bool {
 }
 
 /// Returns the banks in whole pages, ascending, adjacent ones joined.
-pub(crate) fn banks(board: &Board<'_>) -> Vec<Piece> {
+pub(crate) fn banks(board: &Board<'_>) -> Vec<Region<PhysAddr>> {
     let mut banks = Vec::with_capacity(board.ram.len());
     for bank in &board.ram {
         let whole = bank.base().align_up(PAGE_BYTES);
         if let Some(bank) = whole.and_then(|base| Region::from_ends(base, bank.end().align_down(PAGE_BYTES))) {
-            line::add(&mut banks, Piece::of(bank, 0));
+            line::cover(&mut banks, bank);
         }
     }
-    line::join(&mut banks);
     banks
 }
 
@@ -65,10 +64,11 @@ pub(crate) fn taken<'a>(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Vec
             let at = run.at.unwrap_or(0);
             if let Some(code) = shape(run) {
                 proof.say(code, index, NONE, number).numbers = [at, run.size, IPA_END, 0];
-            } else if run.identity && run.at.is_some() {
-                let run = Piece::at(at, run.size, 0);
-                judge(proof, walls, (index, number), &run);
-                wall::insert(walls, run.base, run.end, Owner(index), "RAM");
+            } else if run.identity
+                && let Some(run) = run.at.and_then(|at| Region::new(PhysAddr::at(at), run.size))
+            {
+                judge(proof, walls, (index, number), run);
+                wall::take(walls, run, Owner(index), "RAM");
             }
         }
     }
@@ -76,22 +76,21 @@ pub(crate) fn taken<'a>(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Vec
 }
 
 /// Judges an identity run with `at` against the board and the runs before it.
-fn judge<'a>(proof: &mut Proof<'a, '_>, walls: &[Wall<'a>], (cell, entry): (usize, usize), run: &Piece) {
-    if !proof.banks.iter().any(|bank| bank.base <= run.base && run.end <= bank.end) {
-        let (base, end) = proof.banks.first().map_or((0, 0), |bank| (bank.base, bank.end));
-        proof.say(0xE206, cell, NONE, entry).numbers = [run.base, run.end, base, end];
+fn judge<'a>(proof: &mut Proof<'a, '_>, walls: &[Wall<'a>], (cell, entry): (usize, usize), run: Region<PhysAddr>) {
+    if !proof.banks.iter().any(|bank| bank.encloses(run)) {
+        let alone = [run.base().get(), run.end().get(), 0, 0];
+        proof.say(0xE206, cell, NONE, entry).numbers = proof.banks.first().map_or(alone, |bank| ends(run, *bank));
     }
     for wall in walls {
-        let taken = Piece::of(wall.region, 0);
         let code = match wall.owner {
-            _ if !run.meets(&taken) => continue,
+            _ if !run.overlaps(wall.region) => continue,
             Owner::EL2 => 0xE208,
             Owner::NOBODY => 0xE207,
             Owner(other) if other == cell => continue,
             Owner(_) => 0xE209,
         };
         let finding = proof.say(code, cell, wall.owner.0, entry);
-        finding.numbers = [run.base, run.end, taken.base, taken.end];
+        finding.numbers = ends(run, wall.region);
         finding.names[2] = wall.what;
     }
 }
@@ -103,7 +102,7 @@ pub(crate) fn place<'a>(
     cell: usize,
     runs: &[Memory],
 ) -> Vec<Mapping> {
-    let mut next = proof.banks.first().map_or(0, |bank| bank.base);
+    let mut next = proof.banks.first().map_or(0, |bank| bank.base().get());
     let mut placed = Vec::with_capacity(runs.len());
     for (number, run) in runs.iter().enumerate().filter(|(_, run)| shape(run).is_none()) {
         let at = run.at.unwrap_or(if run.identity { 0 } else { next });
@@ -130,13 +129,13 @@ pub(crate) fn place<'a>(
 }
 
 /// Returns the lowest free bytes, `size` of them from a base that is `phase` modulo `step`, ending by `limit`.
-fn fit(banks: &[Piece], walls: &[Wall<'_>], size: u64, step: u64, phase: u64, limit: u64) -> Option<u64> {
+fn fit(banks: &[Region<PhysAddr>], walls: &[Wall<'_>], size: u64, step: u64, phase: u64, limit: u64) -> Option<u64> {
     for bank in banks {
-        let mut base = bank.base;
+        let mut base = bank.base().get();
         loop {
             base = base.saturating_add(phase.wrapping_sub(base) & step.wrapping_sub(1));
             let end = base.saturating_add(size);
-            if end > bank.end.min(limit) {
+            if end > bank.end().get().min(limit) {
                 break;
             }
             match wall::at(walls, PhysAddr::at(base)).filter(|wall| wall.region.base().get() < end) {
@@ -149,7 +148,7 @@ fn fit(banks: &[Piece], walls: &[Wall<'_>], size: u64, step: u64, phase: u64, li
 }
 
 /// Returns the most bytes that would fit, page by page.
-fn largest(banks: &[Piece], walls: &[Wall<'_>], limit: u64) -> u64 {
+fn largest(banks: &[Region<PhysAddr>], walls: &[Wall<'_>], limit: u64) -> u64 {
     let mut most = 0;
     for bit in (12..64).rev() {
         let more = 1_u64.wrapping_shl(bit).saturating_add(most);

@@ -6,7 +6,8 @@
 use address::{Address, Ipa, PhysAddr, Region};
 use alloc::vec::Vec;
 
-use crate::{Finding, Outside, Wall, wall};
+use crate::device::Devices;
+use crate::{Finding, Outside, Owner, Wall, wall};
 
 /// A proved plan. Only [`crate::seal_sound_cells`] makes one.
 #[derive(Clone, Debug)]
@@ -20,8 +21,8 @@ pub struct SealedPlan<'a> {
     pub uart: Option<usize>,
     /// All RAM of the board and what the tree and the plan call RAM, in disjoint ascending pieces.
     pub ram: Vec<Wall<'a>>,
-    /// All its device pages inside the IPA space, likewise.
-    pub devices: Vec<Wall<'a>>,
+    /// All its devices.
+    pub(crate) devices: Devices<'a>,
     /// Warnings, and what refused the cells left out.
     pub findings: Vec<Finding<'a>>,
 }
@@ -35,16 +36,22 @@ impl<'a> SealedPlan<'a> {
 
     /// Judges `ipa`, which is neither mapped nor emulated for `cell`, as the board address of the same number.
     ///
-    /// Bounded and without allocation: a binary search, two for a cell with identity memory.
+    /// Bounded and without allocation.
     #[must_use]
     pub fn outside(&self, cell: usize, ipa: Ipa) -> Outside<'a> {
         let pa = PhysAddr::at(ipa.get());
-        let on = |walls| wall::at(walls, pa).filter(|wall| wall.region.contains(pa));
         let identity = self.cell(cell).is_some_and(|cell| cell.identity);
-        match identity.then(|| on(&self.ram)).flatten().or_else(|| on(&self.devices)) {
-            Some(wall) if wall.owner.0 != cell => Outside::Wall { owner: wall.owner, what: wall.what },
+        let wall = if identity { wall::at(&self.ram, pa).filter(|wall| wall.region.contains(pa)) } else { None };
+        match wall.map(|wall| (wall.owner, wall.what)).or_else(|| self.device(pa)) {
+            Some((owner, what)) if owner.0 != cell => Outside::Wall { owner, what },
             _ => Outside::Hole,
         }
+    }
+
+    /// Returns whose device space is at `pa`, and what it is called: EL2's before cells', cells' before nobody's.
+    #[must_use]
+    pub fn device(&self, pa: PhysAddr) -> Option<(Owner, &'a str)> {
+        self.devices.covers(pa).then(|| self.devices.on(Region::new(pa, 1)?, None)).flatten()
     }
 }
 
@@ -59,8 +66,8 @@ pub struct SealedCell<'a> {
     pub cpus: Vec<usize>,
     /// RAM runs in the order written, each in one piece.
     pub ram: Vec<Mapping>,
-    /// Device pages, page-exact, identity, ascending, adjacent ones merged.
-    pub mmio: Vec<Mapping>,
+    /// Device pages, page-exact, mapped one to one, ascending, adjacent ones merged.
+    pub mmio: Vec<Region<PhysAddr>>,
     /// Owned devices, indices into `Board::devices`, ascending.
     pub devices: Vec<usize>,
     /// Owned SPIs, ascending.

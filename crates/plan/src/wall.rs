@@ -6,20 +6,17 @@
 
 use address::{Address, PAGE_BYTES, PhysAddr, Region};
 use alloc::vec::Vec;
-use board::{Board, Gic};
 
-use crate::device::Devices;
 use crate::line;
 
-/// A piece of the board and who owns it.
+/// A piece of what is RAM, on the board or by the plan, and who owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wall<'a> {
     /// Page-rounded.
     pub region: Region<PhysAddr>,
     /// Owner.
     pub owner: Owner,
-    /// What it is: a device's path, `GICD`, `GICR`, `GICC`, `GICH`, `GICV`, `GICv2m`, `ITS`, `RAM` (a cell's), `EL2's image`,
-    /// `the bundle`, `the board's tree`, a reservation's name or `free RAM`.
+    /// What it is: `RAM` (a cell's), `EL2's image`, `the bundle`, `the board's tree`, a reservation's name or `free RAM`.
     pub what: &'a str,
 }
 
@@ -48,50 +45,9 @@ pub enum Outside<'p> {
     Wall {
         /// Owner.
         owner: Owner,
-        /// What was touched: [`Wall::what`].
+        /// What was touched: [`Wall::what`], a device's path or `GICD`, `GICR`, `GICC`, `GICH`, `GICV`, `GICv2m`, `ITS`.
         what: &'p str,
     },
-}
-
-/// Calls `each` with the GIC's frames.
-pub(crate) fn frames(gic: &Gic, each: &mut dyn FnMut(&Region<PhysAddr>, &'static str)) {
-    match gic {
-        Gic::V2 { distributor, cpu, hypervisor, virtual_cpu, msi, .. } => {
-            each(distributor, "GICD");
-            each(cpu, "GICC");
-            each(hypervisor, "GICH");
-            each(virtual_cpu, "GICV");
-            for frame in msi {
-                each(frame, "GICv2m");
-            }
-        }
-        Gic::V3 { distributor, redistributors, its, .. } => {
-            each(distributor, "GICD");
-            for frame in redistributors {
-                each(frame, "GICR");
-            }
-            for frame in its {
-                each(frame, "ITS");
-            }
-        }
-    }
-}
-
-/// Maps all device space: what comes first keeps its pages where two pieces meet.
-pub(crate) fn of_devices<'a>(board: &'a Board<'a>, devices: &Devices) -> Vec<Wall<'a>> {
-    let mut walls = Vec::with_capacity(devices.spans.len());
-    frames(&board.gic, &mut |frame, name| take(&mut walls, *frame, Owner::EL2, name));
-    for owned in [true, false] {
-        for span in &devices.spans {
-            let owner = devices.owner(span.tag);
-            if let Some(device) = board.devices.get(span.tag)
-                && (owner != Owner::NOBODY) == owned
-            {
-                insert(&mut walls, span.base, span.end, owner, &device.path);
-            }
-        }
-    }
-    walls
 }
 
 /// Inserts a region.
@@ -117,5 +73,5 @@ pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, base: u64, end: u64, owner: 
 
 /// Returns the wall at `pa`, else the next above it.
 pub(crate) fn at<'w, 'a>(walls: &'w [Wall<'a>], pa: PhysAddr) -> Option<&'w Wall<'a>> {
-    walls.get(walls.partition_point(|wall| wall.region.end() <= pa))
+    walls.iter().find(|wall| pa < wall.region.end())
 }

@@ -278,7 +278,7 @@ fn a_page_of_el2_is_no_cells() {
         plan.cells[0].devices = vec![RTC];
     });
     blames(&frame, "E0313", 0, Some(0), None);
-    assert_eq!(frame.names[3], "the GIC");
+    assert_eq!(frame.names[3], "ITS");
 }
 
 #[test]
@@ -461,7 +461,7 @@ fn a_pci_window_beyond_the_ipa_space_is_left_out_with_a_warning() {
     plan.cells[0].memory = vec![identity(RAM + 16 * MIB, 16 * MIB)];
     let sealed = seal(&board, &plan, &footprint()).unwrap();
     assert!(sealed.findings.iter().any(|warning| name(warning) == "E0316"));
-    let mapped: Vec<u64> = sealed.cells[0].mmio.iter().map(|run| run.pa.base().get()).collect();
+    let mapped: Vec<u64> = sealed.cells[0].mmio.iter().map(|run| run.base().get()).collect();
     assert_eq!(mapped, [0x1000_0000, 0x40_1000_0000]);
 }
 

@@ -87,9 +87,7 @@ fn walls_are_disjoint_and_ascending() {
     for board in [gicv2(), gicv3()] {
         let plan = two();
         let sealed = seal(&board, &plan, &footprint()).unwrap();
-        for walls in [&sealed.ram, &sealed.devices] {
-            assert!(walls.windows(2).all(|pair| pair[0].region.end() <= pair[1].region.base()));
-        }
+        assert!(sealed.ram.windows(2).all(|pair| pair[0].region.end() <= pair[1].region.base()));
     }
 }
 

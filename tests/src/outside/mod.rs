@@ -202,7 +202,7 @@ fn cell(cell: &SealedCell<'_>) -> Cell {
         attributes,
     };
     let mut pieces: Vec<Run> = cell.ram.iter().map(|mapping| of(mapping, RAM)).collect();
-    pieces.extend(cell.mmio.iter().map(|mapping| of(mapping, DEVICE)));
+    pieces.extend(cell.mmio.iter().map(|pages| of(&Mapping { ipa: pages.same().base(), pa: *pages }, DEVICE)));
     if let VirtualGic::V2 { cpu, .. } = &cell.gic {
         pieces.push(of(cpu, DEVICE));
     }
