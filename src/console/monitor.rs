@@ -113,8 +113,8 @@ fn registers(cell: &Cell) {
         answer!("vcpu {}: pc={pc} pstate={pstate} esr={esr} far={far}", Dec(vcpu.index as u64));
         for n in 0..31 {
             let (separator, gap) = (if n % 4 == 0 { "\n" } else { " " }, if n < 10 { " " } else { "" });
-            let value = fmt::from_fn(|f| digits(f, vcpu.last.general(n), 16, 16));
-            answer!("{}x{}{}={value}", Text(separator), Dec(n as u64), Text(gap));
+            let value = fmt::from_fn(|f| digits(f, "=", vcpu.last.general(n), 16, 16));
+            answer!("{}x{}{}{value}", Text(separator), Dec(n as u64), Text(gap));
         }
         answer!("\n");
     }

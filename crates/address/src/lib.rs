@@ -75,14 +75,11 @@ impl<const SPACE: u8> Address for In<SPACE> {
 impl<const SPACE: u8> fmt::Display for In<SPACE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let top = self.0 >> 32;
-        if top == 0 {
-            f.write_str("0x")?;
-        } else {
-            write!(f, "{}_", Hex(top))?;
+        if top > 0 {
+            digits(f, "0x", top, 16, 1)?;
         }
-        digits(f, self.0 >> 16 & 0xffff, 16, 4)?;
-        f.write_str("_")?;
-        digits(f, self.0 & 0xffff, 16, 4)
+        digits(f, if top > 0 { "_" } else { "0x" }, self.0 >> 16 & 0xffff, 16, 4)?;
+        digits(f, "_", self.0 & 0xffff, 16, 4)
     }
 }
 
@@ -183,7 +180,7 @@ mod tests {
         for number in [0, 1, 9, 10, 15, 16, 99, 100, 4096, u64::MAX / 3, u64::MAX] {
             assert_eq!(Dec(number).to_string(), format!("{number}"));
             assert_eq!(Hex(number).to_string(), format!("{number:#x}"));
-            assert_eq!(std::fmt::from_fn(|f| digits(f, number, 16, 4)).to_string(), format!("{number:04x}"));
+            assert_eq!(std::fmt::from_fn(|f| digits(f, "", number, 16, 4)).to_string(), format!("{number:04x}"));
         }
     }
 

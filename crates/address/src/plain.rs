@@ -20,23 +20,23 @@ impl Display for Text<'_> {
 
 impl Display for Dec {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        digits(f, self.0, 10, 1)
+        digits(f, "", self.0, 10, 1)
     }
 }
 
 impl Display for Hex {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str("0x")?;
-        digits(f, self.0, 16, 1)
+        digits(f, "0x", self.0, 16, 1)
     }
 }
 
-/// Writes `value` to a base from 10 to 16, with at least so many digits, 20 at most.
+/// Writes `front`, and `value` to a base from 10 to 16, with at least so many digits, 20 at most.
 ///
 /// # Errors
 /// Those of what it writes to.
 #[inline(never)]
-pub fn digits(f: &mut Formatter<'_>, value: u64, base: usize, least: usize) -> Result {
+pub fn digits(f: &mut Formatter<'_>, front: &str, value: u64, base: usize, least: usize) -> Result {
+    f.write_str(front)?;
     let (mut rest, mut places) = (usize::try_from(value).unwrap_or(usize::MAX), [None; 20]);
     for (count, place) in places.iter_mut().enumerate() {
         if rest == 0 && count >= least {

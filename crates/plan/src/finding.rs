@@ -55,8 +55,7 @@ impl Finding<'_> {
 
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("E")?;
-        digits(f, self.code().into(), 16, 4)?;
+        digits(f, "E", self.code().into(), 16, 4)?;
         for (place, name) in self.names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             f.write_str(if place < 2 { " cell " } else { " " })?;
             // Names come from a file: they do not get to steer a terminal.

@@ -39,10 +39,7 @@ impl fmt::Display for Syndrome {
             (Exit::Abort(abort), _) => abort.fmt(f),
             (Exit::SystemRegister(access), _) => access.fmt(f),
             (_, Some(name)) => f.write_str(name),
-            _ => {
-                f.write_str("unexpected exception class 0x")?;
-                digits(f, self.class().into(), 16, 2)
-            }
+            _ => digits(f, "unexpected exception class 0x", self.class().into(), 16, 2),
         }
     }
 }
@@ -57,8 +54,8 @@ impl fmt::Display for Abort {
             (None, Some(far)) => ("VA", far),
             (None, None) => ("unknown address", 0),
         };
-        write!(f, "{walk}{verb} {} {} ({what}, status 0x", Text(space), Hex(at))?;
-        digits(f, status.into(), 16, 2)?;
+        write!(f, "{walk}{verb} {} {} ({what}, ", Text(space), Hex(at))?;
+        digits(f, "status 0x", status.into(), 16, 2)?;
         f.write_str(")")
     }
 }
