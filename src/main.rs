@@ -18,7 +18,7 @@ mod smp;
 mod trap;
 mod uart;
 
-use address::{PAGE_BYTES, PhysAddr, Region};
+use address::{Dec, PAGE_BYTES, PhysAddr, Region, Text};
 use alloc::boxed::Box;
 use board::{Board, FACTS};
 use boot::{Loaded, Reason};
@@ -47,7 +47,12 @@ fn main(loaded: Loaded) -> ! {
 /// From the board to cells ready to run.
 fn divide(board: &'static Board<'static>, tree: Region<PhysAddr>) -> Result<(), Said> {
     let (cpus, model) = (board.cpus.len(), board.model);
-    log::info!(concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"), model, cpus, plural(cpus));
+    log::info!(
+        concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"),
+        Text(model),
+        Dec(cpus as u64),
+        Text(plural(cpus))
+    );
     let (bundle, plan) = choose(board, tree)?;
     plan.findings.iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
     let gic = gic::init(board)?;
@@ -56,11 +61,11 @@ fn divide(board: &'static Board<'static>, tree: Region<PhysAddr>) -> Result<(), 
     smp::prepare(board, cells, plan.service_cpu, gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
     log::info!(
         "{} cell{} sealed, CPU {} serves the console, EL2 uses {} of {} KiB",
-        cells.len(),
-        plural(cells.len()),
-        plan.service_cpu,
-        layout::size().wrapping_sub(pool::free()) / 1024,
-        layout::size() / 1024
+        Dec(cells.len() as u64),
+        Text(plural(cells.len())),
+        Dec(plan.service_cpu as u64),
+        Dec(layout::size().wrapping_sub(pool::free()) / 1024),
+        Dec(layout::size() / 1024)
     );
     pool::close();
     cell::commit(cells);
@@ -92,7 +97,7 @@ fn choose(board: &'static Board<'static>, tree: Region<PhysAddr>) -> Result<Chos
             },
             Err(error) => {
                 let help = "load all of the file that `cargo cellwall build` made, or build it again";
-                said(format_args!("{error} (at {region}): {help}"));
+                said(format_args!("{error} (at {region}): {}", Text(help)));
                 1
             }
         };
@@ -114,8 +119,8 @@ fn prove(board: &'static Board<'static>, bundle: Bundle<'static>, footprint: &Fo
         log::warn!(
             "plan for another board: this one differs from {}, where it was proved,{} so build it for this one: \
              `cargo cellwall build PLAN --board ITS-TREE.dtb`",
-            plan.board,
-            fmt::from_fn(|f| facts().try_for_each(|((fact, _), _)| write!(f, " in {fact},")))
+            Text(plan.board),
+            fmt::from_fn(|f| facts().try_for_each(|((fact, _), _)| write!(f, " in {},", Text(fact))))
         );
     }
     match plan::seal_sound_cells(board, plan, footprint) {

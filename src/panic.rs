@@ -5,7 +5,7 @@ use crate::boot::{self, Reason};
 use crate::memory::layout;
 use crate::{cell, console, smp};
 use aarch64_cpu::registers as arch;
-use address::{Address, VirtAddr};
+use address::{Address, Dec, Hex, Text, VirtAddr};
 use core::fmt;
 use core::panic::PanicInfo;
 use tock_registers::interfaces::Readable;
@@ -32,7 +32,7 @@ fn trace(f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let instruction = unsafe { layout::pointer::<u32>(call).read_volatile() };
             // BL, BLR (DDI 0487 C6.2).
             if instruction >> 26 == 0b10_0101 || instruction >> 10 == 0xd63f_0000 >> 10 {
-                write!(f, " {call:#x}")?;
+                write!(f, " {}", Hex(call))?;
             }
         }
     }
@@ -44,8 +44,8 @@ pub extern "C" fn own_fault(vector: u64, sp: u64) -> ! {
     if !arch::CurrentEL.matches_all(arch::CurrentEL::EL::EL2) {
         boot::halt(Reason::Fault); // EL1 may not read what follows.
     }
-    let (esr, far, elr) = (arch::ESR_EL2.get(), arch::FAR_EL2.get(), arch::ELR_EL2.get());
-    end(format_args!("EL2 fault: vector {vector}, ESR {esr:#x}, FAR {far:#x}, ELR {elr:#x}, SP {sp:#x}"))
+    let (esr, far, elr) = (Hex(arch::ESR_EL2.get()), Hex(arch::FAR_EL2.get()), Hex(arch::ELR_EL2.get()));
+    end(format_args!("EL2 fault: vector {}, ESR {esr}, FAR {far}, ELR {elr}, SP {}", Dec(vector), Hex(sp)))
 }
 
 /// The sentence that ends boot, or refuses a cell, stands on the UART.
@@ -53,7 +53,7 @@ pub struct Said;
 
 impl From<&str> for Said {
     fn from(sentence: &str) -> Self {
-        said(format_args!("{sentence}"))
+        said(format_args!("{}", Text(sentence)))
     }
 }
 
@@ -68,9 +68,11 @@ fn end(what: fmt::Arguments<'_>) -> ! {
     match smp::lose_this() {
         Some(cpu) => {
             let say = if cpu.service { console::say_now } else { console::say };
-            say(format_args!("event=cpu-lost cpu={} reason=\"{what}\"", cpu.index));
+            let index = Dec(cpu.index as u64);
+            say(format_args!("event=cpu-lost cpu={index} reason=\"{what}\""));
             if let Some(seat) = cpu.seat {
-                say(format_args!("event=cell-failed cell={} reason=\"EL2 lost CPU {}\"", seat.cell.name, cpu.index));
+                let name = Text(seat.cell.name);
+                say(format_args!("event=cell-failed cell={name} reason=\"EL2 lost CPU {index}\""));
                 cell::lose(seat.cell);
             }
         }

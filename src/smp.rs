@@ -10,7 +10,7 @@ use crate::memory::published::Published;
 use crate::memory::{layout, map, pool};
 use crate::{boot, panic, trap};
 use aarch64_cpu::registers as arch;
-use address::{Address, PAGE_BYTES, PhysAddr, Region, VirtAddr};
+use address::{Address, Dec, PAGE_BYTES, PhysAddr, Region, Text, VirtAddr};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::{Board, Start};
@@ -170,7 +170,8 @@ pub fn run(board: &'static Board<'static>) -> ! {
         };
         if result != 0 || !comes_up(cpu) {
             serve |= cpu.service;
-            let (index, sign, code) = (cpu.index, if result < 0 { "-" } else { "" }, result.unsigned_abs());
+            let (sign, code) = (Text(if result < 0 { "-" } else { "" }), Dec(result.unsigned_abs()));
+            let index = Dec(cpu.index as u64);
             let why = format_args!("CPU {index} did not come up, the firmware's answer was {sign}{code}");
             match cpu.seat {
                 Some(Seat { cell, .. }) => cell::refuse(cell, format_args!("{why}: give the cell another")),

@@ -8,7 +8,7 @@ use crate::memory::map;
 use crate::panic::{self, Said};
 use crate::{console, el2};
 use aarch64_cpu::registers as arch;
-use address::{Address, PhysAddr, Region};
+use address::{Address, Dec, PhysAddr, Region};
 use board::BoardError;
 use controls::Features;
 use core::arch::global_asm;
@@ -75,8 +75,9 @@ impl Loaded {
         match self.level {
             2 => Ok(()),
             level => Err(panic::said(format_args!(
-                "entered at EL{level}, but Cellwall needs EL2: let the firmware enter it there, on QEMU's virt with \
-                 `-M virt,virtualization=on` and without `secure=on`"
+                "entered at EL{}, but Cellwall needs EL2: let the firmware enter it there, on QEMU's virt with \
+                 `-M virt,virtualization=on` and without `secure=on`",
+                Dec(level)
             ))),
         }
     }

@@ -10,7 +10,7 @@ use crate::gic::{self, Again, Gic};
 use crate::memory::map::{self, Tables};
 use crate::panic::{Said, said};
 use crate::trap::Shown;
-use address::PhysAddr;
+use address::{Dec, PhysAddr, Text};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use board::Board;
@@ -37,13 +37,13 @@ pub fn build_all(
     let mut cells = Vec::with_capacity(plan.cells.len());
     for sealed in &plan.cells {
         if let Some(cpu) = sealed.cpus.iter().find(|cpu| !gic.knows(**cpu)) {
-            let help = "the board may lack it; give the cell another";
+            let (cpu, help) = (Dec(*cpu as u64), Text("the board may lack it; give the cell another"));
             refuse(sealed, format_args!("CPU {cpu} has no GIC redistributor: {help}"));
         } else if let Some(line) = sealed.interrupts.iter().find(|line| line.intid as usize >= gic.lines()) {
-            let (intid, lines) = (u64::from(line.intid), gic.lines());
+            let (intid, lines) = (Dec(line.intid.into()), Dec(gic.lines() as u64));
             refuse(sealed, format_args!("interrupt {intid} is past the GIC's {lines} lines"));
         } else if let Err(why) = build(board, bundle, plan, sealed, gic, &mut cells) {
-            refuse(sealed, format_args!("{why}"));
+            refuse(sealed, format_args!("{}", Text(why)));
         }
     }
     if cells.is_empty() {
@@ -54,7 +54,7 @@ pub fn build_all(
 
 /// Says why a cell is left out.
 fn refuse(sealed: &SealedCell, why: fmt::Arguments<'_>) {
-    said(format_args!("event=cell-refused cell={} reason=\"{why}\"", sealed.name));
+    said(format_args!("event=cell-refused cell={} reason=\"{why}\"", Text(sealed.name)));
 }
 
 /// Why a cell's tables, or those through which EL2 fills its RAM, cannot be built.

@@ -8,6 +8,7 @@ use crate::console;
 use crate::el2::barrier::hold;
 use crate::el2::{fp, timer};
 use crate::smp;
+use address::{Dec, Text};
 use core::sync::atomic::Ordering;
 use lifecycle::State;
 use vuart::Uart;
@@ -65,17 +66,19 @@ fn begin(seat: Seat) {
         Ok(entry) => {
             fp::clear(); // used to fill the memory
             reset(seat);
-            console::say_of(cell, format_args!("event=cell-started cell={} vcpus={}", cell.name, cell.vcpus.len()));
+            let (name, vcpus) = (Text(cell.name), Dec(cell.vcpus.len() as u64));
+            console::say_of(cell, format_args!("event=cell-started cell={name} vcpus={vcpus}"));
             if cell.life.begin() {
                 run_vcpu(seat, entry);
             }
         }
         Err([what, why]) if again => {
-            console::say_of(cell, format_args!("event=cell-failed cell={} reason=\"{what}{why}\"", cell.name));
+            let (name, what, why) = (Text(cell.name), Text(what), Text(why));
+            console::say_of(cell, format_args!("event=cell-failed cell={name} reason=\"{what}{why}\""));
             cell.life.settle(State::FAILED);
             smp::note_end(cell);
         }
-        Err([what, why]) => refuse(cell, format_args!("{what}{why}")),
+        Err([what, why]) => refuse(cell, format_args!("{}{}", Text(what), Text(why))),
     }
 }
 
@@ -103,7 +106,7 @@ fn reset(seat: Seat) {
 pub fn refuse(cell: &'static Cell, why: core::fmt::Arguments<'_>) {
     let counted = cell.life.state() == State::STARTING;
     if cell.life.refuse() {
-        console::say_of(cell, format_args!("event=cell-refused cell={} reason=\"{why}\"", cell.name));
+        console::say_of(cell, format_args!("event=cell-refused cell={} reason=\"{why}\"", Text(cell.name)));
         if counted {
             smp::note_end(cell);
         }

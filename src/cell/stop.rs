@@ -7,6 +7,7 @@ use crate::el2::barrier::Yield;
 use crate::el2::{fp, timer};
 use crate::smp;
 use aarch64_cpu::registers as arch;
+use address::{Dec, Hex, Text};
 use core::fmt;
 use core::sync::atomic::Ordering;
 use lifecycle::{Cause, State};
@@ -17,7 +18,7 @@ use vgic::Kicks;
 /// Ends the cell this CPU runs a vCPU of, and leaves the guest for good.
 pub fn stop(seat: Seat, cause: Cause, why: fmt::Arguments<'_>) -> ! {
     let Seat { cell, vcpu } = seat;
-    end(cell, cause, format_args!("\"{why}\" vcpu={} pc={:#x}", vcpu.index, arch::ELR_EL2.get()));
+    end(cell, cause, format_args!("\"{why}\" vcpu={} pc={}", Dec(vcpu.index as u64), Hex(arch::ELR_EL2.get())));
     leave(seat)
 }
 
@@ -27,7 +28,7 @@ pub fn end(cell: &'static Cell, cause: Cause, why: fmt::Arguments<'_>) {
     if let Some(next) = cell.life.end(cause, now) {
         cell.ended.store(now, Ordering::Relaxed);
         regain(cell);
-        console::say_of(cell, format_args!("event=cell-{} cell={} reason={why}", next.word(), cell.name));
+        console::say_of(cell, format_args!("event=cell-{} cell={} reason={why}", Text(next.word()), Text(cell.name)));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::memory::map;
 use crate::memory::published::Published;
 use crate::smp;
 use crate::uart::Uart;
-use address::PAGE_BYTES;
+use address::{PAGE_BYTES, Text};
 use alloc::boxed::Box;
 use board::Board;
 use console::{Bytes, Ring};
@@ -49,8 +49,8 @@ fn settle(board: &Board, own: Option<usize>) {
         return;
     }
     let device = own.and_then(|index| board.devices.get(index));
-    let place = device.map_or("in rings nobody reads: no other UART is free", |device| &device.path);
-    say_now(format_args!("this UART is a cell's from here on; EL2's lines go on {place}"));
+    let place = device.map_or("in rings nobody reads: no other UART is free", |device| device.path.as_str());
+    say_now(format_args!("this UART is a cell's from here on; EL2's lines go on {}", Text(place)));
     take(board.uart(own));
     if let Some(region) = board.uart(board.stdout).and_then(|(_, region)| region.widen(PAGE_BYTES)) {
         let _ = map::switch(region, false);
@@ -104,6 +104,12 @@ impl Write for Sink {
         }
         Ok(())
     }
+
+    /// What a number or an unknown name is written by: ASCII.
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        let mut byte = [0; 4];
+        self.write_str(if character.is_ascii() { character.encode_utf8(&mut byte) } else { "?" })
+    }
 }
 
 /// What `log`'s macros say while the board is being divided.
@@ -120,7 +126,7 @@ impl log::Log for Logger {
             log::Level::Warn => "warning: ",
             _ => "",
         };
-        say(format_args!("{level}{}", record.args()));
+        say(format_args!("{}{}", Text(level), record.args()));
     }
 
     fn flush(&self) {}

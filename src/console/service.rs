@@ -9,6 +9,7 @@ use crate::gic::{self, Gic};
 use crate::memory::published::Published;
 use crate::smp::{self, PerCpu};
 use crate::uart::Uart;
+use address::{Dec, Text};
 use alloc::boxed::Box;
 use board::{Board, Conduit, Interrupt};
 use console::{Event, Input, Mux, PROMPT, Sources};
@@ -158,7 +159,7 @@ fn talk(uart: &Uart, tick: bool) -> bool {
         let (room, dropped) = (cell.output.room() >= OUTPUT_BYTES / 2, cell.output.dropped());
         if room && dropped != cell.dropped.load(Ordering::Relaxed) {
             cell.dropped.store(dropped, Ordering::Relaxed);
-            say(format_args!("event=console-full cell={} dropped={}", cell.name, u64::from(dropped)));
+            say(format_args!("event=console-full cell={} dropped={}", Text(cell.name), Dec(dropped.into())));
         }
         if room && cell.news.room() >= NEWS_BYTES && cell.wants_room.load(Ordering::Acquire) {
             cell.wants_room.store(false, Ordering::Release);

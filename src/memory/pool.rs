@@ -27,29 +27,28 @@ static POOL: Pool = Pool { low: AtomicUsize::new(0), high: AtomicUsize::new(0) }
 /// Free frames.
 static FRAMES: Lock<Heap<21>> = Lock::new(Heap::empty());
 
-// SAFETY: hands out disjoint blocks of the pool, which nothing else uses, and takes none back.
+// SAFETY: hands out disjoint blocks of the pool, which nothing else uses, and takes none back. Sizes are `isize::MAX` at most:
+// no end wraps.
 unsafe impl GlobalAlloc for Pool {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let mask = layout.align().wrapping_sub(1);
         let start = |low: usize| low.wrapping_add(mask) & !mask;
-        let end = |low| start(low).checked_add(layout.size()).filter(|end| *end <= self.high.load(Relaxed));
+        let end = |low| Some(start(low).wrapping_add(layout.size())).filter(|end| *end <= self.high.load(Relaxed));
         self.low.fetch_update(Relaxed, Relaxed, end).map_or(null_mut(), |low| layout::pointer(start(low) as u64))
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let (start, high) = (old.addr(), self.high.load(Relaxed));
-        let low = start.wrapping_add(layout.size());
+        let (low, end) = (old.addr().wrapping_add(layout.size()), old.addr().wrapping_add(size));
         // The last block can grow.
-        if start
-            .checked_add(size)
-            .is_some_and(|end| end <= high && self.low.compare_exchange(low, end, Relaxed, Relaxed).is_ok())
-        {
+        if end <= self.high.load(Relaxed) && self.low.compare_exchange(low, end, Relaxed, Relaxed).is_ok() {
             return old;
         }
-        // SAFETY: the caller's word for `layout`, with another size.
-        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+        // SAFETY: the caller's word.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: as above.
+        let new = unsafe { self.alloc(wanted) };
         if !new.is_null() {
             // SAFETY: both are blocks of the pool, at least so long, and apart.
             unsafe { new.copy_from_nonoverlapping(old, layout.size().min(size)) }

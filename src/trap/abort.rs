@@ -5,7 +5,7 @@ use crate::cell::Seat;
 use crate::console::say;
 use crate::el2;
 use aarch64_cpu::registers as arch;
-use address::{Address, Ipa};
+use address::{Address, Dec, Hex, Ipa, Text};
 use core::fmt;
 use core::sync::atomic::Ordering;
 use plan::{Outside, Owner};
@@ -66,16 +66,17 @@ fn is_free(seat: Seat, ipa: Ipa, verb: &str) -> bool {
     }
     match seat.cell.plan.outside(seat.cell.index, ipa) {
         Outside::Hole => {
-            note(seat, "hole", format_args!("access=\"{verb} {ipa}\""));
+            note(seat, "hole", format_args!("access=\"{} {ipa}\"", Text(verb)));
             true
         }
         Outside::Wall { owner, what } if seat.cell.forgiving => {
             let owner = Named(owner, seat);
+            let (verb, what) = (Text(verb), Text(what));
             note(seat, "wall", format_args!("access=\"{verb} {ipa}\" owner=\"{owner} ({what})\""));
             true
         }
         Outside::Wall { owner, what } => {
-            stop(seat, format_args!("{verb} {ipa}, owned by {} ({what})", Named(owner, seat)));
+            stop(seat, format_args!("{} {ipa}, owned by {} ({})", Text(verb), Named(owner, seat), Text(what)));
             false
         }
     }
@@ -87,7 +88,8 @@ fn note(seat: Seat, event: &str, what: fmt::Arguments<'_>) {
     let (cell, pc) = (seat.cell, arch::ELR_EL2.get());
     let seen = cell.noise.fetch_add(1, Ordering::Relaxed);
     if seen < 8 || seen.is_power_of_two() {
-        say(format_args!("event={event} cell={} {what} pc={pc:#x}", cell.name));
+        let (event, name, pc) = (Text(event), Text(cell.name), Hex(pc));
+        say(format_args!("event={event} cell={name} {what} pc={pc}"));
     }
 }
 
@@ -100,8 +102,8 @@ impl fmt::Display for Named {
             Owner::EL2 => f.write_str("the hypervisor"),
             Owner::NOBODY => f.write_str("nobody"),
             Owner(index) => match self.1.cell.plan.cell(index) {
-                Some(cell) => write!(f, "cell {}", cell.name),
-                None => write!(f, "cell number {index}, which was refused"),
+                Some(cell) => write!(f, "cell {}", Text(cell.name)),
+                None => write!(f, "cell number {}, which was refused", Dec(index as u64)),
             },
         }
     }

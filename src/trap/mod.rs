@@ -17,6 +17,7 @@ use crate::cell::{self, Seat};
 use crate::gic::Acknowledged;
 use crate::smp;
 use aarch64_cpu::registers as arch;
+use address::Hex;
 use core::fmt;
 use lifecycle::Cause;
 use syndrome::{Exit, Syndrome, inject};
@@ -53,7 +54,7 @@ fn decide(seat: Seat, frame: &mut Frame, esr: u64) {
             call::stand_by(seat);
             skip();
         }
-        Exit::Unexpected => stop(seat, format_args!("unexpected exit to EL2: {syndrome}, syndrome {esr:#x}")),
+        Exit::Unexpected => stop(seat, format_args!("unexpected exit to EL2: {syndrome}, syndrome {}", Hex(esr))),
     }
 }
 

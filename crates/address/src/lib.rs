@@ -5,6 +5,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod plain;
+
+pub use plain::{Dec, Hex, Text, digits};
+
 use core::fmt;
 
 /// The bytes of one page: the 4 KiB granule is the only one EL2 and stage 2 use (DDI 0487 D8.2).
@@ -67,16 +71,16 @@ impl<const SPACE: u8> Address for In<SPACE> {
     }
 }
 
+/// As people write addresses: `0x0900_0000`, `0x1_0000_0000`.
 impl<const SPACE: u8> fmt::Display for In<SPACE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(f, self.0)
+        let top = self.0 >> 32;
+        if top > 0 {
+            digits(f, "0x", top, 16, 1)?;
+        }
+        digits(f, if top > 0 { "_" } else { "0x" }, self.0 >> 16 & 0xffff, 16, 4)?;
+        digits(f, "_", self.0 & 0xffff, 16, 4)
     }
-}
-
-/// Writes `value` as people write addresses: `0x0900_0000`, `0x1_0000_0000`.
-fn hex(f: &mut fmt::Formatter<'_>, value: u64) -> fmt::Result {
-    let (top, high, low) = (value >> 32, (value >> 16) & 0xffff, value & 0xffff);
-    if top == 0 { write!(f, "0x{high:04x}_{low:04x}") } else { write!(f, "0x{top:x}_{high:04x}_{low:04x}") }
 }
 
 /// A half-open run of addresses that is not empty and does not wrap.
@@ -168,6 +172,7 @@ mod tests {
     extern crate std;
     use super::*;
     use proptest::prelude::*;
+    use std::format;
     use std::string::ToString;
 
     #[test]
@@ -181,6 +186,15 @@ mod tests {
     fn addresses_read_as_people_write_them() {
         assert_eq!(PhysAddr::at(0x900_0000).to_string(), "0x0900_0000");
         assert_eq!(PhysAddr::at(0x40_1000_0000).to_string(), "0x40_1000_0000");
+    }
+
+    #[test]
+    fn numbers_read_as_core_writes_them() {
+        for number in [0, 1, 9, 10, 15, 16, 99, 100, 4096, u64::MAX / 3, u64::MAX] {
+            assert_eq!(Dec(number).to_string(), format!("{number}"));
+            assert_eq!(Hex(number).to_string(), format!("{number:#x}"));
+            assert_eq!(std::fmt::from_fn(|f| digits(f, "", number, 16, 4)).to_string(), format!("{number:04x}"));
+        }
     }
 
     proptest! {

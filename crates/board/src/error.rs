@@ -1,5 +1,6 @@
 //! Why a tree is no board a hypervisor can run on, in one sentence each.
 
+use address::Text;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
@@ -40,9 +41,9 @@ impl fmt::Display for BoardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tree(error) => error.fmt(f),
-            Self::Missing(what) => write!(f, "the device tree tells of no {what}"),
+            Self::Missing(what) => write!(f, "the device tree tells of no {}", Text(what)),
             Self::Malformed { path, property } => {
-                write!(f, "the device tree's {path} has a malformed `{property}`")
+                write!(f, "the device tree's {} has a malformed `{}`", Text(path), Text(property))
             }
         }
     }

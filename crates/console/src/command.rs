@@ -70,10 +70,11 @@ impl<'a> Command<'a> {
 
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Do(..) => COMMANDS.iter().try_for_each(|(_, help)| writeln!(f, "{help}")),
-            Self::Usage(help) => writeln!(f, "{help}"),
-            Self::Unknown(word) => writeln!(f, "{word}: unknown; `help` lists the commands"),
-        }
+        let parts = match *self {
+            Self::Do(..) => return COMMANDS.iter().try_for_each(|(_, help)| Self::Usage(help).fmt(f)),
+            Self::Usage(help) => [help, "\n"],
+            Self::Unknown(word) => [word, ": unknown; `help` lists the commands\n"],
+        };
+        parts.iter().try_for_each(|part| f.write_str(part))
     }
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a bundle, each in one sentence.
 
+use address::{Dec, Text};
 use alloc::string::String;
 use core::fmt;
 use tree::TreeError;
@@ -32,14 +33,16 @@ impl fmt::Display for BundleError {
             Self::NotATree => f.write_str("no bundle: the bytes do not start with a flattened device tree"),
             Self::Tree(error) => write!(f, "the bundle is damaged: {error}"),
             Self::Truncated { need, have } => {
-                write!(f, "the bundle is cut short: it has {need} bytes, {have} are here")
+                write!(f, "the bundle is cut short: it has {} bytes, {} are here", Dec(*need), Dec(*have))
             }
             Self::Image(name) => {
+                let name = Text(name);
                 write!(f, "the bundle's image {name} lacks data-position, data-size or a hash-1 of sha256 or crc32")
             }
             Self::Plan => f.write_str("the bundle's plan is missing or damaged"),
             Self::Version(version) => {
-                write!(f, "the bundle is of version {version}, this reads version {}", crate::VERSION)
+                let (version, known) = (Dec(*version), Dec(crate::VERSION));
+                write!(f, "the bundle is of version {version}, this reads version {known}")
             }
         }
     }

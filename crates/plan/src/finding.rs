@@ -4,6 +4,7 @@
 //! and service CPU, E06xx names, E07xx images. A finding holds what a sentence needs; the sentences are the desk's,
 //! since nobody reads a manual in EL2: its line says the code, who and the numbers.
 
+use address::{Hex, digits};
 use core::fmt::{self, Write as _};
 
 /// What a finding refuses.
@@ -54,13 +55,13 @@ impl Finding<'_> {
 
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "E{:04x}", self.code())?;
+        digits(f, "E", self.code().into(), 16, 4)?;
         for (place, name) in self.names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             f.write_str(if place < 2 { " cell " } else { " " })?;
             // Names come from a file: they do not get to steer a terminal.
             name.bytes()
                 .try_for_each(|byte| f.write_char(if matches!(byte, b' '..=b'~') { byte.into() } else { '?' }))?;
         }
-        self.numbers.iter().filter(|number| **number > 0).try_for_each(|number| write!(f, " {number:#x}"))
+        self.numbers.iter().filter(|number| **number > 0).try_for_each(|number| write!(f, " {}", Hex(*number)))
     }
 }

@@ -1,7 +1,7 @@
 //! Exits as people read them: `read of IPA 0x9000018 (translation fault, status 0x06)`.
 
 use crate::{Abort, Exit, Syndrome, SystemRegister};
-use address::{Address, Ipa};
+use address::{Address, Dec, Hex, Ipa, Text, digits};
 use core::fmt;
 
 /// What the classes are called that say no more, by a bit for each ESR.EC.
@@ -39,29 +39,31 @@ impl fmt::Display for Syndrome {
             (Exit::Abort(abort), _) => abort.fmt(f),
             (Exit::SystemRegister(access), _) => access.fmt(f),
             (_, Some(name)) => f.write_str(name),
-            _ => write!(f, "unexpected exception class 0x{:02x}", u64::from(self.class())),
+            _ => digits(f, "unexpected exception class 0x", self.class().into(), 16, 2),
         }
     }
 }
 
 impl fmt::Display for Abort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let walk = if self.is_stage1_walk() { "stage-1 table walk: " } else { "" };
-        let (verb, status) = (self.verb(), self.status());
-        let what = name(&FAULTS, status).unwrap_or("unexpected");
+        let walk = Text(if self.is_stage1_walk() { "stage-1 table walk: " } else { "" });
+        let (verb, status) = (Text(self.verb()), self.status());
+        let what = Text(name(&FAULTS, status).unwrap_or("unexpected"));
         let (space, at) = match (self.ipa().map(Ipa::get), self.far()) {
             (Some(ipa), _) => ("IPA", ipa),
             (None, Some(far)) => ("VA", far),
             (None, None) => ("unknown address", 0),
         };
-        write!(f, "{walk}{verb} {space} 0x{at:x} ({what}, status 0x{:02x})", u64::from(status))
+        write!(f, "{walk}{verb} {} {} ({what}, ", Text(space), Hex(at))?;
+        digits(f, "status 0x", status.into(), 16, 2)?;
+        f.write_str(")")
     }
 }
 
 impl fmt::Display for SystemRegister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (verb, e) = (if self.read { "read of" } else { "write of" }, u64::from(self.encoding));
-        let (op0, op1, op2) = (e >> 20 & 0b11, e >> 14 & 0b111, e >> 17 & 0b111);
-        write!(f, "{verb} S{op0}_{op1}_C{}_C{}_{op2}", e >> 10 & 0xf, e >> 1 & 0xf)
+        let (op0, op1, op2) = (Dec(e >> 20 & 0b11), Dec(e >> 14 & 0b111), Dec(e >> 17 & 0b111));
+        write!(f, "{} S{op0}_{op1}_C{}_C{}_{op2}", Text(verb), Dec(e >> 10 & 0xf), Dec(e >> 1 & 0xf))
     }
 }

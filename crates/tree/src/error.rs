@@ -28,7 +28,7 @@ impl fmt::Display for TreeError {
             Self::Magic => "does not begin with its magic number d00dfeed",
             Self::Version => "cannot be read as version 17",
             Self::Cut => "is cut short",
-            Self::Token(token) => return write!(f, "has a stray token {}", u64::from(*token)),
+            Self::Token(_) => "has a stray token",
             Self::Text => "has a name that is no text",
             Self::Deep => "nests deeper than 64 nodes",
             Self::Large => "has too many or too large nodes",
