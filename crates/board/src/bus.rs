@@ -36,12 +36,12 @@ impl<'b> Bus<'b> {
             depth: up.map_or(0, |up| up.depth.saturating_add(1)),
             node,
             path: up.map_or_else(String::new, |up| up.path(tree, node)),
-            address: count(tree, node, "#address-cells", 2),
-            size: count(tree, node, "#size-cells", 1),
+            address: count(tree, node, Known::AddressCells, 2),
+            size: count(tree, node, Known::SizeCells, 1),
             ranges: tree.get(node, Known::Ranges).filter(|_| up.is_some()).unwrap_or_default(),
             // A bus that counts interrupt cells of its own translates what is below it; that much is not followed.
             interrupt_parent: match up {
-                Some(_) if tree.property(node, "#interrupt-cells").is_some() => Some(node),
+                Some(_) if tree.has(node, Known::InterruptCells) => Some(node),
                 _ => interrupt_parent(tree, node, up.and_then(|up| up.interrupt_parent)),
             },
         }

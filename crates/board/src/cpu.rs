@@ -16,7 +16,7 @@ const MAX_CPUS: usize = 512;
 /// Reads the children of `/cpus`.
 pub(crate) fn cpus(tree: &Tree<'_>) -> Read<Vec<Cpu>> {
     let list = tree.child(NodeId::ROOT, "cpus").ok_or_else(|| missing("CPUs"))?;
-    let width = count(tree, list, "#address-cells", 2);
+    let width = count(tree, list, Known::AddressCells, 2);
     let shared = tree.string(list, "enable-method");
     let mut cpus: Vec<Cpu> = Vec::new();
     for node in tree.children(list).filter(|id| is_type(tree, *id, b"cpu\0")) {

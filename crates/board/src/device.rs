@@ -91,7 +91,7 @@ impl Found<'_, '_> {
         if pci {
             // PCI address (space and 64 bits), CPU address, size.
             let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
-            let found = bus.windows(ranges, 3, count(tree, node, "#size-cells", 1));
+            let found = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1));
             windows = found.ok_or_else(|| malformed(tree, node, "ranges"))?;
         }
         self.devices.push(Device {

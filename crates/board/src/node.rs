@@ -12,7 +12,7 @@ pub(crate) fn disabled(tree: &Tree<'_>, id: NodeId) -> bool {
 }
 
 /// Reads a number of cells; one that no binding has counts as none.
-pub(crate) fn count(tree: &Tree<'_>, id: NodeId, name: &str, absent: usize) -> usize {
-    let Some(value) = tree.property(id, name) else { return absent };
+pub(crate) fn count(tree: &Tree<'_>, id: NodeId, name: Known, absent: usize) -> usize {
+    let Some(value) = tree.get(id, name) else { return absent };
     number(value).filter(|count| *count <= 8).and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
 }
