@@ -47,7 +47,8 @@ impl Controller {
             }
         }
         if let Some(map) = tree.get(node, Known::InterruptMap) {
-            let child = count(tree, node, Known::AddressCells, 2).saturating_add(count(tree, node, Known::InterruptCells, 1));
+            let child =
+                count(tree, node, Known::AddressCells, 2).saturating_add(count(tree, node, Known::InterruptCells, 1));
             self.listed(tree, map, Some(child), &mut lines).ok_or_else(bad("interrupt-map"))?;
         }
         Ok(lines)

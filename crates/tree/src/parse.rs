@@ -76,19 +76,22 @@ impl<'a> Tree<'a> {
                 rest = rest.get((length >> 2).wrapping_add(1)..).unwrap_or_default();
                 let mut known = [0; 16];
                 known[usize::from(known::OTHER)] = self.place(rest);
+                nodes.push(Node { name, known, parent: current, end: 0 });
+                let Some(Node { known, .. }) = nodes.last_mut() else { break };
                 // Properties stand before children (5.4.2).
                 while let Some((name, value, behind)) = property(rest) {
                     let mut number = seen.get(name).copied().unwrap_or(0);
                     if number == 0 {
                         number = known::number(self.strings.get(name..).ok_or(TreeError::Text)?) | 16;
-                        seen.get_mut(name).into_iter().for_each(|seen| *seen = number);
+                        if let Some(seen) = seen.get_mut(name) {
+                            *seen = number;
+                        }
                     }
                     if let Some(first @ 0) = known.get_mut(usize::from(number & 15)) {
                         *first = self.place(value);
                     }
                     rest = behind;
                 }
-                nodes.push(Node { name, known, parent: current, end: 0 });
                 (current, depth) = (NodeId(count), depth.wrapping_add(1));
             } else if *token == END_NODE
                 && let Some(node) = nodes.get_mut(usize::from(current.0))
@@ -107,8 +110,10 @@ impl<'a> Tree<'a> {
     }
 
     /// Returns where in the structure block `rest` of it begins, in words.
+    #[inline(always)]
     fn place(&self, rest: &[u32]) -> u32 {
-        u32::try_from(self.words.len().wrapping_sub(rest.len())).unwrap_or(0)
+        let [low, ..] = *self.words.len().wrapping_sub(rest.len()).to_le_bytes().as_chunks().0 else { return 0 };
+        u32::from_le_bytes(low)
     }
 
     /// Returns the value at `place`, behind its length.
@@ -130,12 +135,16 @@ impl<'a> Tree<'a> {
 /// and what is behind it.
 #[inline(always)]
 fn property(mut words: &[u32]) -> Option<(usize, &[u32], &[u32])> {
-    while let [NOP, rest @ ..] = words {
-        words = rest;
+    loop {
+        match words {
+            [PROPERTY, length, name, value @ ..] => {
+                let length = (u32::from_be(*length) as usize).wrapping_add(3) >> 2;
+                return Some((u32::from_be(*name) as usize, value, value.get(length..)?));
+            }
+            [NOP, rest @ ..] => words = rest,
+            _ => return None,
+        }
     }
-    let [PROPERTY, length, name, value @ ..] = words else { return None };
-    let length = (u32::from_be(*length) as usize).wrapping_add(3) >> 2;
-    Some((u32::from_be(*name) as usize, value, value.get(length..)?))
 }
 
 /// Measures the name at the start of `words`: ASCII of which nothing moves a terminal's cursor, ended by a NUL.
