@@ -29,13 +29,23 @@ pub(crate) struct Found<'t, 'a> {
     pub(crate) timers: Option<Read<Timers>>,
     pub(crate) psci: Option<Conduit>,
     pub(crate) devices: Vec<Device<'a>>,
+    pub(crate) paths: Vec<u8>,
 }
 
 /// Walks the tree.
 pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Read<Found<'t, 'a>> {
     let controller = gic::find(tree)?;
     let devices = Vec::with_capacity(tree.nodes().len().min(64));
-    let mut found = Found { tree, controller, ram: Vec::new(), gic: None, timers: None, psci: None, devices };
+    let mut found = Found {
+        tree,
+        controller,
+        ram: Vec::new(),
+        gic: None,
+        timers: None,
+        psci: None,
+        devices,
+        paths: Vec::with_capacity(1024),
+    };
     found.walk(&Bus::new(tree, NodeId::ROOT, None))?;
     Ok(found)
 }
@@ -94,10 +104,12 @@ impl Found<'_, '_> {
             let found = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1));
             windows = found.ok_or_else(|| malformed(tree, node, "ranges"))?;
         }
+        let start = self.paths.len();
+        tree.path_into(node, &mut self.paths);
         self.devices.push(Device {
             node,
             compatible: tree.get(node, Known::Compatible).unwrap_or_default(),
-            path: bus.path(tree, node),
+            path: start..self.paths.len(),
             regions,
             windows,
             interrupts: self.controller.interrupts(tree, node, bus)?,

@@ -77,7 +77,7 @@ fn pages(
         let (theirs, device) = (devices.owner(other.tag), proof.board.devices.get(other.tag));
         let counts = theirs == Owner::EL2 || device.is_some_and(|device| !device.disabled);
         if counts && theirs.0 != cell && (owner.0 == cell || theirs.rank() < owner.rank()) {
-            (owner, path) = (theirs, device.map_or("the GIC", |device| &device.path));
+            (owner, path) = (theirs, device.map_or("the GIC", |device| proof.board.path(device)));
         }
     }
     let code = match owner {
@@ -104,6 +104,6 @@ fn share(proof: &mut Proof<'_, '_>, devices: &Devices, (cell, number): (usize, u
         let owner = devices.owner(other);
         let finding = proof.say_device(if owner == Owner::EL2 { 0xE402 } else { 0xE401 }, cell, owner.0, number);
         finding.numbers[0] = intid.into();
-        finding.names[3] = &device.path;
+        finding.names[3] = board.path(device);
     }
 }

@@ -87,7 +87,7 @@ pub(crate) fn of_devices<'a>(board: &'a Board<'a>, devices: &Devices) -> Vec<Wal
             if let Some(device) = board.devices.get(span.tag)
                 && (owner != Owner::NOBODY) == owned
             {
-                insert(&mut walls, span.base, span.end, owner, &device.path);
+                insert(&mut walls, span.base, span.end, owner, board.path(device));
             }
         }
     }
