@@ -168,7 +168,7 @@ impl<'a> Tree<'a> {
 
     /// Returns where the properties of `id` begin.
     fn first(&self, id: NodeId) -> u32 {
-        self.node(id).map_or(u32::MAX, |node| node.known[usize::from(known::OTHER)])
+        self.node(id).map_or(u32::MAX, |Node { known: [.., first], .. }| *first)
     }
 
     fn end(&self, id: NodeId) -> u16 {

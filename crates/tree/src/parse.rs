@@ -75,7 +75,8 @@ impl<'a> Tree<'a> {
                 // The NUL behind it takes a byte at least.
                 rest = rest.get((length >> 2).wrapping_add(1)..).unwrap_or_default();
                 let mut known = [0; 16];
-                known[usize::from(known::OTHER)] = self.place(rest);
+                let [.., properties] = &mut known;
+                *properties = self.place(rest);
                 nodes.push(Node { name, known, parent: current, end: 0 });
                 let Some(Node { known, .. }) = nodes.last_mut() else { break };
                 // Properties stand before children (5.4.2).
@@ -157,7 +158,7 @@ fn length(words: &[u32]) -> Result<usize, TreeError> {
         if odd != 0 {
             // Of these the first is the NUL; what pads the name behind it may be anything (U-Boot's is).
             let byte = odd.trailing_zeros() >> 3;
-            let ended = word >> (byte << 3) & 0xff == 0;
+            let ended = (word >> (byte << 3)).trailing_zeros() >= 8;
             return if ended { Ok(index << 2 | byte as usize) } else { Err(TreeError::Text) };
         }
     }
