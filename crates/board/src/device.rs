@@ -7,7 +7,7 @@
 use crate::bus::Bus;
 use crate::error::{Read, malformed};
 use crate::interrupt::Controller;
-use crate::node::{count, disabled, is_type};
+use crate::node::{count, disabled, is_type, place};
 use crate::{Conduit, Device, Gic, Timers, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
@@ -73,14 +73,14 @@ impl Found<'_, '_> {
                 self.device(bus, id, pci)?;
             } else if tree.is_compatible(id, &gic::TIMER) {
                 self.timers = Some(gic::timers(tree, controller, id, bus));
-            } else if top && tree.name_bytes(id) == b"psci" {
-                self.psci = Some(match tree.string(id, "method") {
-                    Some("smc") => Conduit::Smc,
-                    Some("hvc") => Conduit::Hvc,
+            } else if top && place(&[b"psci"], tree.name_bytes(id)).is_some() {
+                self.psci = Some(match place(&[b"smc", b"hvc"], tree.first(id, "method")) {
+                    Some(0) => Conduit::Smc,
+                    Some(_) => Conduit::Hvc,
                     _ => return Err(malformed(tree, id, "method")),
                 });
             }
-            if opens && id != controller.node && !(top && NO_BUSES.contains(&tree.name_bytes(id))) {
+            if opens && id != controller.node && !(top && place(&NO_BUSES, tree.name_bytes(id)).is_some()) {
                 if bus.depth >= MAX_BUSES {
                     return Err(malformed(tree, id, "ranges"));
                 }

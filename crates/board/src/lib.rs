@@ -208,12 +208,12 @@ impl Device<'_> {
     /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
     #[must_use]
     pub fn no_dma(&self) -> bool {
-        no_dma::REVIEWED.contains(&self.kind())
+        node::place(no_dma::REVIEWED, self.kind()).is_some()
     }
 
     /// Returns which of [`UARTS`] it is, and its registers.
     fn uart(&self) -> Option<Uart> {
-        let kind = UARTS.iter().position(|name| *name == self.kind())?;
+        let kind = node::place(&UARTS, self.kind())?;
         Some((kind, *self.regions.first()?))
     }
 }

@@ -126,7 +126,7 @@ impl<'a> Tree<'a> {
 
     /// Walks the properties of `id` in tree order; a name that is no text is "".
     pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
-        let mut at = self.first(id);
+        let mut at = self.start(id);
         core::iter::from_fn(move || {
             let (name, value, next) = self.entry(at)?;
             at = next;
@@ -152,7 +152,7 @@ impl<'a> Tree<'a> {
     /// Returns the value of property `name` of `id`.
     #[must_use]
     pub fn property(&self, id: NodeId, name: &str) -> Option<&'a [u8]> {
-        let mut at = self.first(id);
+        let mut at = self.start(id);
         loop {
             let (text, value, next) = self.entry(at)?;
             if is(self.strings.get(text..)?, name) {
@@ -167,7 +167,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Returns where the properties of `id` begin.
-    fn first(&self, id: NodeId) -> u32 {
+    fn start(&self, id: NodeId) -> u32 {
         self.node(id).map_or(u32::MAX, |Node { known: [.., first], .. }| *first)
     }
 
