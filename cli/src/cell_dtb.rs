@@ -150,7 +150,7 @@ fn check(blob: &[u8], board: &Board<'_>, cell: &SealedCell<'_>) -> Result<()> {
         intid < 32 || line || [cell.uart, cell.watchdog].into_iter().flatten().any(|device| device.intid == intid)
     };
     for device in told.devices.iter().filter(|device| !device.disabled) {
-        let path = &*device.path;
+        let path = told.path(device);
         let strange = device.pages().find(|region| !mapped(region));
         ensure!(
             strange.is_none(),

@@ -103,9 +103,9 @@ fn rest(cell: usize, board: &Board<'_>, manifest: &Manifest<'_>, footprint: &Foo
             continue;
         }
         if unsaid && !device.no_dma() {
-            out.entry("may master DMA, of which dma says nothing").or_default().push(&*device.path);
+            out.entry("may master DMA, of which dma says nothing").or_default().push(board.path(device));
         } else {
-            given.push(&*device.path);
+            given.push(board.path(device));
         }
     }
     // One device less may put the next in the way: the neighbour on its page.

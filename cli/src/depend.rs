@@ -59,7 +59,7 @@ pub fn all<'a>(plan: &PlanFile, board: &'a Board<'_>) -> Vec<Dependence<'a>> {
             for need in needs.concat() {
                 // A pin's, regulator's or DMA channel's node may stand below the device that provides it.
                 let provider = board.devices.iter().position(|other| {
-                    let below = need.path.strip_prefix(&*other.path);
+                    let below = need.path.strip_prefix(board.path(other));
                     other.node != device.node && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
                 });
                 let owner = match provider.map(owner_of) {
@@ -69,7 +69,7 @@ pub fn all<'a>(plan: &PlanFile, board: &'a Board<'_>) -> Vec<Dependence<'a>> {
                     Some(Some((other, place))) => Owner::Cell(other, place),
                     Some(None) => Owner::Nobody,
                 };
-                found.push(Dependence { cell, entry, device: &device.path, need, owner });
+                found.push(Dependence { cell, entry, device: board.path(device), need, owner });
             }
         }
     }

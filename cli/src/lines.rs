@@ -20,7 +20,7 @@ pub fn judge(plan: &PlanFile, board: &Board<'_>, lines: u32) -> Vec<Problem> {
             let Some(device) = device.and_then(|device| board.devices.get(device)) else { continue };
             let mut own = device.interrupts.iter();
             let Some(line) = own.find(|line| line.intid >= lines) else { continue };
-            let (name, path, intid) = (&cell.name, &*device.path, line.intid);
+            let (name, path, intid) = (&cell.name, board.path(device), line.intid);
             let said =
                 format!("cell {name}'s {path} has interrupt {intid}, but the board's GIC has those below {lines}");
             let problem = Problem {

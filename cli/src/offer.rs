@@ -192,7 +192,7 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
     let frames = frames(&board.gic);
     let mut devices = Vec::new();
     for device in &board.devices {
-        let path = &*device.path;
+        let path = board.path(device);
         devices.push(Item {
             path: path.to_owned(),
             names: names(&board.tree, device.node),
@@ -223,7 +223,7 @@ pub fn list(blob: &[u8]) -> Result<Offer> {
         gic: if matches!(board.gic, Gic::V2 { .. }) { 2 } else { 3 },
         gic_frames: frames.iter().map(|(region, name)| piece(region, name)).collect(),
         psci: board.psci.map(|conduit| if conduit == board::Conduit::Smc { "smc" } else { "hvc" }),
-        console: board.stdout.and_then(|index| board.devices.get(index)).map(|uart| uart.path.clone()),
+        console: board.stdout.and_then(|index| board.devices.get(index)).map(|uart| board.path(uart).to_owned()),
         devices,
     })
 }
@@ -284,7 +284,10 @@ fn neighbours(board: &Board<'_>, device: &Device<'_>, frames: &[(Region<PhysAddr
         |theirs: &[Region<PhysAddr>]| theirs.iter().any(|theirs| mine.iter().any(|page| page.overlaps(*theirs)));
     let others = board.devices.iter().filter(|other| other.node != device.node && meets(&pages(&other.regions)));
     let frames = frames.iter().filter(|(frame, _)| meets(&pages(&[*frame])));
-    others.map(|other| other.path.clone()).chain(frames.map(|(_, name)| format!("the GIC ({name})"))).collect()
+    others
+        .map(|other| board.path(other).to_owned())
+        .chain(frames.map(|(_, name)| format!("the GIC ({name})")))
+        .collect()
 }
 
 /// Asks the plan's judge whether a cell that vouches for its DMA can have the device at `path`.

@@ -211,7 +211,7 @@ fn entry_of(
 fn help(plan: &PlanFile, board: &Board<'_>, finding: &Finding<'_>, said: &Sentence) -> String {
     match said.code {
         "E0301" => {
-            let paths = board.devices.iter().map(|device| &*device.path);
+            let paths = board.devices.iter().map(|device| board.path(device));
             let lists = ["aliases", "__symbols__"].into_iter().filter_map(|list| board.tree.child(NodeId::ROOT, list));
             let names = lists.flat_map(|list| board.tree.properties(list).map(|(name, _)| name));
             let near =
@@ -262,7 +262,7 @@ pub fn together<'b>(board: &'b Board<'_>, finding: &Finding<'_>, named: &[&str])
     };
     let missing = board.devices.iter().enumerate();
     let missing = missing.filter(|(index, device)| there(device) && !named.contains(&Some(*index)));
-    missing.map(|(_, device)| &*device.path).collect()
+    missing.map(|(_, device)| board.path(device)).collect()
 }
 
 fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Option<String> {
@@ -284,7 +284,7 @@ fn summary(plan: &PlanFile, board: &Board<'_>, sealed: &SealedPlan<'_>) -> Optio
             }
         }
         for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {
-            write!(text, "; {}", &*device.path).ok()?;
+            write!(text, "; {}", board.path(device)).ok()?;
         }
         text.push('\n');
     }

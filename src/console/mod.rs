@@ -49,7 +49,7 @@ fn settle(board: &Board, own: Option<usize>) {
         return;
     }
     let device = own.and_then(|index| board.devices.get(index));
-    let place = device.map_or("in rings nobody reads: no other UART is free", |device| device.path.as_str());
+    let place = device.map_or("in rings nobody reads: no other UART is free", |device| board.path(device));
     say_now(format_args!("this UART is a cell's from here on; EL2's lines go on {}", Text(place)));
     take(board.uart(own));
     if let Some(region) = board.uart(board.stdout).and_then(|(_, region)| region.widen(PAGE_BYTES)) {

@@ -30,7 +30,7 @@ pub(super) fn of_el2(source: &Source<'_, '_>) -> Vec<Interrupt> {
     let mut lines =
         vec![one(maintenance, "GIC maintenance", None), one(source.board.timers.hypervisor, "EL2's timer", None)];
     if let Some(uart) = source.sealed.uart.and_then(|uart| source.board.devices.get(uart)) {
-        lines.extend(uart.interrupts.iter().map(|line| one(line.intid, &uart.path, None)));
+        lines.extend(uart.interrupts.iter().map(|line| one(line.intid, source.board.path(uart), None)));
     }
     join(lines)
 }

@@ -90,7 +90,7 @@ fn of_wall(source: &Source<'_, '_>, wall: &Piece<'_>) -> Segment {
             .board
             .devices
             .iter()
-            .position(|device| &*device.path == wall.name)
+            .position(|device| source.board.path(device) == wall.name)
             .and_then(|device| source.device_line(cell, device)),
         _ => None,
     };
@@ -122,7 +122,7 @@ fn add(source: &Source<'_, '_>, segment: &mut Segment, wall: &Piece<'_>) {
     let on = |region: &Region<PhysAddr>| region.overlaps(wall.region);
     let all = &source.board.devices;
     let devices = all.iter().filter(|device| device.pages().any(on));
-    let names = devices.map(|device| device.path.clone()).chain([wall.name.to_owned()]);
+    let names = devices.map(|device| source.board.path(device).to_owned()).chain([wall.name.to_owned()]);
     for name in names {
         if !segment.details.contains(&name) {
             segment.details.push(name);

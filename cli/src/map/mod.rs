@@ -173,7 +173,7 @@ impl Source<'_, '_> {
     }
 
     fn device_path(&self, device: usize) -> String {
-        self.board.devices.get(device).map_or_else(String::new, |device| device.path.clone())
+        self.board.devices.get(device).map_or_else(String::new, |device| self.board.path(device).to_owned())
     }
 }
 

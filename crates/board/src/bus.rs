@@ -6,7 +6,6 @@
 use crate::error::{Read, malformed};
 use crate::node::count;
 use address::{Address, PhysAddr, Region};
-use alloc::string::String;
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
 
@@ -17,8 +16,6 @@ pub(crate) struct Bus<'b> {
     /// How many there are above it.
     pub(crate) depth: usize,
     pub(crate) node: NodeId,
-    /// Its full path; the root's is empty.
-    pub(crate) path: String,
     /// Cells of an address, and of a size, of its children's `reg`; absent means 2 and 1.
     pub(crate) address: usize,
     pub(crate) size: usize,
@@ -35,13 +32,12 @@ impl<'b> Bus<'b> {
             up,
             depth: up.map_or(0, |up| up.depth.saturating_add(1)),
             node,
-            path: up.map_or_else(String::new, |up| up.path(tree, node)),
-            address: count(tree, node, "#address-cells", 2),
-            size: count(tree, node, "#size-cells", 1),
+            address: count(tree, node, Known::AddressCells, 2),
+            size: count(tree, node, Known::SizeCells, 1),
             ranges: tree.get(node, Known::Ranges).filter(|_| up.is_some()).unwrap_or_default(),
             // A bus that counts interrupt cells of its own translates what is below it; that much is not followed.
             interrupt_parent: match up {
-                Some(_) if tree.property(node, "#interrupt-cells").is_some() => Some(node),
+                Some(_) if tree.has(node, Known::InterruptCells) => Some(node),
                 _ => interrupt_parent(tree, node, up.and_then(|up| up.interrupt_parent)),
             },
         }
@@ -72,11 +68,6 @@ impl<'b> Bus<'b> {
             bus = this.up;
         }
         Region::new(PhysAddr::new(base), size)
-    }
-
-    /// Returns the full path of `node` on this bus.
-    pub(crate) fn path(&self, tree: &Tree<'_>, node: NodeId) -> String {
-        [&self.path, "/", tree.name(node)].concat()
     }
 
     /// Returns the `reg` of `id` as regions of the CPU's address space; what is empty or not passed on is left out.

@@ -4,7 +4,7 @@
 
 use crate::bus::Numbers;
 use crate::error::{Read, malformed, missing};
-use crate::node::{count, disabled, is_type};
+use crate::node::{count, disabled, is_type, place};
 use crate::{Cpu, Start};
 use address::PhysAddr;
 use alloc::vec::Vec;
@@ -16,8 +16,8 @@ const MAX_CPUS: usize = 512;
 /// Reads the children of `/cpus`.
 pub(crate) fn cpus(tree: &Tree<'_>) -> Read<Vec<Cpu>> {
     let list = tree.child(NodeId::ROOT, "cpus").ok_or_else(|| missing("CPUs"))?;
-    let width = count(tree, list, "#address-cells", 2);
-    let shared = tree.string(list, "enable-method");
+    let width = count(tree, list, Known::AddressCells, 2);
+    let shared = tree.first(list, "enable-method");
     let mut cpus: Vec<Cpu> = Vec::new();
     for node in tree.children(list).filter(|id| is_type(tree, *id, b"cpu\0")) {
         let bad = |property| malformed(tree, node, property);
@@ -26,9 +26,10 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Read<Vec<Cpu>> {
         if cpus.len() >= MAX_CPUS || cpus.iter().any(|cpu| cpu.mpidr == mpidr) {
             return Err(bad("reg"));
         }
-        let start = match tree.string(node, "enable-method").or(shared) {
-            Some("psci") => Start::Psci,
-            Some("spin-table") => {
+        let own = tree.first(node, "enable-method");
+        let start = match place(&[b"psci", b"spin-table"], if own.is_empty() { shared } else { own }) {
+            Some(0) => Start::Psci,
+            Some(_) => {
                 let word = tree.u64(node, "cpu-release-addr").ok_or_else(|| bad("cpu-release-addr"))?;
                 Start::SpinTable(PhysAddr::at(word))
             }

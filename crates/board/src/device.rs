@@ -7,7 +7,7 @@
 use crate::bus::Bus;
 use crate::error::{Read, malformed};
 use crate::interrupt::Controller;
-use crate::node::{count, disabled, is_type};
+use crate::node::{count, disabled, is_type, place};
 use crate::{Conduit, Device, Gic, Timers, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
@@ -29,13 +29,23 @@ pub(crate) struct Found<'t, 'a> {
     pub(crate) timers: Option<Read<Timers>>,
     pub(crate) psci: Option<Conduit>,
     pub(crate) devices: Vec<Device<'a>>,
+    pub(crate) paths: Vec<u8>,
 }
 
 /// Walks the tree.
 pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Read<Found<'t, 'a>> {
     let controller = gic::find(tree)?;
     let devices = Vec::with_capacity(tree.nodes().len().min(64));
-    let mut found = Found { tree, controller, ram: Vec::new(), gic: None, timers: None, psci: None, devices };
+    let mut found = Found {
+        tree,
+        controller,
+        ram: Vec::new(),
+        gic: None,
+        timers: None,
+        psci: None,
+        devices,
+        paths: Vec::with_capacity(1024),
+    };
     found.walk(&Bus::new(tree, NodeId::ROOT, None))?;
     Ok(found)
 }
@@ -63,14 +73,14 @@ impl Found<'_, '_> {
                 self.device(bus, id, pci)?;
             } else if tree.is_compatible(id, &gic::TIMER) {
                 self.timers = Some(gic::timers(tree, controller, id, bus));
-            } else if top && tree.name_bytes(id) == b"psci" {
-                self.psci = Some(match tree.string(id, "method") {
-                    Some("smc") => Conduit::Smc,
-                    Some("hvc") => Conduit::Hvc,
+            } else if top && place(&[b"psci"], tree.name_bytes(id)).is_some() {
+                self.psci = Some(match place(&[b"smc", b"hvc"], tree.first(id, "method")) {
+                    Some(0) => Conduit::Smc,
+                    Some(_) => Conduit::Hvc,
                     _ => return Err(malformed(tree, id, "method")),
                 });
             }
-            if opens && id != controller.node && !(top && NO_BUSES.contains(&tree.name_bytes(id))) {
+            if opens && id != controller.node && !(top && place(&NO_BUSES, tree.name_bytes(id)).is_some()) {
                 if bus.depth >= MAX_BUSES {
                     return Err(malformed(tree, id, "ranges"));
                 }
@@ -91,13 +101,15 @@ impl Found<'_, '_> {
         if pci {
             // PCI address (space and 64 bits), CPU address, size.
             let ranges = tree.get(node, Known::Ranges).unwrap_or_default();
-            let found = bus.windows(ranges, 3, count(tree, node, "#size-cells", 1));
+            let found = bus.windows(ranges, 3, count(tree, node, Known::SizeCells, 1));
             windows = found.ok_or_else(|| malformed(tree, node, "ranges"))?;
         }
+        let start = self.paths.len();
+        tree.path_into(node, &mut self.paths);
         self.devices.push(Device {
             node,
             compatible: tree.get(node, Known::Compatible).unwrap_or_default(),
-            path: bus.path(tree, node),
+            path: start..self.paths.len(),
             regions,
             windows,
             interrupts: self.controller.interrupts(tree, node, bus)?,

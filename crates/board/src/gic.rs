@@ -25,11 +25,11 @@ pub(crate) fn find(tree: &Tree<'_>) -> Read<Controller> {
     let Some(node) = tree.nodes().find(is_gic) else {
         return Ok(Controller { node: NodeId::ROOT, cells: 3, address_cells: 0 });
     };
-    let cells = count(tree, node, "#interrupt-cells", 0);
+    let cells = count(tree, node, Known::InterruptCells, 0);
     if cells < 3 {
         return Err(malformed(tree, node, "#interrupt-cells"));
     }
-    Ok(Controller { node, cells, address_cells: count(tree, node, "#address-cells", 0) })
+    Ok(Controller { node, cells, address_cells: count(tree, node, Known::AddressCells, 0) })
 }
 
 /// Reads the GIC's frames on `bus`.

@@ -47,7 +47,8 @@ impl Controller {
             }
         }
         if let Some(map) = tree.get(node, Known::InterruptMap) {
-            let child = count(tree, node, "#address-cells", 2).saturating_add(count(tree, node, "#interrupt-cells", 1));
+            let child =
+                count(tree, node, Known::AddressCells, 2).saturating_add(count(tree, node, Known::InterruptCells, 1));
             self.listed(tree, map, Some(child), &mut lines).ok_or_else(bad("interrupt-map"))?;
         }
         Ok(lines)
@@ -66,8 +67,8 @@ impl Controller {
             }
             let (mut address, mut width) = (self.address_cells, self.cells);
             if controller != self.node {
-                address = count(tree, controller, "#address-cells", 0);
-                width = count(tree, controller, "#interrupt-cells", 0);
+                address = count(tree, controller, Known::AddressCells, 0);
+                width = count(tree, controller, Known::InterruptCells, 0);
             }
             let (line, rest) = rest.get(child.map_or(0, |_| address)..)?.split_at_checked(width)?;
             words = rest;

@@ -24,8 +24,8 @@ mod no_dma;
 mod node;
 
 use address::{PhysAddr, Region};
-use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 use tree::{NodeId, Tree};
 
 pub use error::BoardError;
@@ -57,6 +57,8 @@ pub struct Board<'a> {
     pub psci: Option<Conduit>,
     /// Every MMIO device but the GIC and its frames, ITS and timers.
     pub devices: Vec<Device<'a>>,
+    /// Their full paths, one behind another: [`Board::path`].
+    pub paths: Vec<u8>,
     /// Where the loader put the bundle (/chosen/linux,initrd-start and -end).
     pub initrd: Option<Region<PhysAddr>>,
 }
@@ -181,8 +183,8 @@ pub struct Device<'a> {
     pub disabled: bool,
     /// It programs where DMA goes: it has `#iommu-cells`, or is part of what has.
     pub is_iommu: bool,
-    /// Its full path.
-    pub path: String,
+    /// Where in [`Board::paths`] its full path is.
+    pub path: Range<usize>,
     /// CPU-physical (translated through `ranges`), not page-rounded.
     pub regions: Vec<Region<PhysAddr>>,
     /// The windows a PCI host bridge opens for the CPU, those onto PCI's I/O ports too: device pages as well.
@@ -206,12 +208,12 @@ impl Device<'_> {
     /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
     #[must_use]
     pub fn no_dma(&self) -> bool {
-        no_dma::REVIEWED.contains(&self.kind())
+        node::place(no_dma::REVIEWED, self.kind()).is_some()
     }
 
     /// Returns which of [`UARTS`] it is, and its registers.
     fn uart(&self) -> Option<Uart> {
-        let kind = UARTS.iter().position(|name| *name == self.kind())?;
+        let kind = node::place(&UARTS, self.kind())?;
         Some((kind, *self.regions.first()?))
     }
 }
@@ -254,6 +256,7 @@ impl<'a> Board<'a> {
             stdout: stdout_of(&devices, &tree, chosen),
             initrd: initrd(&tree, chosen)?,
             devices,
+            paths: found.paths,
             psci,
             ram,
             tree,
@@ -268,6 +271,12 @@ impl<'a> Board<'a> {
     #[must_use]
     pub fn device(&self, path: &str) -> Option<usize> {
         at(&self.devices, self.tree.find(path)?)
+    }
+
+    /// Returns the full path of a device.
+    #[must_use]
+    pub fn path(&self, device: &Device<'_>) -> &str {
+        str::from_utf8(self.paths.get(device.path.clone()).unwrap_or_default()).unwrap_or_default()
     }
 
     /// Returns which UART that EL2 can drive the device at `index` is.

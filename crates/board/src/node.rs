@@ -8,11 +8,17 @@ pub(crate) fn is_type(tree: &Tree<'_>, id: NodeId, name: &[u8]) -> bool {
 
 /// `status` is neither absent nor okay.
 pub(crate) fn disabled(tree: &Tree<'_>, id: NodeId) -> bool {
-    tree.get(id, Known::Status).is_some_and(|status| !matches!(status, b"okay\0" | b"ok\0"))
+    tree.get(id, Known::Status).is_some_and(|status| place(&[b"okay\0", b"ok\0"], status).is_none())
+}
+
+/// Returns which of `names` this one is.
+#[inline(never)]
+pub(crate) fn place(names: &[&[u8]], name: &[u8]) -> Option<usize> {
+    names.iter().position(|one| *one == name)
 }
 
 /// Reads a number of cells; one that no binding has counts as none.
-pub(crate) fn count(tree: &Tree<'_>, id: NodeId, name: &str, absent: usize) -> usize {
-    let Some(value) = tree.property(id, name) else { return absent };
+pub(crate) fn count(tree: &Tree<'_>, id: NodeId, name: Known, absent: usize) -> usize {
+    let Some(value) = tree.get(id, name) else { return absent };
     number(value).filter(|count| *count <= 8).and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
 }

@@ -67,7 +67,7 @@ fn region(base: u64, size: u64) -> Region<PhysAddr> {
 fn devices(blob: &[u8]) -> Vec<(String, Region<PhysAddr>)> {
     let board = Board::parse(blob).unwrap();
     let devices = board.devices.iter();
-    devices.map(|device| (device.path.to_owned(), device.regions[0])).collect()
+    devices.map(|device| (board.path(device).to_owned(), device.regions[0])).collect()
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn an_iommu_is_told_by_its_cells_and_so_are_its_parts() {
         node(writer, "user", &[reg, ("iommus", &[1, 0])], &[], &nothing);
     });
     let board = Board::parse(&blob).unwrap();
-    let told: Vec<(&str, bool)> = board.devices.iter().map(|device| (&*device.path, device.is_iommu)).collect();
+    let told: Vec<(&str, bool)> = board.devices.iter().map(|device| (board.path(device), device.is_iommu)).collect();
     assert_eq!(told, [("/iommu", true), ("/iommu/context", true), ("/user", false)]);
 }
 

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use address::Address;
 use alloc::vec::Vec;
 use board::{Board, Device};
-use tree::cells;
+use tree::Known;
 
 /// Properties written anew, those that make sense only with children or the board's own bus, and those that point at
 /// another node, with the names that go with them.
@@ -42,16 +42,12 @@ pub(crate) fn write<'n>(root: &mut Writer<'n>, board: &Board<'n>, device: &Devic
     if let Some(clocks) = tree.property(id, "clocks").and_then(|value| clocks.translate(tree, value)) {
         root.cells("clocks", &clocks);
     }
-    let mapped = tree.property(id, "interrupt-map").is_some();
+    let mapped = tree.has(id, Known::InterruptMap);
     // What a bridge's map leads to comes behind its own interrupts, three cells each, and stays in the map.
-    let own = tree.property(id, "interrupts").map_or(0, |value| cells(value).len() / 3);
-    let mut lines: Vec<u32> = Vec::new();
-    for line in device.interrupts.iter().take(if mapped { own } else { usize::MAX }) {
-        let (kind, first) = if line.intid < 32 { (1, 16) } else { (0, 32) };
-        lines.extend([kind, line.intid.saturating_sub(first), if line.edge { 1 } else { 4 }]);
-    }
+    let own = if mapped { tree.get(id, Known::Interrupts).map_or(0, |value| value.len() / 12) } else { usize::MAX };
+    let lines = device.interrupts.get(..own).unwrap_or(&device.interrupts);
     if !lines.is_empty() {
-        root.cells("interrupts", &lines);
+        root.interrupts(lines, 0);
     }
     if mapped {
         bridge(root, board, device);
@@ -64,7 +60,7 @@ fn bridge(node: &mut Writer<'_>, board: &Board<'_>, device: &Device<'_>) {
     node.cell("#address-cells", 3);
     node.cell("#size-cells", 2);
     let windows = &device.windows;
-    let ranges = board.tree.property(device.node, "ranges").unwrap_or_default();
+    let ranges = board.tree.get(device.node, Known::Ranges).unwrap_or_default();
     let stride = ranges.len().checked_div(windows.len()).filter(|stride| *stride >= 12);
     let mut translated = Vec::new();
     for (entry, window) in ranges.chunks(stride.unwrap_or(usize::MAX)).zip(windows) {

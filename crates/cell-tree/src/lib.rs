@@ -26,9 +26,9 @@ mod writer;
 
 use address::Address;
 use alloc::vec::Vec;
-use board::{Board, Gic};
+use board::{Board, Gic, Interrupt, UARTS};
 use plan::{SealedCell, VirtualGic};
-use tree::NodeId;
+use tree::{Known, NodeId};
 
 use clock::Clocks;
 use writer::{Writer, name_into};
@@ -43,19 +43,17 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
     let mut clocks = Clocks::new(board, cell);
     let tree = &board.tree;
     to.begin("", None);
-    for name in ["compatible", "model", "dma-coherent"] {
-        to.copy(tree, NodeId::ROOT, name);
-    }
+    to.copy(tree, NodeId::ROOT, &["compatible", "model", "dma-coherent"]);
     to.cell("#address-cells", 2);
     to.cell("#size-cells", 2);
     to.cell("interrupt-parent", clocks.gic);
     let stdout = |index: &usize| board.devices.get(*index);
     // The virtual UART has the board's name where that is a PL011 too.
     let uart = cell.uart.map(|uart| {
-        let own = board.stdout.as_ref().and_then(stdout).filter(|own| own.kind() == b"arm,pl011");
+        let own = board.stdout.as_ref().and_then(stdout).filter(|own| own.kind() == UARTS[0]);
         (own.map_or("pl011", |own| tree.base_name(own.node)), Some(uart.page.base().get()))
     });
-    let passed = board.stdout.as_ref().filter(|index| cell.devices.contains(index)).and_then(stdout);
+    let passed = board.stdout.as_ref().filter(|index| cell.devices.iter().any(|own| own == *index)).and_then(stdout);
     chosen(&mut to, cell, spec, uart.or(passed.map(|passed| device::name(board, passed))));
     cpus(&mut to, board, cell);
     to.begin("psci", None);
@@ -75,7 +73,7 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
         to.begin(base, address);
         to.text("compatible", "arm,pl011\0arm,primecell");
         to.numbers("reg", &[uart.page.base().get(), uart.page.size()]);
-        to.cells("interrupts", &[0, uart.intid.saturating_sub(32), 4]);
+        to.interrupts(&[level(uart.intid)], 0);
         to.cells("clocks", &[clock, clock]);
         to.text("clock-names", "uartclk\0apb_pclk");
         to.end();
@@ -85,7 +83,7 @@ pub fn build(board: &Board<'_>, cell: &SealedCell<'_>, spec: &manifest::Cell<'_>
         to.begin("watchdog", Some(control));
         to.text("compatible", "arm,sbsa-gwdt");
         to.numbers("reg", &[control, size, control.saturating_add(size), size]);
-        to.cells("interrupts", &[0, dog.intid.saturating_sub(32), 4]);
+        to.interrupts(&[level(dog.intid)], 0);
         to.end();
     }
     for device in cell.devices.iter().filter_map(|index| board.devices.get(*index)) {
@@ -124,7 +122,7 @@ fn cpus(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
         to.begin("cpu", Some(vcpu.into()));
         to.text("device_type", "cpu");
         if let Some(cpu) = board.cpus.get(*cpu) {
-            to.copy(&board.tree, cpu.node, "compatible");
+            to.copy(&board.tree, cpu.node, &["compatible"]);
         }
         to.text("enable-method", "psci");
         to.cell("reg", vcpu);
@@ -148,7 +146,7 @@ fn gic(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, phandle: u
             to.cell("#redistributor-regions", 1);
         }
         VirtualGic::V2 { .. } => {
-            let mut names = Vec::from(board.tree.property(id, "compatible").unwrap_or_default());
+            let mut names = Vec::from(board.tree.get(id, Known::Compatible).unwrap_or_default());
             if !board.tree.is_compatible(id, &["arm,cortex-a15-gic"]) {
                 names.extend_from_slice(b"arm,cortex-a15-gic\0");
             }
@@ -165,25 +163,25 @@ fn gic(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, phandle: u
     to.end();
 }
 
+fn level(intid: u32) -> Interrupt {
+    Interrupt { intid, edge: false }
+}
+
 fn timer(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>) {
     let timers = board.timers;
-    // Level, high; GICv2's binding adds a mask of the CPUs a PPI goes to.
     let mask = match cell.gic {
         VirtualGic::V2 { .. } => cell.cpus.iter().fold(0_u32, |mask, _| mask << 1 | 0x100),
         VirtualGic::V3 { .. } => 0,
     };
-    let ppis = [timers.secure, timers.physical, timers.virtual_, timers.hypervisor];
-    let lines = ppis.map(|intid| [1, intid.saturating_sub(16), mask | 4]);
     to.begin("timer", None);
-    for name in ["compatible", "always-on", "clock-frequency"] {
-        to.copy(&board.tree, timers.node, name);
-    }
-    to.cells("interrupts", lines.as_flattened());
+    to.copy(&board.tree, timers.node, &["compatible", "always-on", "clock-frequency"]);
+    let [physical, virtual_] = [level(timers.physical), level(timers.virtual_)];
+    to.interrupts(&[level(timers.secure), physical, virtual_, level(timers.hypervisor)], mask);
     to.end();
     if let Some((node, intid)) = timers.monitors {
         to.begin("pmu", None);
-        to.copy(&board.tree, node, "compatible");
-        to.cells("interrupts", &[1, intid.saturating_sub(16), mask | 4]);
+        to.copy(&board.tree, node, &["compatible"]);
+        to.interrupts(&[level(intid)], mask);
         to.end();
     }
 }

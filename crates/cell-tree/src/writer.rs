@@ -7,6 +7,7 @@
 
 use address::{Address, PhysAddr, Region};
 use alloc::vec::Vec;
+use board::Interrupt;
 use tree::{NodeId, Tree};
 
 /// Bytes before the structure block: the header and an empty memory reservation block.
@@ -23,7 +24,7 @@ pub(crate) struct Writer<'n> {
 impl<'n> Writer<'n> {
     pub(crate) fn new() -> Self {
         let mut blob = Vec::with_capacity(3072);
-        blob.resize(FRONT, 0);
+        blob.extend_from_slice(&[0; FRONT]);
         Self { blob, strings: Vec::with_capacity(512), names: Vec::with_capacity(64) }
     }
 
@@ -93,10 +94,23 @@ impl<'n> Writer<'n> {
         self.pad();
     }
 
-    /// Copies property `name` of `id`, if it is there.
-    pub(crate) fn copy(&mut self, tree: &Tree<'_>, id: NodeId, name: &'n str) {
-        if let Some(value) = tree.property(id, name) {
-            self.bytes(name, value);
+    /// Copies those properties of `id` that are there.
+    pub(crate) fn copy(&mut self, tree: &Tree<'_>, id: NodeId, names: &[&'n str]) {
+        for name in names {
+            if let Some(value) = tree.property(id, name) {
+                self.bytes(name, value);
+            }
+        }
+    }
+
+    /// Writes interrupts in the GIC's format, with a mask of the CPUs a PPI goes to where its binding has one.
+    pub(crate) fn interrupts(&mut self, lines: &[Interrupt], mask: u32) {
+        self.property("interrupts", lines.len().saturating_mul(12));
+        for line in lines {
+            let (kind, first) = if line.intid < 32 { (1, 16) } else { (0, 32) };
+            self.word(kind);
+            self.word(line.intid.saturating_sub(first));
+            self.word(mask | if line.edge { 1 } else { 4 });
         }
     }
 

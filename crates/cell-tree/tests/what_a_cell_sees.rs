@@ -87,7 +87,7 @@ fn the_tree_is_a_board_with_the_cells_cpus_ram_and_uart_only() {
     assert_eq!((timers.secure, timers.physical, timers.virtual_, timers.hypervisor), (29, 30, 27, 26));
     assert_eq!(seen.devices.len(), 1);
     let uart = &seen.devices[seen.stdout.unwrap()];
-    assert_eq!((&*uart.path, uart.kind()), ("/pl011@9000000", &b"arm,pl011"[..]));
+    assert_eq!((seen.path(uart), uart.kind()), ("/pl011@9000000", &b"arm,pl011"[..]));
     assert_eq!(uart.regions, [region(0x900_0000, 0x1000)]);
     assert_eq!(uart.interrupts, [Interrupt { intid: 33, edge: false }]);
     assert_eq!(seen.device("serial0"), seen.stdout);
@@ -169,7 +169,7 @@ fn a_pci_bridge_keeps_its_windows_and_interrupts_and_loses_its_iommu() {
 #[test]
 fn nothing_in_the_tree_points_at_what_is_not_in_it() {
     let board = Board::parse(SMMUV3).unwrap();
-    let everything: Vec<&str> = board.devices.iter().map(|device| &*device.path).collect();
+    let everything: Vec<&str> = board.devices.iter().map(|device| board.path(device)).collect();
     let blob = build(&board, &SealedCell { uart: None, ..cell(&board, &everything) }, &spec());
     let seen = Board::parse(&blob).unwrap();
     assert_eq!(seen.devices.len(), board.devices.len());
@@ -196,7 +196,7 @@ fn a_tree_takes_8_kib_at_most() {
         let board = Board::parse(blob).unwrap();
         let small = cell(&board, &[]);
         assert!(build(&board, &small, &spec()).len() <= 2048);
-        let everything: Vec<&str> = board.devices.iter().map(|device| &*device.path).collect();
+        let everything: Vec<&str> = board.devices.iter().map(|device| board.path(device)).collect();
         assert!(build(&board, &SealedCell { uart: None, ..cell(&board, &everything) }, &spec()).len() <= 8192);
     }
 }
@@ -223,7 +223,7 @@ fn a_watchdog_has_its_control_frame_first() {
     let watchdog = Some(VirtualDevice { page: region(0x801_0000, 0x2000), intid: 77 });
     let blob = build(&board, &SealedCell { watchdog, ..cell(&board, &[]) }, &spec());
     let seen = Board::parse(&blob).unwrap();
-    let dog = seen.devices.iter().find(|device| &*device.path == "/watchdog@8010000").unwrap();
+    let dog = seen.devices.iter().find(|device| seen.path(device) == "/watchdog@8010000").unwrap();
     let bases: Vec<u64> = dog.regions.iter().map(|region| region.base().get()).collect();
     assert_eq!(bases, [0x801_0000, 0x801_1000]);
     let lines: Vec<(u32, bool)> = dog.interrupts.iter().map(|line| (line.intid, line.edge)).collect();
@@ -233,7 +233,7 @@ fn a_watchdog_has_its_control_frame_first() {
 #[test]
 fn another_reader_sees_the_same_tree() {
     let board = Board::parse(SMMUV3).unwrap();
-    let everything: Vec<&str> = board.devices.iter().map(|device| &*device.path).collect();
+    let everything: Vec<&str> = board.devices.iter().map(|device| board.path(device)).collect();
     let blob = build(&board, &SealedCell { uart: None, ..cell(&board, &everything) }, &spec());
     let (tree, other) = (Tree::parse(&blob).unwrap(), fdt::Fdt::new_unaligned_fallible(&blob).unwrap());
     let theirs: Vec<_> = other.all_nodes().unwrap().map(|node| node.unwrap().1).collect();

@@ -46,7 +46,7 @@ impl<'a> Devices<'a> {
                 && but.is_none_or(|cell| owner != cell && !disabled)
                 && first.is_none_or(|(earlier, ..)| key < earlier)
             {
-                first = Some((key, owner, device.map_or(frame, |device| &device.path)));
+                first = Some((key, owner, device.map_or(frame, |device| self.board.path(device))));
             }
         });
         first.map(|(_, owner, what)| (owner, what))

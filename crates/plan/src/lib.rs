@@ -132,7 +132,7 @@ impl<'a> Proof<'a, '_> {
         let (board, named) = (self.board, self.cells.get(cell).map_or(&[][..], |cell| &cell.devices));
         let entry = named.iter().position(|wanted| device::resolve(board, wanted) == Ok(device));
         let finding = self.say(code, cell, other, entry.unwrap_or(NONE));
-        finding.names[2] = board.devices.get(device).map_or("", |device| &device.path);
+        finding.names[2] = board.devices.get(device).map_or("", |device| board.path(device));
         finding
     }
 }

@@ -103,6 +103,6 @@ fn share(proof: &mut Proof<'_, '_>, devices: &Devices<'_>, (cell, number): (usiz
         let owner = devices.owner(other);
         let finding = proof.say_device(if owner == Owner::EL2 { 0xE402 } else { 0xE401 }, cell, owner.0, number);
         finding.numbers[0] = intid.into();
-        finding.names[3] = &device.path;
+        finding.names[3] = board.path(device);
     }
 }

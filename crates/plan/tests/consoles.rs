@@ -30,7 +30,7 @@ fn the_boards_uart_goes_to_one_cell() {
     let named_too = only(|board, plan| {
         plan.cells[0].console = Console::Passthrough;
         plan.cells[1].console = Console::None;
-        plan.cells[1].devices = vec![board.devices[board.stdout.unwrap()].path.to_owned().leak()];
+        plan.cells[1].devices = vec![board.path(&board.devices[board.stdout.unwrap()]).to_owned().leak()];
     });
     blames(&named_too, "E0305", 0, Some(1), Some(0));
     let no_uart = only(|board, plan| {
@@ -65,7 +65,7 @@ fn el2_takes_the_next_uart_that_is_enabled_and_no_cells() {
         plan.cells[0].console = Console::Passthrough;
         change(&mut board, &mut plan);
         let uart = seal(&board, &plan, &footprint()).unwrap().uart;
-        uart.map(|uart| board.devices[uart].path.to_owned())
+        uart.map(|uart| board.path(&board.devices[uart]).to_owned())
     };
     let (second, third) = ("/pl031@9010000", "/pl061@9030000");
     let first = uarts(&|_, _| ()).unwrap();

@@ -144,7 +144,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
     uart.regions.iter().flat_map(|&region| pages(region)).for_each(|page| give(&mut io, page, Owner::EL2));
     let (mut cpus, mut lines, mut devices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     lines.extend(uart.interrupts.iter().map(|line| line.intid));
-    let small = |device: &board::Device<'_>| &*device.path != "/pcie@10000000";
+    let small = |device: &board::Device<'_>| board.path(device) != "/pcie@10000000";
     for cell in &sealed.cells {
         let me = Owner(cell.index);
         let said = &wanted.cells[cell.index];
@@ -166,7 +166,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
         }
         for &index in &cell.devices {
             let device = &board.devices[index];
-            assert!(devices.insert(index), "{} has two owners", &*device.path);
+            assert!(devices.insert(index), "{} has two owners", board.path(device));
             assert!(!device.disabled);
             assert!(
                 device.no_dma()
@@ -201,7 +201,7 @@ fn hold_to_it(board: &Board<'_>, wanted: &Manifest<'_>, sealed: &SealedPlan<'_>)
             assert!(
                 owner == Owner::EL2 || owner == Owner::NOBODY,
                 "cell {owner:?} reaches {}, device {index}",
-                &*device.path
+                board.path(device)
             );
         }
     }
@@ -260,10 +260,15 @@ fn judge_holes_and_walls(
                 Outside::Hole => panic!("{owner:?}'s page {page:#x} is a hole"),
             }
         }
-        for device in board.devices.iter().filter(|device| !device.path.starts_with("/in-ram")) {
+        for device in board.devices.iter().filter(|device| !board.path(device).starts_with("/in-ram")) {
             let base = device.regions[0].base();
             let mine = cell.mmio.iter().any(|run| run.contains(base));
-            assert_eq!(sealed.outside(cell.index, Ipa::at(base.get())) == Outside::Hole, mine, "{}", &*device.path);
+            assert_eq!(
+                sealed.outside(cell.index, Ipa::at(base.get())) == Outside::Hole,
+                mine,
+                "{}",
+                board.path(device)
+            );
         }
     }
 }

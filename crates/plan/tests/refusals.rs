@@ -257,8 +257,8 @@ fn a_disabled_neighbour_does_not_hold_a_page() {
     plan.cells[0].devices = board
         .devices
         .iter()
-        .filter(|device| device.path.starts_with("/virtio_mmio@a000") && !device.disabled)
-        .map(|device| &*device.path.to_owned().leak())
+        .filter(|device| board.path(device).starts_with("/virtio_mmio@a000") && !device.disabled)
+        .map(|device| &*board.path(device).to_owned().leak())
         .collect();
     assert_eq!(plan.cells[0].devices.len(), 7);
     assert_eq!(codes(&board, &plan), Vec::<String>::new());

@@ -31,7 +31,13 @@ known! {
     "interrupt-parent" => InterruptParent,
     "interrupts-extended" => InterruptsExtended,
     "interrupt-controller" => InterruptController,
+    "#size-cells" => SizeCells,
+    "#address-cells" => AddressCells,
+    "#interrupt-cells" => InterruptCells,
 }
+
+/// The number all other names share.
+pub(crate) const OTHER: u8 = 15;
 
 /// By the low five bits of their first letter, which names begin so: bit `n` stands for number `n`.
 #[expect(clippy::indexing_slicing, reason = "the compiler runs it")]
@@ -44,19 +50,19 @@ const FIRST: [u32; 32] = {
     first
 };
 
-/// Returns the number of the name at the start of `text`; all others share one.
+/// Returns the number of the name at the start of `text`.
 #[inline(never)]
-pub(crate) fn number(text: &[u8]) -> u32 {
+pub(crate) fn number(text: &[u8]) -> u8 {
     let first = text.first().map_or(0, |letter| letter & 31);
     let mut likely = FIRST.get(usize::from(first)).copied().unwrap_or(0);
     while likely != 0 {
         let number = likely.trailing_zeros();
         if NAMES.get(number as usize).is_some_and(|name| is(text, name)) {
-            return number;
+            return number.to_le_bytes()[0];
         }
         likely &= likely.wrapping_sub(1);
     }
-    15
+    OTHER
 }
 
 #[cfg(test)]
@@ -66,10 +72,10 @@ mod tests {
     #[test]
     fn every_name_is_found() {
         for (index, name) in NAMES.iter().enumerate() {
-            assert_eq!(number(&[name.as_bytes(), &b"\0more"[..]].concat()) as usize, index);
+            assert_eq!(usize::from(number(&[name.as_bytes(), &b"\0more"[..]].concat())), index);
         }
         for other in [&b""[..], b"reg", b"regs\0", b"\0", b"interrupt\0", b"3\0"] {
-            assert_eq!(number(other), 15);
+            assert_eq!(number(other), OTHER);
         }
     }
 }

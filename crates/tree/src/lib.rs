@@ -60,10 +60,9 @@ pub struct Tree<'a> {
 struct Node<'a> {
     /// With its unit address; printable ASCII.
     name: &'a [u8],
-    /// Where in the structure block its properties begin, in words.
-    properties: u32,
-    /// By the number of a name in [`Known`]: where its property is; 0 is none.
-    known: [u32; 12],
+    /// By the number of a name in [`Known`]: where in the structure block its value is, in words; 0 is none. The last is
+    /// where the properties begin.
+    known: [u32; 16],
     /// The root is its own.
     parent: NodeId,
     /// First node behind its subtree.
@@ -127,12 +126,12 @@ impl<'a> Tree<'a> {
 
     /// Walks the properties of `id` in tree order; a name that is no text is "".
     pub fn properties(&self, id: NodeId) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
-        let mut at = self.node(id).map_or(u32::MAX, |node| node.properties);
+        let mut at = self.start(id);
         core::iter::from_fn(move || {
-            let (text, value, next) = self.entry(at)?;
+            let (name, value, next) = self.entry(at)?;
             at = next;
-            let name = self.strings.get(text as usize..).and_then(first_string).unwrap_or_default();
-            Some((core::str::from_utf8(name).unwrap_or_default(), value))
+            let name = self.strings.get(name..).and_then(first_string).unwrap_or_default();
+            Some((core::str::from_utf8(name).unwrap_or_default(), self.value(value)?))
         })
     }
 
@@ -147,18 +146,17 @@ impl<'a> Tree<'a> {
     #[must_use]
     #[inline(never)]
     pub fn get(&self, id: NodeId, name: Known) -> Option<&'a [u8]> {
-        let at = *self.node(id)?.known.get(name as usize)?;
-        if at == 0 { None } else { self.entry(at).map(|(_, value, _)| value) }
+        self.value(*self.node(id)?.known.get(name as usize)?)
     }
 
     /// Returns the value of property `name` of `id`.
     #[must_use]
     pub fn property(&self, id: NodeId, name: &str) -> Option<&'a [u8]> {
-        let mut at = self.node(id)?.properties;
+        let mut at = self.start(id);
         loop {
             let (text, value, next) = self.entry(at)?;
-            if is(self.strings.get(text as usize..)?, name) {
-                return Some(value);
+            if is(self.strings.get(text..)?, name) {
+                return self.value(value);
             }
             at = next;
         }
@@ -166,6 +164,11 @@ impl<'a> Tree<'a> {
 
     fn node(&self, id: NodeId) -> Option<&Node<'a>> {
         self.nodes.get(usize::from(id.0))
+    }
+
+    /// Returns where the properties of `id` begin.
+    fn start(&self, id: NodeId) -> u32 {
+        self.node(id).map_or(u32::MAX, |Node { known: [.., first], .. }| *first)
     }
 
     fn end(&self, id: NodeId) -> u16 {

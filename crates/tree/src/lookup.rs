@@ -5,6 +5,7 @@
 
 use crate::{Known, NodeId, Tree};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 impl Tree<'_> {
     /// Finds a node by `path`: `/soc/uart@1000`, `/soc/uart`, an alias, a label, or one of the last two and a path
@@ -47,12 +48,19 @@ impl Tree<'_> {
     /// Returns the full path of `id`, unit addresses included.
     #[must_use]
     pub fn path(&self, id: NodeId) -> String {
-        let above = self.parent(id).filter(|parent| *parent != NodeId::ROOT);
-        // At most `MAX_DEPTH` calls.
-        let mut path = above.map_or_else(String::new, |parent| self.path(parent));
-        path.push('/');
-        path.push_str(self.name(id));
-        path
+        let mut path = Vec::new();
+        self.path_into(id, &mut path);
+        String::from_utf8(path).unwrap_or_default()
+    }
+
+    /// Adds the full path of `id` to `path`.
+    pub fn path_into(&self, id: NodeId, path: &mut Vec<u8>) {
+        if let Some(parent) = self.parent(id).filter(|parent| *parent != NodeId::ROOT) {
+            // At most `MAX_DEPTH` calls.
+            self.path_into(parent, path);
+        }
+        path.push(b'/');
+        path.extend_from_slice(self.name_bytes(id));
     }
 
     fn descend(&self, start: NodeId, path: &str) -> Option<NodeId> {

@@ -19,8 +19,8 @@ const PROPERTY: u32 = 3_u32.to_be();
 const NOP: u32 = 4_u32.to_be();
 /// The highest bit of each byte of a word.
 const HIGH: u32 = 0x8080_8080;
-/// Of how many names the numbers are kept while a tree is read: few names serve many properties.
-const SEEN: usize = 128;
+/// In how much of the strings block the numbers of names are kept while a tree is read: few names serve many properties.
+const SEEN: usize = 1024;
 
 /// Returns how many bytes the tree that begins with `header` (8 bytes are enough) says it has.
 #[must_use]
@@ -57,38 +57,44 @@ impl<'a> Tree<'a> {
 
     /// Walks the structure block to the end of the root.
     fn index(&self) -> Result<Vec<Node<'a>>, TreeError> {
-        let (mut nodes, mut at, mut current, mut depth) = (Vec::<Node<'a>>::new(), 0_u32, NodeId::ROOT, 0_usize);
-        // The names last met, each at a place its own decides: that place and one, times 16, and its number.
-        let mut seen = [0_u64; SEEN];
-        while let Some(&token) = self.words.get(at as usize) {
+        let (mut nodes, mut rest, mut current, mut depth) = (Vec::new(), &*self.words, NodeId::ROOT, 0_usize);
+        // The numbers of the names met and 16, by their places.
+        let mut seen = [0_u8; SEEN];
+        while let [token, behind @ ..] = rest {
+            rest = behind;
             let count = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
-            at = at.wrapping_add(1);
-            if token == BEGIN_NODE {
+            if *token == BEGIN_NODE {
                 if depth >= MAX_DEPTH {
                     return Err(TreeError::Deep);
                 }
                 if count == u16::MAX || nodes.try_reserve(1).is_err() {
                     return Err(TreeError::Large);
                 }
-                let name = self.text(at)?;
+                let (start, length) = (self.words.len().wrapping_sub(rest.len()) << 2, length(rest)?);
+                let name = self.block.get(start..start.wrapping_add(length)).ok_or(TreeError::Cut)?;
                 // The NUL behind it takes a byte at least.
-                at = at.wrapping_add(u32::try_from(name.len() >> 2).unwrap_or(0)).wrapping_add(1);
-                nodes.push(Node { name, known: [0; 12], properties: at, parent: current, end: 0 });
-                let Some(node) = nodes.last_mut() else { break };
+                rest = rest.get((length >> 2).wrapping_add(1)..).unwrap_or_default();
+                let mut known = [0; 16];
+                let [.., properties] = &mut known;
+                *properties = self.place(rest);
+                nodes.push(Node { name, known, parent: current, end: 0 });
+                let Some(Node { known, .. }) = nodes.last_mut() else { break };
                 // Properties stand before children (5.4.2).
-                while let Some((name, _, next)) = self.entry(at) {
-                    let Some(slot) = seen.get_mut((name >> 2 ^ name >> 9) as usize & (SEEN - 1)) else { break };
-                    if *slot >> 4 != u64::from(name).wrapping_add(1) {
-                        let text = self.strings.get(name as usize..).ok_or(TreeError::Text)?;
-                        *slot = u64::from(name).wrapping_add(1) << 4 | u64::from(known::number(text));
+                while let Some((name, value, behind)) = property(rest) {
+                    let mut number = seen.get(name).copied().unwrap_or(0);
+                    if number == 0 {
+                        number = known::number(self.strings.get(name..).ok_or(TreeError::Text)?) | 16;
+                        if let Some(seen) = seen.get_mut(name) {
+                            *seen = number;
+                        }
                     }
-                    if let Some(first @ 0) = node.known.get_mut((*slot & 15) as usize) {
-                        *first = at;
+                    if let Some(first @ 0) = known.get_mut(usize::from(number & 15)) {
+                        *first = self.place(value);
                     }
-                    at = next;
+                    rest = behind;
                 }
                 (current, depth) = (NodeId(count), depth.wrapping_add(1));
-            } else if token == END_NODE
+            } else if *token == END_NODE
                 && let Some(node) = nodes.get_mut(usize::from(current.0))
             {
                 node.end = count;
@@ -97,44 +103,64 @@ impl<'a> Tree<'a> {
                 if depth == 0 {
                     return Ok(nodes);
                 }
-            } else if token != NOP {
-                return Err(TreeError::Token(u32::from_be(token)));
+            } else if *token != NOP {
+                return Err(TreeError::Token(u32::from_be(*token)));
             }
         }
         Err(TreeError::Cut)
     }
 
-    /// Reads the name at `at`: ASCII of which nothing moves a terminal's cursor, ended by a NUL.
-    fn text(&self, at: u32) -> Result<&'a [u8], TreeError> {
-        let (at, mut bad) = (at as usize, 0);
-        for (index, word) in (at..).zip(self.words.get(at..).unwrap_or_default()) {
-            let word = u32::from_le(*word);
-            // The lowest of these bits marks the first NUL; what pads the name behind it may be anything (U-Boot's is).
-            let zeros = word.wrapping_sub(0x0101_0101) & !word & HIGH;
-            // The highest bit of a byte is no ASCII, and with the next two clear it is a control character.
-            bad |= (word | !(word << 1 | word << 2)) & zeros.wrapping_sub(1) & !zeros & HIGH;
-            if zeros != 0 && bad == 0 {
-                let end = (index << 2).wrapping_add(zeros.trailing_zeros() as usize / 8);
-                return self.block.get(at << 2..end).ok_or(TreeError::Cut);
-            }
-            if bad != 0 {
-                return Err(TreeError::Text);
-            }
-        }
-        Err(TreeError::Cut)
-    }
-
-    /// Reads the property at `at`: where its name is in the strings block, its value, and where the next token is.
+    /// Returns where in the structure block `rest` of it begins, in words.
     #[inline(always)]
-    pub(crate) fn entry(&self, at: u32) -> Option<(u32, &'a [u8], u32)> {
-        let mut words = self.words.get(at as usize..)?;
-        while let [NOP, rest @ ..] = words {
-            words = rest;
-        }
-        let [PROPERTY, length, name, rest @ ..] = words else { return None };
-        let start = self.words.len().wrapping_sub(rest.len()) << 2;
-        let end = start.wrapping_add(u32::from_be(*length) as usize);
-        let next = u32::try_from(end.wrapping_add(3) >> 2).ok()?;
-        Some((u32::from_be(*name), self.block.get(start..end)?, next))
+    fn place(&self, rest: &[u32]) -> u32 {
+        let [low, ..] = *self.words.len().wrapping_sub(rest.len()).to_le_bytes().as_chunks().0 else { return 0 };
+        u32::from_le_bytes(low)
     }
+
+    /// Returns the value at `place`, behind its length.
+    #[inline(always)]
+    pub(crate) fn value(&self, place: u32) -> Option<&'a [u8]> {
+        let length = u32::from_be(*self.words.get((place as usize).wrapping_sub(2))?) as usize;
+        let start = (place as usize) << 2;
+        self.block.get(start..start.wrapping_add(length))
+    }
+
+    /// Returns the property of `id` at `place` or behind it: where its name is in the strings block, where its value is, and the next place.
+    pub(crate) fn entry(&self, place: u32) -> Option<(usize, u32, u32)> {
+        let (name, value, rest) = property(self.words.get(place as usize..)?)?;
+        Some((name, self.place(value), self.place(rest)))
+    }
+}
+
+/// Returns the property that comes next in `words`: where its name is in the strings block, its value and all behind it,
+/// and what is behind it.
+#[inline(always)]
+fn property(mut words: &[u32]) -> Option<(usize, &[u32], &[u32])> {
+    loop {
+        match words {
+            [PROPERTY, length, name, value @ ..] => {
+                let length = (u32::from_be(*length) as usize).wrapping_add(3) >> 2;
+                return Some((u32::from_be(*name) as usize, value, value.get(length..)?));
+            }
+            [NOP, rest @ ..] => words = rest,
+            _ => return None,
+        }
+    }
+}
+
+/// Measures the name at the start of `words`: ASCII of which nothing moves a terminal's cursor, ended by a NUL.
+#[inline(always)]
+fn length(words: &[u32]) -> Result<usize, TreeError> {
+    for (index, word) in words.iter().enumerate() {
+        let word = u32::from_le(*word);
+        // The highest bit of a byte is no ASCII, and with the next two clear it is a control character.
+        let odd = (word | !(word << 1 | word << 2)) & HIGH;
+        if odd != 0 {
+            // Of these the first is the NUL; what pads the name behind it may be anything (U-Boot's is).
+            let byte = odd.trailing_zeros() >> 3;
+            let ended = (word >> (byte << 3)).trailing_zeros() >= 8;
+            return if ended { Ok(index << 2 | byte as usize) } else { Err(TreeError::Text) };
+        }
+    }
+    Err(TreeError::Cut)
 }

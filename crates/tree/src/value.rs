@@ -33,6 +33,12 @@ impl<'a> Tree<'a> {
         core::str::from_utf8(first_string(self.property(id, name)?)?).ok()
     }
 
+    /// The same as bytes; nothing is empty.
+    #[must_use]
+    pub fn first(&self, id: NodeId, name: &str) -> &'a [u8] {
+        self.property(id, name).and_then(first_string).unwrap_or_default()
+    }
+
     /// Returns property `name`, exactly one cell.
     #[must_use]
     pub fn u32(&self, id: NodeId, name: &str) -> Option<u32> {

@@ -42,7 +42,7 @@ pub fn smmu() -> Board<'static> {
 
 /// Returns which device has this path.
 pub fn place(board: &Board<'_>, path: &str) -> usize {
-    board.devices.iter().position(|device| &*device.path == path).expect("a device of the board")
+    board.devices.iter().position(|device| board.path(device) == path).expect("a device of the board")
 }
 
 /// Gives a device one region instead of its own.
@@ -63,7 +63,9 @@ pub fn rewires(board: &mut Board<'_>, device: usize, intid: u32) {
 
 /// Adds a device that is as `model` but for its path and region.
 pub fn add(board: &mut Board<'_>, model: usize, path: &str, region: Region<PhysAddr>) -> usize {
-    let (path, regions) = (path.to_owned(), vec![region]);
+    let (start, regions) = (board.paths.len(), vec![region]);
+    board.paths.extend_from_slice(path.as_bytes());
+    let path = start..board.paths.len();
     let model = board.devices[model].clone();
     board.devices.push(Device { path, regions, windows: Vec::new(), interrupts: Vec::new(), ..model });
     board.devices.len() - 1
