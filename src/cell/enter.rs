@@ -27,7 +27,7 @@ pub fn prepare(seat: Seat) {
     arch::VTCR_EL2.set(controls::vtcr_el2(arch::ID_AA64MMFR0_EL1.get() & 0xf));
     arch::VTTBR_EL2.set(seat.cell.vttbr(seat.vcpu));
     reg::VPIDR_EL2::set(arch::MIDR_EL1.get());
-    arch::VMPIDR_EL2.set(controls::vmpidr_el2((seat.vcpu.index & 0xff) as u8));
+    arch::VMPIDR_EL2.set(controls::vmpidr_el2((seat.vcpu.index as u64 & 0xff) as u8));
     // The guest before may have allowed speculative store bypass (SMCCC_ARCH_WORKAROUND_2).
     smc::architecture(vpsci::WORKAROUNDS[1], 1);
     reset_el1();

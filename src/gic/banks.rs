@@ -107,7 +107,7 @@ impl Banks {
 
     /// Sets the trigger of a line.
     pub fn set_edge(self, intid: u32, edge: bool) {
-        if let Some(word) = self.words.ICFGR.get(intid as usize / 16 & 63) {
+        if let Some(word) = self.words.ICFGR.get(intid as usize >> 4 & 63) {
             let bit = bit(intid.wrapping_mul(2) | 1);
             word.set(if edge { word.get() | bit } else { word.get() & !bit });
         }

@@ -122,7 +122,7 @@ impl Vgic {
             let first = ours.fold(u32::MAX, |first, n| first.min(u32::from(word.priority[n]) << 10 | intid_at(0, n)));
             best = best.min(first | intid_at(word.w, 0));
             if parked.is_none() && set == 0 {
-                self.hot &= !(1 << at);
+                self.hot &= !(1 << (at & 63));
             }
         }
         (best != u32::MAX).then_some(best)
