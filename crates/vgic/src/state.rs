@@ -104,23 +104,25 @@ impl Vgic {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let last = (config.lines.wrapping_sub(1) >> 5 & 31).wrapping_add(VCPUS);
-        let word = |at: usize| {
-            let (sgis, frame, w) = if at < VCPUS { (SGIS, at, 0) } else { (0, 0, at.wrapping_sub(BEFORE_SPIS)) };
-            let (physical, emulated) = if config.passthrough { (sgis & config.sgis, 0) } else { (0, sgis) };
-            let exists = if w == 31 { 0x0fff_ffff } else { u32::MAX }; // 1020 to 1023 are special
-            Word { frame, w, exists, physical, emulated, wired_edge: sgis, ..Word::default() }
-        };
         let mut vgic = Self {
             v2: config.v2,
             direct: config.passthrough,
             count: (config.vcpus.wrapping_sub(1) & 7).wrapping_add(1),
-            words: (0..last).map(word).collect(),
+            words: (0..last).map(|_| Word::default()).collect(),
             asleep: u32::MAX,
             slots: bit(config.list_registers).wrapping_sub(1),
             priorities: (0xff00_u32 >> (config.priority_bits & 15) & 0xff) as u8,
             ..Self::default()
         };
-        (0..last).for_each(|at| vgic.forget(at));
+        for at in 0..last {
+            let (sgis, frame, w) = if at < VCPUS { (SGIS, at, 0) } else { (0, 0, at.wrapping_sub(BEFORE_SPIS)) };
+            let (physical, emulated) = if config.passthrough { (sgis & config.sgis, 0) } else { (0, sgis) };
+            let exists = if w == 31 { 0x0fff_ffff } else { u32::MAX }; // 1020 to 1023 are special
+            let word = vgic.word_mut(at);
+            (word.frame, word.w, word.exists) = (frame, w, exists);
+            (word.physical, word.emulated, word.wired_edge) = (physical, emulated, sgis);
+            vgic.forget(at);
+        }
         vgic
     }
 
