@@ -29,7 +29,7 @@ fn main(machine: Machine) -> ! {
     DEADLINE.store(timer::now() + period, Relaxed);
     gic::init();
     gic::enable(machine.timer_intid);
-    timer::arm(DEADLINE.load(Relaxed));
+    arm(DEADLINE.load(Relaxed), period, period);
     let (mut second, mut announced) = (0, announce == 0);
     loop {
         // Masked here, so that no interrupt falls between the look and the wait.
@@ -84,5 +84,11 @@ fn irq(_intid: u32) {
     DEADLINES.store(DEADLINES.load(Relaxed) + elapsed, Relaxed);
     let next = deadline + elapsed * period;
     DEADLINE.store(next, Relaxed);
-    timer::arm(next);
+    arm(next, next - now, period);
+}
+
+/// Arms the deadline, so many ticks ahead, with a mark a tenth of a period behind it.
+fn arm(deadline: u64, ahead: u64, period: u64) {
+    timer::arm(deadline);
+    timer::mark(ahead + period / 10);
 }
