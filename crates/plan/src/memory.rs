@@ -55,8 +55,10 @@ pub(crate) fn taken<'a>(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Vec
         wall::take(walls, reserved.region, Owner::NOBODY, reserved.name);
     }
     for cpu in &board.cpus {
-        if let Start::SpinTable(word) = cpu.start {
-            wall::insert(walls, word.get(), word.get().saturating_add(8), Owner::NOBODY, "spin-table");
+        if let Start::SpinTable(word) = cpu.start
+            && let Some(word) = Region::new(word, 8)
+        {
+            wall::take(walls, word, Owner::NOBODY, "spin-table");
         }
     }
     for (index, cell) in cells.iter().enumerate() {

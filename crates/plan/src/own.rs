@@ -31,10 +31,12 @@ pub(crate) fn judge<'a>(proof: &mut Proof<'a, '_>, devices: &Devices<'a>, index:
     let (mut master, mut more) = (NONE, 0_u64);
     for (number, device) in board.devices.iter().enumerate().filter(|(number, _)| devices.owner(*number) == mine) {
         owned.devices.push(number);
-        device.regions.iter().for_each(|region| pages(proof, devices, (index, number), *region, 0xC311));
-        device.windows.iter().for_each(|window| pages(proof, devices, (index, number), *window, 0xA316));
-        for space in device.pages().filter_map(|region| device::space(*region)) {
-            line::cover(&mut owned.pages, space);
+        for (place, region) in device.pages().enumerate() {
+            let too_far = if place < device.regions.len() { 0xC311 } else { 0xA316 };
+            pages(proof, devices, (index, number), *region, too_far);
+            if let Some(space) = device::space(*region) {
+                line::cover(&mut owned.pages, space);
+            }
         }
         for line in device.interrupts.iter().filter(|line| line.intid >= FIRST_SPI) {
             share(proof, devices, (index, number), line.intid);
