@@ -21,6 +21,12 @@ pub(crate) fn cover(line: &mut Vec<Region<PhysAddr>>, mut region: Region<PhysAdd
     line.insert(place, region);
 }
 
+/// Finds the first that meets `region`.
+#[inline(never)]
+pub(crate) fn meets(line: &[Region<PhysAddr>], region: Region<PhysAddr>) -> Option<Region<PhysAddr>> {
+    line.iter().copied().find(|other| other.overlaps(region))
+}
+
 /// Rounds up to a multiple of `bytes`, a power of two; to the last one where there is none.
 pub(crate) fn round_up(number: u64, bytes: u64) -> u64 {
     let odd = bytes.wrapping_sub(1);

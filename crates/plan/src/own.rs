@@ -76,7 +76,7 @@ fn pages<'a>(
         proof.say_device(too_far, cell, NONE, number).numbers = [base, end, 0, 0];
     }
     let pages = region.widen(PAGE_BYTES).unwrap_or(region);
-    if let Some(&bank) = proof.banks.iter().find(|bank| bank.overlaps(pages)) {
+    if let Some(bank) = line::meets(&proof.banks, pages) {
         proof.say_device(0xE312, cell, NONE, number).numbers = ends(pages, bank);
     }
     // What is said tells what to do.
