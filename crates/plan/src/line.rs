@@ -37,3 +37,26 @@ pub(crate) fn round_up(number: u64, bytes: u64) -> u64 {
 pub(crate) fn ends<A: Address>(mine: Region<A>, theirs: Region<A>) -> [u64; 4] {
     [mine.base().get(), mine.end().get(), theirs.base().get(), theirs.end().get()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_covered_is_what_was_added_in_order_and_apart(
+            added in proptest::collection::vec((0_u64..40, 1_u64..9), 0..12),
+        ) {
+            let mut line = Vec::new();
+            let regions: Vec<_> =
+                added.iter().filter_map(|(base, size)| Region::new(PhysAddr::at(*base), *size)).collect();
+            regions.iter().for_each(|region| cover(&mut line, *region));
+            prop_assert!(line.is_sorted_by(|one, next| one.end() < next.base()), "{line:?}");
+            for at in (0..60).map(PhysAddr::at) {
+                let inside = |regions: &[Region<PhysAddr>]| regions.iter().any(|region| region.contains(at));
+                prop_assert_eq!(inside(&line), inside(&regions), "{:?}", line);
+            }
+        }
+    }
+}
