@@ -29,11 +29,6 @@ impl<'a> Devices<'a> {
         self.owners.get(device).copied().unwrap_or(Owner::EL2)
     }
 
-    /// Tells whether there is device space at `pa`.
-    pub(crate) fn covers(&self, pa: PhysAddr) -> bool {
-        self.space.iter().find(|space| pa < space.end()).is_some_and(|space| space.base() <= pa)
-    }
-
     /// Finds who has device space on these pages and what it is called: EL2 before cells, cells before nobody, then as the
     /// tree has them; `but` for a cell not its own, nor that of disabled devices EL2 does not keep.
     pub(crate) fn on(&self, pages: Region<PhysAddr>, but: Option<Owner>) -> Option<(Owner, &'a str)> {
