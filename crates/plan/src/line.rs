@@ -56,7 +56,9 @@ mod tests {
             let mut line = Vec::new();
             let regions: Vec<_> =
                 added.iter().filter_map(|(base, size)| Region::new(PhysAddr::at(*base), *size)).collect();
-            regions.iter().for_each(|region| cover(&mut line, *region));
+            for region in &regions {
+                cover(&mut line, *region);
+            }
             prop_assert!(line.is_sorted_by(|one, next| one.end() < next.base()), "{line:?}");
             for at in (0..60).map(PhysAddr::at) {
                 let inside = |regions: &[Region<PhysAddr>]| regions.iter().any(|region| region.contains(at));
