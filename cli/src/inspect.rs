@@ -6,7 +6,7 @@
 use crate::bundle::PAGE;
 use crate::map::address;
 use crate::size;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use manifest::digest::Software;
 use manifest::{Bundle, Cell, Console, Digest, Dma, Manifest, Memory};
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub struct Image {
 /// # Errors
 /// Where they are no bundle.
 pub fn contents(bytes: &[u8]) -> Result<Contents> {
-    let bundle = Bundle::read(bytes, &Software)?;
+    let bundle = Bundle::read(bytes, &Software).map_err(|error| anyhow!("{error}"))?;
     let tree = Tree::parse(bytes)?;
     let folder = tree.child(NodeId::ROOT, "images").context("the bundle lacks images")?;
     let images = bundle.images.iter().zip(tree.children(folder)).map(|(image, node)| {

@@ -14,7 +14,7 @@ use crate::report::{Problem, Report};
 use crate::sentence::{self, Sentence};
 use crate::{second_reader, size, suggest};
 use address::{Address as _, PAGE_BYTES, PhysAddr, Region};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use board::{Board, Device, Gic};
 use manifest::digest::Software;
 use manifest::{Bundle, Manifest, Memory};
@@ -116,7 +116,7 @@ pub fn sealed<T>(
     };
     let board = Board::parse(&target.tree).map_err(|error| unusable(&error))?;
     second_reader::agrees(&board.tree, &target.tree).map_err(|error| unusable(&error))?;
-    let read = Bundle::read(bundle, &Software)?;
+    let read = Bundle::read(bundle, &Software).map_err(|error| anyhow!("{error}"))?;
     let footprint = footprint(&board, target, bundle.len() as u64)?;
     let problems = |findings: &[Finding<'_>]| {
         let found = findings.iter().map(|finding| problem(plan, &board, finding));

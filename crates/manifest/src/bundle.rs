@@ -58,7 +58,7 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     /// Says the first thing that is wrong.
-    pub fn read(bytes: &'a [u8], hasher: &impl Hasher) -> Result<Self, BundleError> {
+    pub fn read(bytes: &'a [u8], hasher: &impl Hasher) -> Result<Self, BundleError<'a>> {
         let (need, have) = (Self::total_size(bytes).ok_or(BundleError::NotATree)?, bytes.len() as u64);
         if need > have {
             return Err(BundleError::Truncated { need, have });
@@ -80,11 +80,16 @@ impl<'a> Bundle<'a> {
 }
 
 /// Reads one image node; `size` becomes the payload's end, if that is larger.
-fn image<'a>(tree: &Tree<'a>, node: NodeId, bytes: &'a [u8], size: &mut u64) -> Result<ImageEntry<'a>, BundleError> {
+fn image<'a>(
+    tree: &Tree<'a>,
+    node: NodeId,
+    bytes: &'a [u8],
+    size: &mut u64,
+) -> Result<ImageEntry<'a>, BundleError<'a>> {
     let place = tree.u64(node, "data-position").zip(tree.u64(node, "data-size"));
     let ends = place.and_then(|(start, length)| Some((start, start.checked_add(length)?)));
     let Some(((start, end), digest)) = ends.zip(digest(tree, node)) else {
-        return Err(BundleError::Image(tree.name(node).into()));
+        return Err(BundleError::Image(tree.name(node)));
     };
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     let payload = range.and_then(|(start, end)| bytes.get(start..end));

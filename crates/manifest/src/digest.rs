@@ -32,14 +32,13 @@ pub trait Hasher {
         let mut end = [0; 128];
         end.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
         end.iter_mut().skip(rest.len()).take(1).for_each(|slot| *slot = 0x80);
-        let last = usize::from(rest.len() >= 56);
-        let (end, _) = end.as_chunks_mut::<64>();
-        if let Some(bits) = end.get_mut(last).and_then(|block| block.last_chunk_mut()) {
+        let (last, more) = if rest.len() < 56 { (7, 1) } else { (15, 2) };
+        if let Some(bits) = end.as_chunks_mut().0.get_mut(last) {
             *bits = (bytes.len() as u64).wrapping_mul(8).to_be_bytes();
         }
         let mut state = FIRST;
         self.add(&mut state, blocks);
-        self.add(&mut state, end.get(..=last).unwrap_or_default());
+        self.add(&mut state, end.as_chunks().0.get(..more).unwrap_or_default());
         let mut digest = [0; 32];
         digest.as_chunks_mut().0.iter_mut().zip(state).for_each(|(slot, word)| *slot = word.to_be_bytes());
         digest

@@ -1,13 +1,12 @@
 //! What can be wrong with a bundle, each in one sentence.
 
 use address::{Dec, Text};
-use alloc::string::String;
 use core::fmt;
 use tree::TreeError;
 
 /// Why a bundle cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BundleError {
+pub enum BundleError<'a> {
     /// The bytes do not start with a flattened device tree.
     NotATree,
     /// The tree is damaged.
@@ -20,14 +19,14 @@ pub enum BundleError {
         have: u64,
     },
     /// The image of this name has no place, or no hash known here.
-    Image(String),
+    Image(&'a str),
     /// The plan is not there, or not what it was.
     Plan,
     /// The plan is of another version.
     Version(u64),
 }
 
-impl fmt::Display for BundleError {
+impl fmt::Display for BundleError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotATree => f.write_str("no bundle: the bytes do not start with a flattened device tree"),
@@ -48,4 +47,4 @@ impl fmt::Display for BundleError {
     }
 }
 
-impl core::error::Error for BundleError {}
+impl core::error::Error for BundleError<'_> {}

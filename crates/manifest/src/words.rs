@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 ///
 /// # Errors
 /// It is of another version, or no plan.
-pub fn read<'a>(bytes: &'a [u8], images: &[ImageEntry<'a>]) -> Result<Manifest<'a>, BundleError> {
+pub fn read<'a>(bytes: &'a [u8], images: &[ImageEntry<'a>]) -> Result<Manifest<'a>, BundleError<'a>> {
     let mut words = Words { rest: bytes, good: true, images };
     let version = words.number();
     if words.good && version != VERSION {

@@ -93,7 +93,7 @@ fn tree(wrong: &Wrong<'_>, position: u32) -> Vec<u8> {
     fdt.finish().unwrap()
 }
 
-fn read(bytes: &[u8]) -> Result<Bundle<'_>, BundleError> {
+fn read(bytes: &[u8]) -> Result<Bundle<'_>, BundleError<'_>> {
     Bundle::read(bytes, &Software)
 }
 
@@ -102,7 +102,7 @@ fn refusal(wrong: &Wrong<'_>) -> String {
 }
 
 /// What a plan comes to with these bytes from `at` on.
-fn with(at: usize, bytes: &[u8]) -> Result<Manifest<'static>, BundleError> {
+fn with(at: usize, bytes: &[u8]) -> Result<Manifest<'static>, BundleError<'static>> {
     let mut plan = plan();
     plan[at..at + bytes.len()].copy_from_slice(bytes);
     let images = [ImageEntry { name: "Image", payload: PAYLOAD, digest: Digest::Crc32(0) }];

@@ -36,7 +36,7 @@ pub(crate) fn assign(proof: &mut Proof<'_, '_>, named: Option<u32>) -> usize {
                 Some(code) => (code, NONE),
                 None => match owner(cpu as usize) {
                     Some(other) if other != index => (0xE103, other),
-                    _ if cell.cpus.iter().take(place).any(|mine| *mine == cpu) => (0xE104, NONE),
+                    _ if cell.cpus.iter().position(|mine| *mine == cpu) != Some(place) => (0xE104, NONE),
                     _ => continue,
                 },
             };

@@ -29,27 +29,21 @@ impl<'a> Devices<'a> {
         self.owners.get(device).copied().unwrap_or(Owner::EL2)
     }
 
-    /// Tells whether there is device space at `pa`.
-    pub(crate) fn covers(&self, pa: PhysAddr) -> bool {
-        self.space.iter().find(|space| pa < space.end()).is_some_and(|space| space.base() <= pa)
-    }
-
-    /// Finds who has device space on these pages and what it is called: EL2 before cells, cells before nobody, then the
-    /// lowest; `but` for a cell not its own, nor that of disabled devices EL2 does not keep.
+    /// Finds who has device space on these pages and what it is called: EL2 before cells, cells before nobody, then as the
+    /// tree has them; `but` for a cell not its own, nor that of disabled devices EL2 does not keep.
     pub(crate) fn on(&self, pages: Region<PhysAddr>, but: Option<Owner>) -> Option<(Owner, &'a str)> {
-        let mut first: Option<((usize, PhysAddr), Owner, &str)> = None;
+        let mut first: Option<(Owner, &str)> = None;
         walk(self.board, &mut |space, number, frame| {
             let (owner, device) = (self.owner(number), self.board.devices.get(number));
             let disabled = owner != Owner::EL2 && device.is_some_and(|device| device.disabled);
-            let key = (owner.rank(), space.base());
             if space.overlaps(pages)
                 && but.is_none_or(|cell| owner != cell && !disabled)
-                && first.is_none_or(|(earlier, ..)| key < earlier)
+                && first.is_none_or(|(earlier, _)| owner.rank() < earlier.rank())
             {
-                first = Some((key, owner, device.map_or(frame, |device| self.board.path(device))));
+                first = Some((owner, device.map_or(frame, |device| self.board.path(device))));
             }
         });
-        first.map(|(_, owner, what)| (owner, what))
+        first
     }
 }
 
@@ -57,13 +51,10 @@ impl<'a> Devices<'a> {
 pub(crate) fn assign<'a>(proof: &mut Proof<'a, '_>) -> Devices<'a> {
     let (board, cells) = (proof.board, proof.cells);
     let console = passed_console(proof);
-    let uart = own_uart(proof, console);
     let owner = |device: &Device<'_>| if device.is_iommu { Owner::EL2 } else { Owner::NOBODY };
     let mut owners: Vec<Owner> = board.devices.iter().map(owner).collect();
-    for (uart, to) in [(uart, Some(Owner::EL2)), (board.stdout, console.map(Owner))] {
-        if let (Some(to), Some(owner @ &mut Owner::NOBODY)) = (to, uart.and_then(|uart| owners.get_mut(uart))) {
-            *owner = to;
-        }
+    if let Some(owner @ &mut Owner::NOBODY) = board.stdout.and_then(|uart| owners.get_mut(uart)) {
+        *owner = console.map_or(Owner::EL2, Owner);
     }
     for (index, cell) in cells.iter().enumerate() {
         for (entry, &wanted) in cell.devices.iter().enumerate() {
@@ -85,6 +76,7 @@ pub(crate) fn assign<'a>(proof: &mut Proof<'a, '_>) -> Devices<'a> {
             proof.say(code, index, other, entry).names[2] = wanted;
         }
     }
+    let uart = console.map_or(board.stdout, |cell| other_uart(proof, cell, &mut owners));
     let mut space = Vec::with_capacity(board.devices.len());
     walk(board, &mut |pages, _, _| line::cover(&mut space, pages));
     Devices { board, owners, uart, console, space }
@@ -102,28 +94,25 @@ fn passed_console(proof: &mut Proof<'_, '_>) -> Option<usize> {
     first.filter(|_| proof.board.stdout.is_some())
 }
 
-/// Chooses EL2's UART: the board's console, or where that is a cell's the next that no cell names.
-fn own_uart(proof: &mut Proof<'_, '_>, console: Option<usize>) -> Option<usize> {
-    let (board, cells) = (proof.board, proof.cells);
-    let Some(cell) = console else { return board.stdout };
-    let names = |index| move |wanted: &&str| resolve(board, wanted) == Ok(index);
-    let next = board.devices.iter().enumerate().position(|(index, device)| {
-        board.stdout != Some(index)
-            && !device.disabled
-            && board.uart(Some(index)).is_some()
-            && !cells.iter().any(|cell| cell.devices.iter().any(names(index)))
-    });
-    if next.is_none() {
+/// Chooses EL2's UART where the board's console is a cell's: the next that nobody has.
+fn other_uart(proof: &mut Proof<'_, '_>, cell: usize, owners: &mut [Owner]) -> Option<usize> {
+    let board = proof.board;
+    let free = |(index, device): (usize, &Device<'_>)| !device.disabled && board.uart(Some(index)).is_some();
+    let mut devices = board.devices.iter().enumerate().zip(owners);
+    let next = devices.find(|(device, owner)| **owner == Owner::NOBODY && free(*device));
+    let Some(((index, _), owner)) = next else {
         proof.say(0xA508, cell, NONE, 0);
-    }
-    next
+        return None;
+    };
+    *owner = Owner::EL2;
+    Some(index)
 }
 
 /// Finds the device that a path, alias or label means.
 pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u16> {
     let node = board.tree.find(wanted).ok_or(0xC301_u16)?;
     let (Gic::V2 { node: gic, .. } | Gic::V3 { node: gic, .. }) = board.gic;
-    if [gic, board.timers.node].contains(&node) {
+    if node == gic || node == board.timers.node {
         return Err(0xE304);
     }
     board.devices.iter().position(|device| device.node == node && !device.regions.is_empty()).ok_or(0xC302)

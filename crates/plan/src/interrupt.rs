@@ -14,7 +14,14 @@ const LAST_SPI: u32 = 1020;
 pub(crate) fn unused(board: &Board<'_>, cell: usize) -> Option<u32> {
     let wired =
         |intid: &u32| board.devices.iter().any(|device| device.interrupts.iter().any(|line| line.intid == *intid));
-    (FIRST_SPI..LAST_SPI).filter(|intid| !wired(intid)).nth(cell)
+    let mut left = cell;
+    for intid in (FIRST_SPI..LAST_SPI).filter(|intid| !wired(intid)) {
+        match left.checked_sub(1) {
+            Some(less) => left = less,
+            None => return Some(intid),
+        }
+    }
+    None
 }
 
 /// Adds an SPI to a cell's, which are ascending, each once.

@@ -57,10 +57,9 @@ fn lay<'a>(
     let mut things: Vec<Region<PhysAddr>> = Vec::with_capacity(8);
     let mut stand = |thing: Region<PhysAddr>, code| {
         for (run, other) in things.iter().enumerate().filter(|(_, other)| other.overlaps(thing)) {
-            match (run < runs.len(), known) {
-                (true, _) => proof.say(code, index, NONE, run).numbers = ends(*other, thing),
-                (false, false) => proof.say(0xC314, index, NONE, 0).numbers = ends(*other, thing),
-                (false, true) => {}
+            let (code, run) = if run < runs.len() { (code, run) } else { (0xC314, 0) };
+            if code != 0xC314 || !known {
+                proof.say(code, index, NONE, run).numbers = ends(*other, thing);
             }
         }
         things.push(thing);

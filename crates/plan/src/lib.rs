@@ -122,6 +122,7 @@ impl<'a> Proof<'a, '_> {
     }
 
     /// Tells whether such a finding about the cell was noted.
+    #[inline(never)]
     fn said(&self, cell: usize, such: &dyn Fn(&Finding<'a>) -> bool) -> bool {
         self.out.iter().any(|finding| finding.cell == Some(cell) && such(finding))
     }

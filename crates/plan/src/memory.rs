@@ -55,8 +55,10 @@ pub(crate) fn taken<'a>(proof: &mut Proof<'a, '_>, footprint: &Footprint) -> Vec
         wall::take(walls, reserved.region, Owner::NOBODY, reserved.name);
     }
     for cpu in &board.cpus {
-        if let Start::SpinTable(word) = cpu.start {
-            wall::insert(walls, word.get(), word.get().saturating_add(8), Owner::NOBODY, "spin-table");
+        if let Start::SpinTable(word) = cpu.start
+            && let Some(word) = Region::new(word, 8)
+        {
+            wall::take(walls, word, Owner::NOBODY, "spin-table");
         }
     }
     for (index, cell) in cells.iter().enumerate() {
@@ -107,11 +109,11 @@ pub(crate) fn place<'a>(
     for (number, run) in runs.iter().enumerate().filter(|(_, run)| shape(run).is_none()) {
         let at = run.at.unwrap_or(if run.identity { 0 } else { next });
         let limit = if run.identity { IPA_END } else { u64::MAX };
-        let fit = |step, phase| fit(&proof.banks, walls, run.size, step, phase, limit);
+        let fit = |step| fit(&proof.banks, walls, run.size, step, at, limit);
         let found = match run.at {
             Some(at) if run.identity => Some(at),
-            _ if run.size >= BLOCK_BYTES => fit(BLOCK_BYTES, at).or_else(|| fit(PAGE_BYTES, 0)),
-            _ => fit(PAGE_BYTES, 0),
+            _ if run.size >= BLOCK_BYTES => fit(BLOCK_BYTES).or_else(|| fit(PAGE_BYTES)),
+            _ => fit(PAGE_BYTES),
         };
         let inside = inside(at, run.size);
         let Some(pa) = found.filter(|_| inside).and_then(|base| Region::new(PhysAddr::at(base), run.size)) else {

@@ -12,7 +12,7 @@ pub(crate) fn check(proof: &mut Proof<'_, '_>) {
     }
     for (index, cell) in cells.iter().enumerate() {
         let good = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-        let earlier = cells.iter().take(index).position(|earlier| earlier.name == cell.name);
+        let earlier = cells.iter().position(|earlier| earlier.name == cell.name).filter(|place| *place != index);
         let code = match cell.name {
             "cellwall" | "monitor" => 0xE603,
             name if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(good) => 0xE602,

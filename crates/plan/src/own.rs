@@ -31,10 +31,12 @@ pub(crate) fn judge<'a>(proof: &mut Proof<'a, '_>, devices: &Devices<'a>, index:
     let (mut master, mut more) = (NONE, 0_u64);
     for (number, device) in board.devices.iter().enumerate().filter(|(number, _)| devices.owner(*number) == mine) {
         owned.devices.push(number);
-        device.regions.iter().for_each(|region| pages(proof, devices, (index, number), *region, 0xC311));
-        device.windows.iter().for_each(|window| pages(proof, devices, (index, number), *window, 0xA316));
-        for space in device.pages().filter_map(|region| device::space(*region)) {
-            line::cover(&mut owned.pages, space);
+        for (place, region) in device.pages().enumerate() {
+            let too_far = if place < device.regions.len() { 0xC311 } else { 0xA316 };
+            pages(proof, devices, (index, number), *region, too_far);
+            if let Some(space) = device::space(*region) {
+                line::cover(&mut owned.pages, space);
+            }
         }
         for line in device.interrupts.iter().filter(|line| line.intid >= FIRST_SPI) {
             share(proof, devices, (index, number), line.intid);
@@ -74,7 +76,7 @@ fn pages<'a>(
         proof.say_device(too_far, cell, NONE, number).numbers = [base, end, 0, 0];
     }
     let pages = region.widen(PAGE_BYTES).unwrap_or(region);
-    if let Some(&bank) = proof.banks.iter().find(|bank| bank.overlaps(pages)) {
+    if let Some(bank) = line::meets(&proof.banks, pages) {
         proof.say_device(0xE312, cell, NONE, number).numbers = ends(pages, bank);
     }
     // What is said tells what to do.

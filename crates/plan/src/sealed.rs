@@ -7,7 +7,7 @@ use address::{Address, Ipa, PhysAddr, Region};
 use alloc::vec::Vec;
 
 use crate::device::Devices;
-use crate::{Finding, Outside, Owner, Wall, wall};
+use crate::{Finding, Outside, Owner, Wall, line, wall};
 
 /// A proved plan. Only [`crate::seal_sound_cells`] makes one.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl<'a> SealedPlan<'a> {
     /// Returns whose device space is at `pa`, and what it is called: EL2's before cells', cells' before nobody's.
     #[must_use]
     pub fn device(&self, pa: PhysAddr) -> Option<(Owner, &'a str)> {
-        self.devices.covers(pa).then(|| self.devices.on(Region::new(pa, 1)?, None)).flatten()
+        line::covers(&self.devices.space, pa).then(|| self.devices.on(Region::new(pa, 1)?, None)).flatten()
     }
 }
 

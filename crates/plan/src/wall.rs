@@ -50,16 +50,11 @@ pub enum Outside<'p> {
     },
 }
 
-/// Inserts a region.
+/// Inserts what of the region, in whole pages, no earlier one covers.
 pub(crate) fn take<'a>(walls: &mut Vec<Wall<'a>>, region: Region<PhysAddr>, owner: Owner, what: &'a str) {
-    insert(walls, region.base().get(), region.end().get(), owner, what);
-}
-
-/// Inserts what of the region from `base` to `end`, in whole pages, no earlier one covers.
-pub(crate) fn insert<'a>(walls: &mut Vec<Wall<'a>>, base: u64, end: u64, owner: Owner, what: &'a str) {
-    let [mut base, end] = [base, line::round_up(end, PAGE_BYTES)].map(|end| PhysAddr::at(end).align_down(PAGE_BYTES));
-    // Boards are written nearly in order.
-    let mut at = walls.iter().rposition(|wall| wall.region.end() <= base).map_or(0, |before| before.saturating_add(1));
+    let mut base = region.base().align_down(PAGE_BYTES);
+    let end = PhysAddr::at(line::round_up(region.end().get(), PAGE_BYTES));
+    let mut at = walls.iter().take_while(|wall| wall.region.end() <= base).count();
     while base < end {
         let next = walls.get(at).map(|other| other.region);
         if let Some(region) = Region::from_ends(base, next.map_or(end, |next| next.base().min(end))) {

@@ -2,7 +2,7 @@
 
 use address::{Address, Ipa, PAGE_BYTES, PhysAddr, Region};
 
-use crate::{IPA_END, Proof, device::Devices};
+use crate::{IPA_END, Proof, device::Devices, line};
 
 /// Bytes of its two frames.
 const BYTES: u64 = 2 * PAGE_BYTES;
@@ -15,8 +15,8 @@ pub(crate) fn place(
     distributor: Region<Ipa>,
 ) -> Option<Region<Ipa>> {
     let mut room = Region::new(distributor.same().end(), BYTES)?;
-    let taken = || things.iter().chain(&proof.banks).chain(&devices.space);
-    while let Some(other) = taken().find(|other| other.overlaps(room)) {
+    let lists = [things, &proof.banks, &devices.space];
+    while let Some(other) = lists.iter().find_map(|list| line::meets(list, room)) {
         room = Region::new(other.end().align_up(PAGE_BYTES)?, BYTES)?;
     }
     (room.end().get() <= IPA_END).then(|| room.same())
