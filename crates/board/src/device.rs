@@ -35,17 +35,8 @@ pub(crate) struct Found<'t, 'a> {
 /// Walks the tree.
 pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Read<Found<'t, 'a>> {
     let controller = gic::find(tree)?;
-    let devices = Vec::with_capacity(tree.nodes().len().min(64));
-    let mut found = Found {
-        tree,
-        controller,
-        ram: Vec::new(),
-        gic: None,
-        timers: None,
-        psci: None,
-        devices,
-        paths: Vec::with_capacity(1024),
-    };
+    let (devices, paths) = (Vec::with_capacity(tree.nodes().len().min(64)), Vec::with_capacity(1024));
+    let mut found = Found { tree, controller, ram: Vec::new(), gic: None, timers: None, psci: None, devices, paths };
     found.walk(&Bus::new(tree, NodeId::ROOT, None))?;
     Ok(found)
 }
