@@ -4,11 +4,11 @@
 
 use crate::bus::Numbers;
 use crate::error::{Read, malformed, missing};
-use crate::node::{count, disabled, is_type, place};
+use crate::node::{count, disabled, is_type};
 use crate::{Cpu, Start};
 use address::PhysAddr;
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree};
+use tree::{Known, NodeId, Tree, which};
 
 /// More than any GIC routes to by affinity levels 0 and 1 alone.
 const MAX_CPUS: usize = 512;
@@ -27,7 +27,7 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Read<Vec<Cpu>> {
             return Err(bad("reg"));
         }
         let own = tree.first(node, "enable-method");
-        let start = match place(&[b"psci", b"spin-table"], if own.is_empty() { shared } else { own }) {
+        let start = match which("psci spin-table", if own.is_empty() { shared } else { own }) {
             Some(0) => Start::Psci,
             Some(_) => {
                 let word = tree.u64(node, "cpu-release-addr").ok_or_else(|| bad("cpu-release-addr"))?;

@@ -7,17 +7,17 @@
 use crate::bus::Bus;
 use crate::error::{Read, malformed};
 use crate::interrupt::Controller;
-use crate::node::{count, disabled, is_type, place};
+use crate::node::{count, disabled, is_type};
 use crate::{Conduit, Device, Gic, Timers, gic, memory};
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
-use tree::{Known, NodeId, Tree};
+use tree::{Known, NodeId, Tree, which};
 
 /// How many buses may stand between the root and a device.
 const MAX_BUSES: usize = 10;
 
 /// Children of the root that are no bus although some have `ranges`.
-const NO_BUSES: [&[u8]; 3] = [b"reserved-memory", b"chosen", b"firmware"];
+const NO_BUSES: &str = "reserved-memory chosen firmware";
 
 /// What the walk found.
 pub(crate) struct Found<'t, 'a> {
@@ -35,17 +35,8 @@ pub(crate) struct Found<'t, 'a> {
 /// Walks the tree.
 pub(crate) fn survey<'t, 'a>(tree: &'t Tree<'a>) -> Read<Found<'t, 'a>> {
     let controller = gic::find(tree)?;
-    let devices = Vec::with_capacity(tree.nodes().len().min(64));
-    let mut found = Found {
-        tree,
-        controller,
-        ram: Vec::new(),
-        gic: None,
-        timers: None,
-        psci: None,
-        devices,
-        paths: Vec::with_capacity(1024),
-    };
+    let (devices, paths) = (Vec::with_capacity(tree.nodes().len().min(64)), Vec::with_capacity(1024));
+    let mut found = Found { tree, controller, ram: Vec::new(), gic: None, timers: None, psci: None, devices, paths };
     found.walk(&Bus::new(tree, NodeId::ROOT, None))?;
     Ok(found)
 }
@@ -59,7 +50,7 @@ impl Found<'_, '_> {
             let (reg, opens) = (tree.has(id, Known::Reg), !pci && tree.has(id, Known::Ranges));
             if id == controller.node {
                 self.gic = Some(gic::gic(tree, controller, bus));
-            } else if reg && !(opens && tree.is_compatible(id, &["simple-bus"])) {
+            } else if reg && !(opens && tree.is_compatible(id, "simple-bus")) {
                 if top && is_type(tree, id, b"memory\0") {
                     // What goes on where the last one ends is one with it: with sizes of 32 bits 4 GiB are two.
                     memory::banks(tree, id, bus, |bank| {
@@ -71,16 +62,16 @@ impl Found<'_, '_> {
                     continue;
                 }
                 self.device(bus, id, pci)?;
-            } else if tree.is_compatible(id, &gic::TIMER) {
+            } else if tree.is_compatible(id, gic::TIMER) {
                 self.timers = Some(gic::timers(tree, controller, id, bus));
-            } else if top && place(&[b"psci"], tree.name_bytes(id)).is_some() {
-                self.psci = Some(match place(&[b"smc", b"hvc"], tree.first(id, "method")) {
+            } else if top && which("psci", tree.name_bytes(id)).is_some() {
+                self.psci = Some(match which("smc hvc", tree.first(id, "method")) {
                     Some(0) => Conduit::Smc,
                     Some(_) => Conduit::Hvc,
                     _ => return Err(malformed(tree, id, "method")),
                 });
             }
-            if opens && id != controller.node && !(top && place(&NO_BUSES, tree.name_bytes(id)).is_some()) {
+            if opens && id != controller.node && !(top && which(NO_BUSES, tree.name_bytes(id)).is_some()) {
                 if bus.depth >= MAX_BUSES {
                     return Err(malformed(tree, id, "ranges"));
                 }

@@ -9,9 +9,9 @@ use address::{PhysAddr, Region};
 use alloc::vec::Vec;
 use tree::{Known, NodeId, Tree};
 
-const V2: [&str; 5] = ["arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic", "arm,cortex-a9-gic", "arm,tc11mp-gic"];
-const V3: [&str; 1] = ["arm,gic-v3"];
-pub(crate) const TIMER: [&str; 2] = ["arm,armv8-timer", "arm,armv7-timer"];
+const V2: &str = "arm,gic-400 arm,cortex-a15-gic arm,cortex-a7-gic arm,cortex-a9-gic arm,tc11mp-gic";
+const V3: &str = "arm,gic-v3";
+pub(crate) const TIMER: &str = "arm,armv8-timer arm,armv7-timer";
 
 /// PPI 9: what the bindings' examples, the SBSA and every board of platforms/ use.
 const MAINTENANCE: u32 = 25;
@@ -20,7 +20,7 @@ const MAINTENANCE: u32 = 25;
 pub(crate) fn find(tree: &Tree<'_>) -> Read<Controller> {
     let is_gic = |id: &NodeId| {
         let is = |these| tree.is_compatible(*id, these);
-        tree.has(*id, Known::InterruptController) && (is(&V3) || is(&V2))
+        tree.has(*id, Known::InterruptController) && (is(V3) || is(V2))
     };
     let Some(node) = tree.nodes().find(is_gic) else {
         return Ok(Controller { node: NodeId::ROOT, cells: 3, address_cells: 0 });
@@ -36,7 +36,7 @@ pub(crate) fn find(tree: &Tree<'_>) -> Read<Controller> {
 pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Read<Gic> {
     let (node, frames) = (controller.node, bus.regions(tree, controller.node)?);
     let maintenance = controller.interrupts(tree, node, bus)?.first().map_or(MAINTENANCE, |line| line.intid);
-    let v3 = tree.is_compatible(node, &V3);
+    let v3 = tree.is_compatible(node, V3);
     let others = children(tree, node, bus, if v3 { "arm,gic-v3-its" } else { "arm,gic-v2m-frame" })?;
     match *frames.as_slice() {
         [distributor, ref rest @ ..] if v3 => {
@@ -56,7 +56,7 @@ pub(crate) fn gic(tree: &Tree<'_>, controller: Controller, bus: &Bus<'_>) -> Rea
 fn children(tree: &Tree<'_>, gic: NodeId, bus: &Bus<'_>, compatible: &str) -> Read<Vec<Region<PhysAddr>>> {
     let mut found = Vec::new();
     let bus = Bus::new(tree, gic, Some(bus));
-    for id in tree.children(gic).filter(|id| tree.is_compatible(*id, &[compatible]) && !disabled(tree, *id)) {
+    for id in tree.children(gic).filter(|id| tree.is_compatible(*id, compatible) && !disabled(tree, *id)) {
         if tree.has(gic, Known::Ranges) {
             found.append(&mut bus.regions(tree, id)?);
         }

@@ -26,7 +26,7 @@ mod node;
 use address::{PhysAddr, Region};
 use alloc::vec::Vec;
 use core::ops::Range;
-use tree::{NodeId, Tree};
+use tree::{NodeId, Tree, which};
 
 pub use error::BoardError;
 use error::{Read, malformed, missing};
@@ -208,12 +208,12 @@ impl Device<'_> {
     /// Tells whether its first `compatible` is in the reviewed list of devices that master no DMA.
     #[must_use]
     pub fn no_dma(&self) -> bool {
-        node::place(no_dma::REVIEWED, self.kind()).is_some()
+        which(no_dma::REVIEWED, self.kind()).is_some()
     }
 
     /// Returns which of [`UARTS`] it is, and its registers.
     fn uart(&self) -> Option<Uart> {
-        let kind = node::place(&UARTS, self.kind())?;
+        let kind = UARTS.iter().position(|name| *name == self.kind())?;
         Some((kind, *self.regions.first()?))
     }
 }

@@ -1,6 +1,6 @@
 //! What the properties many nodes have mean (Devicetree Specification v0.4, 2.3).
 
-use tree::{Known, NodeId, Tree, number};
+use tree::{Known, NodeId, Tree, number, which};
 
 pub(crate) fn is_type(tree: &Tree<'_>, id: NodeId, name: &[u8]) -> bool {
     tree.get(id, Known::DeviceType) == Some(name)
@@ -8,13 +8,7 @@ pub(crate) fn is_type(tree: &Tree<'_>, id: NodeId, name: &[u8]) -> bool {
 
 /// `status` is neither absent nor okay.
 pub(crate) fn disabled(tree: &Tree<'_>, id: NodeId) -> bool {
-    tree.get(id, Known::Status).is_some_and(|status| place(&[b"okay\0", b"ok\0"], status).is_none())
-}
-
-/// Returns which of `names` this one is.
-#[inline(never)]
-pub(crate) fn place(names: &[&[u8]], name: &[u8]) -> Option<usize> {
-    names.iter().position(|one| *one == name)
+    tree.get(id, Known::Status).is_some_and(|status| which("okay\0 ok\0", status).is_none())
 }
 
 /// Reads a number of cells; one that no binding has counts as none.

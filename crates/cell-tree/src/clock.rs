@@ -69,6 +69,6 @@ impl Clocks {
 }
 
 fn frequency(tree: &Tree<'_>, clock: NodeId) -> u32 {
-    let fixed = tree.is_compatible(clock, &["fixed-clock"]);
+    let fixed = tree.is_compatible(clock, "fixed-clock");
     tree.u32(clock, "clock-frequency").filter(|_| fixed).unwrap_or(DEFAULT_HZ)
 }

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use address::Address;
 use alloc::vec::Vec;
 use board::{Board, Device};
-use tree::Known;
+use tree::{Known, which};
 
 /// Properties written anew, those that make sense only with children or the board's own bus, and those that point at
 /// another node, with the names that go with them.
@@ -20,7 +20,7 @@ const DROPPED: &str = "reg ranges dma-ranges clocks interrupts interrupts-extend
 
 fn dropped(name: &str) -> bool {
     name.is_empty()
-        || DROPPED.as_bytes().split(|byte| *byte == b' ').any(|dropped| dropped == name.as_bytes())
+        || which(DROPPED, name.as_bytes()).is_some()
         || name.starts_with("pinctrl-")
         || ["-supply", "-gpio", "-gpios", "gpios"].iter().any(|end| name.ends_with(end))
 }

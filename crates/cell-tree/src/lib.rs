@@ -147,7 +147,7 @@ fn gic(to: &mut Writer<'_>, board: &Board<'_>, cell: &SealedCell<'_>, phandle: u
         }
         VirtualGic::V2 { .. } => {
             let mut names = Vec::from(board.tree.get(id, Known::Compatible).unwrap_or_default());
-            if !board.tree.is_compatible(id, &["arm,cortex-a15-gic"]) {
+            if !board.tree.is_compatible(id, "arm,cortex-a15-gic") {
                 names.extend_from_slice(b"arm,cortex-a15-gic\0");
             }
             to.bytes("compatible", &names);

@@ -29,7 +29,7 @@ pub use error::TreeError;
 pub use known::Known;
 pub use parse::{MAX_DEPTH, size_of};
 use value::first_string;
-pub use value::{cells, number};
+pub use value::{cells, number, which};
 
 /// A node of a [`Tree`]: its place in pre-order, the root first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

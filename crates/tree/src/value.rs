@@ -3,7 +3,7 @@
 //! Owns nothing; a value of the wrong length or kind is no value, never a wrong one.
 //! Devicetree Specification v0.4, 2.2.4.
 
-use crate::{Known, NodeId, Tree, is};
+use crate::{Known, NodeId, Tree};
 
 /// Walks `bytes` as 32-bit big-endian cells; bytes left over at the end are dropped.
 #[must_use]
@@ -19,6 +19,13 @@ pub fn number(bytes: &[u8]) -> Option<u64> {
         8 => Some(u64::from_be_bytes(bytes.try_into().ok()?)),
         _ => None,
     }
+}
+
+/// Returns which of `names`, with a space between, is `name`. Without a table, since each of its entries is two words.
+#[must_use]
+#[inline(never)]
+pub fn which(names: &str, name: &[u8]) -> Option<usize> {
+    names.as_bytes().split(|byte| *byte == b' ').position(|one| one == name)
 }
 
 /// Returns the first string in `bytes`, less the NUL that ends it.
@@ -51,10 +58,10 @@ impl<'a> Tree<'a> {
         number(self.property(id, name)?)
     }
 
-    /// Tells whether `compatible` of `id` has any of `these`.
+    /// Tells whether `compatible` of `id` has any of `these`, which stand behind one another with a space between.
     #[must_use]
-    pub fn is_compatible(&self, id: NodeId, these: &[&str]) -> bool {
-        let own = self.get(id, Known::Compatible).unwrap_or_default();
-        own.split_inclusive(|byte| *byte == 0).any(|piece| these.iter().any(|one| is(piece, one)))
+    pub fn is_compatible(&self, id: NodeId, these: &str) -> bool {
+        let own = self.get(id, Known::Compatible).unwrap_or_default().split_inclusive(|byte| *byte == 0);
+        own.filter_map(|name| name.strip_suffix(&[0])).any(|name| which(these, name).is_some())
     }
 }

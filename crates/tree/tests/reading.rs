@@ -12,7 +12,7 @@
 )]
 
 use fdt::Fdt;
-use tree::{Known, NodeId, Tree, TreeError, cells, number, size_of};
+use tree::{Known, NodeId, Tree, TreeError, cells, number, size_of, which};
 use vm_fdt::{FdtReserveEntry, FdtWriter};
 
 const QEMU: [&[u8]; 3] = [
@@ -163,10 +163,15 @@ fn values_read_as_what_they_are_or_not_at_all() {
     assert_eq!(tree.u32(uart, "reg"), None);
     assert_eq!(tree.u32(uart, "phandle"), Some(7));
     assert_eq!(tree.string(uart, "compatible"), Some("a,b"));
-    assert!(tree.is_compatible(uart, &["c"]) && !tree.is_compatible(uart, &["a", "b"]));
+    assert!(tree.is_compatible(uart, "d c") && !tree.is_compatible(uart, "a b"));
     assert_eq!(tree.property(uart, "none"), None);
+    assert_eq!((tree.first(uart, "compatible"), tree.first(uart, "none")), (&b"a,b"[..], &b""[..]));
     assert_eq!(cells(&[0, 0, 0, 1, 0, 0, 1, 0, 9]).collect::<Vec<_>>(), [1, 256]);
     assert_eq!(number(&[1, 2, 3]), None);
+    assert_eq!(
+        ["ok", "okay", "oka", "ok okay"].map(|name| which("ok okay", name.as_bytes())),
+        [Some(0), Some(1), None, None]
+    );
 }
 
 #[test]
@@ -183,6 +188,39 @@ fn of_two_properties_of_one_name_the_first_counts() {
     assert_eq!(tree.properties(NodeId::ROOT).count(), 2);
     assert_eq!(tree.u32(NodeId::ROOT, "reg"), Some(1));
     assert_eq!(tree.get(NodeId::ROOT, Known::Reg), Some(&[0, 0, 0, 1][..]));
+}
+
+#[test]
+fn what_an_overlay_cut_out_is_passed_over() {
+    let mut blob = small();
+    let reg = [0, 0, 0, 0, 0, 0, 0x10, 0];
+    let at = blob.windows(8).rposition(|bytes| bytes == reg).unwrap() - 12;
+    for word in blob[at..at + 20].chunks_mut(4) {
+        word.copy_from_slice(&[0, 0, 0, 4]);
+    }
+    let tree = Tree::parse(&blob).unwrap();
+    let uart = tree.find("/soc/uart@1000").unwrap();
+    assert_eq!((tree.get(uart, Known::Reg), tree.property(uart, "reg")), (None, None));
+    assert_eq!(tree.get(uart, Known::Phandle), Some(&[0, 0, 0, 7][..]));
+    assert_eq!((tree.u32(uart, "phandle"), tree.properties(uart).count()), (Some(7), 2));
+}
+
+#[test]
+fn a_name_far_behind_in_the_strings_block_is_known_too() {
+    let mut writer = FdtWriter::new().unwrap();
+    let root = writer.begin_node("").unwrap();
+    (0..200).for_each(|number| writer.property_null(&format!("filler{number}")).unwrap());
+    writer.property_u32("reg", 1).unwrap();
+    for unit in 2..4 {
+        let node = writer.begin_node(&format!("n@{unit}")).unwrap();
+        writer.property_u32("reg", unit).unwrap();
+        writer.end_node(node).unwrap();
+    }
+    writer.end_node(root).unwrap();
+    let blob = writer.finish().unwrap();
+    let tree = Tree::parse(&blob).unwrap();
+    let told: Vec<_> = tree.nodes().map(|id| tree.get(id, Known::Reg).and_then(number)).collect();
+    assert_eq!(told, [Some(1), Some(2), Some(3)]);
 }
 
 #[test]
