@@ -113,6 +113,7 @@ impl Write for Sink {
 }
 
 /// Says a line while the board is being divided. (The macros of `log` would leave every caller's file and line in the image.)
+#[inline(never)]
 pub fn note(level: Level, line: fmt::Arguments<'_>) {
     log::logger().log(&Record::builder().level(level).args(line).build());
 }
