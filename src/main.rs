@@ -22,7 +22,9 @@ use address::{Dec, PAGE_BYTES, PhysAddr, Region, Text};
 use alloc::boxed::Box;
 use board::{Board, FACTS};
 use boot::{Loaded, Reason};
+use console::note;
 use core::fmt;
+use log::Level;
 use manifest::Bundle;
 use memory::{layout, pool};
 use panic::{Said, said};
@@ -47,25 +49,22 @@ fn main(loaded: Loaded) -> ! {
 /// From the board to cells ready to run.
 fn divide(board: &'static Board<'static>, tree: Region<PhysAddr>) -> Result<(), Said> {
     let (cpus, model) = (board.cpus.len(), board.model);
-    log::info!(
-        concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": {}, {} CPU{}"),
-        Text(model),
-        Dec(cpus as u64),
-        Text(plural(cpus))
-    );
+    let (model, count, s) = (Text(model), Dec(cpus as u64), Text(plural(cpus)));
+    let hello = concat!("Cellwall ", env!("CARGO_PKG_VERSION"), ": ");
+    note(Level::Info, format_args!("{}{model}, {count} CPU{s}", Text(hello)));
     let (bundle, plan) = choose(board, tree)?;
-    plan.findings.iter().for_each(|finding| log::warn!("{finding}; `cargo cellwall check` says it in full"));
+    for finding in &plan.findings {
+        note(Level::Warn, format_args!("{finding}; `cargo cellwall check` says it in full"));
+    }
     let gic = gic::init(board)?;
     let cells = cell::build_all(board, bundle, plan, gic)?;
     console::wire(board, gic, plan.uart, bundle.manifest.poweroff_when_idle);
     smp::prepare(board, cells, plan.service_cpu, gic).ok_or("EL2's pool is too small for its CPUs' stacks")?;
-    log::info!(
-        "{} cell{} sealed, CPU {} serves the console, EL2 uses {} of {} KiB",
-        Dec(cells.len() as u64),
-        Text(plural(cells.len())),
-        Dec(plan.service_cpu as u64),
-        Dec(layout::size().wrapping_sub(pool::free()) / 1024),
-        Dec(layout::size() / 1024)
+    let (count, s, cpu) = (Dec(cells.len() as u64), Text(plural(cells.len())), Dec(plan.service_cpu as u64));
+    let (used, all) = (Dec(layout::size().wrapping_sub(pool::free()) / 1024), Dec(layout::size() / 1024));
+    note(
+        Level::Info,
+        format_args!("{count} cell{s} sealed, CPU {cpu} serves the console, EL2 uses {used} of {all} KiB"),
     );
     pool::close();
     cell::commit(cells);
@@ -87,27 +86,29 @@ fn choose(board: &'static Board<'static>, tree: Region<PhysAddr>) -> Result<Chos
     // All of its 2 MiB, as the desk reserves them.
     let image =
         layout::image().and_then(|image| image.widen(2 << 20)).ok_or("the image lies past the end of memory")?;
-    let (footprint, pages, mut at) = (Footprint { image, bundle: region, tree }, layout::bytes(PAGE_BYTES), 0);
-    loop {
+    let (footprint, mut tried, mut behind) = (Footprint { image, bundle: region, tree }, false, 0);
+    for at in (0..bytes.len()).step_by(layout::bytes(PAGE_BYTES)) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        if at < behind || tried && Bundle::total_size(rest).is_none() {
+            continue;
+        }
+        if tried {
+            note(Level::Warn, format_args!("the next bundle is tried"));
+        }
+        tried = true;
         let mark = pool::mark();
-        let size = match Bundle::read(bytes.get(at..).unwrap_or_default(), &el2::hash::Cpu) {
-            Ok(bundle) => match prove(board, bundle, &footprint) {
-                Ok(chosen) => return Ok(chosen),
-                Err(size) => size,
-            },
+        match Bundle::read(rest, &el2::hash::Cpu).map(|bundle| prove(board, bundle, &footprint)) {
+            Ok(Ok(chosen)) => return Ok(chosen),
+            Ok(Err(size)) => behind = at.saturating_add(size),
             Err(error) => {
-                let help = "load all of the file that `cargo cellwall build` made, or build it again";
-                said(format_args!("{error} (at {region}): {}", Text(help)));
-                1
+                let help = Text("load all of the file that `cargo cellwall build` made, or build it again");
+                said(format_args!("{error} (at {region}): {help}"));
             }
-        };
-        let mut later = (at.saturating_add(size).next_multiple_of(pages)..bytes.len()).step_by(pages);
-        let next = later.find(|at| Bundle::total_size(bytes.get(*at..).unwrap_or_default()).is_some());
-        at = next.ok_or(Said)?;
-        log::warn!("the next bundle is tried");
+        }
         // SAFETY: what was refused left nothing behind but what was said.
         unsafe { pool::rewind(mark) }
     }
+    Err(Said)
 }
 
 /// Proves a bundle's plan; else says why it does not hold, and tells where the bundle ends.
@@ -116,18 +117,19 @@ fn prove(board: &'static Board<'static>, bundle: Bundle<'static>, footprint: &Fo
     let (plan, here) = (&bundle.manifest, board.facts());
     let facts = || FACTS.iter().zip(here).zip(&plan.facts).filter(|((_, here), there)| here != *there);
     if facts().next().is_some() {
-        log::warn!(
-            "plan for another board: this one differs from {}, where it was proved,{} so build it for this one: \
-             `cargo cellwall build PLAN --board ITS-TREE.dtb`",
-            Text(plan.board),
-            fmt::from_fn(|f| facts().try_for_each(|((fact, _), _)| write!(f, " in {},", Text(fact))))
+        let what = fmt::from_fn(|f| facts().try_for_each(|((fact, _), _)| write!(f, " in {},", Text(fact))));
+        let help = format_args!("build it for this one: `cargo cellwall build PLAN --board ITS-TREE.dtb`");
+        let there = Text(plan.board);
+        note(
+            Level::Warn,
+            format_args!("plan for another board: this one differs from {there}, where it was proved,{what} so {help}"),
         );
     }
     match plan::seal_sound_cells(board, plan, footprint) {
         Ok(plan) => Ok((bundle, Box::leak(Box::new(plan)))),
         Err(findings) => {
             for finding in &findings {
-                log::error!("{finding}");
+                note(Level::Error, format_args!("{finding}"));
             }
             said(format_args!("the plan does not hold on this board; `cargo cellwall check` shows where and why"));
             Err(layout::bytes(bundle.size))

@@ -175,7 +175,7 @@ pub fn run(board: &'static Board<'static>) -> ! {
             let why = format_args!("CPU {index} did not come up, the firmware's answer was {sign}{code}");
             match cpu.seat {
                 Some(Seat { cell, .. }) => cell::refuse(cell, format_args!("{why}: give the cell another")),
-                None => log::warn!("{why}"),
+                None => console::note(log::Level::Warn, why),
             }
         }
     }

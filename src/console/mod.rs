@@ -20,6 +20,7 @@ use board::Board;
 use console::{Bytes, Ring};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
+use log::{Level, Log, Metadata, Record};
 
 /// Lines of one CPU that wait for the service CPU.
 pub type LogRing = Ring<1024>;
@@ -40,7 +41,6 @@ fn take(uart: Option<board::Uart>) {
 pub fn init(stdout: Option<board::Uart>) {
     take(stdout);
     let _ = log::set_logger(&Logger);
-    log::set_max_level(log::LevelFilter::Info);
 }
 
 /// Leaves the board's console UART to its cell where the plan says so, and takes EL2's.
@@ -112,18 +112,24 @@ impl Write for Sink {
     }
 }
 
-/// What `log`'s macros say while the board is being divided.
+/// Says a line while the board is being divided. (The macros of `log` would leave every caller's file and line in the image.)
+#[inline(never)]
+pub fn note(level: Level, line: fmt::Arguments<'_>) {
+    log::logger().log(&Record::builder().level(level).args(line).build());
+}
+
+/// What [`note`] goes to.
 struct Logger;
 
-impl log::Log for Logger {
-    fn enabled(&self, _: &log::Metadata) -> bool {
+impl Log for Logger {
+    fn enabled(&self, _: &Metadata) -> bool {
         true
     }
 
-    fn log(&self, record: &log::Record) {
+    fn log(&self, record: &Record) {
         let level = match record.level() {
-            log::Level::Error => "error: ",
-            log::Level::Warn => "warning: ",
+            Level::Error => "error: ",
+            Level::Warn => "warning: ",
             _ => "",
         };
         say(format_args!("{}{}", Text(level), record.args()));

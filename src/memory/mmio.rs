@@ -27,7 +27,8 @@ unsafe impl<T> Send for Mmio<T> {}
 impl<T> Mmio<T> {
     /// Maps `region`, which the plan keeps for EL2, and sees a `T` at its start; nothing where it does not fit.
     pub fn map(region: Region<PhysAddr>) -> Option<Self> {
-        map::map(region, el2::DEVICE).ok().and(Self::at(region, 0))
+        map_device(region)?;
+        Self::at(region, 0)
     }
 
     /// Sees a `T` at `offset` of a region that [`Mmio::map`] mapped.
@@ -37,6 +38,11 @@ impl<T> Mmio<T> {
         // so shared references may alias the device.
         Some(Self(unsafe { &*pointer }))
     }
+}
+
+#[inline(never)]
+fn map_device(region: Region<PhysAddr>) -> Option<()> {
+    map::map(region, el2::DEVICE).ok()
 }
 
 /// Where in `region` something of that size and alignment is.

@@ -94,23 +94,19 @@ pub unsafe fn rewind(mark: usize) {
 
 /// Takes one zeroed page.
 pub fn frame() -> Option<PhysAddr> {
-    let page = frame_pages(1)?;
-    crate::el2::cache::zero_page(page);
-    Some(layout::physical(page))
+    let page = frames(1)?;
+    crate::el2::cache::zero_page(layout::linked(page)?);
+    Some(page)
 }
 
 /// Takes `count` pages in a row, not zeroed.
-pub fn frames(count: usize) -> Option<PhysAddr> {
-    frame_pages(count).map(layout::physical)
-}
-
 #[inline(never)]
-fn frame_pages(count: usize) -> Option<VirtAddr> {
+pub fn frames(count: usize) -> Option<PhysAddr> {
     let page = layout::bytes(PAGE_BYTES);
     let layout = Layout::from_size_align(count.checked_mul(page)?, page).ok()?;
     if POOL.high.load(Relaxed) == 0 {
         return None;
     }
     let start = hold(&FRAMES).alloc(layout).ok()?;
-    Some(VirtAddr::new(start.addr().get() as u64))
+    Some(layout::physical(VirtAddr::new(start.addr().get() as u64)))
 }

@@ -30,20 +30,22 @@ impl Display for Hex {
     }
 }
 
-/// Writes `front`, and `value` to a base from 10 to 16, with at least so many digits, 20 at most.
+/// Writes `front`, and `value` to a base from 10 to 16, with at least so many digits (of 64 bits no more).
 ///
 /// # Errors
 /// Those of what it writes to.
 #[inline(never)]
 pub fn digits(f: &mut Formatter<'_>, front: &str, value: u64, base: usize, least: usize) -> Result {
     f.write_str(front)?;
-    let (mut rest, mut places) = (usize::try_from(value).unwrap_or(usize::MAX), [None; 20]);
-    for (count, place) in places.iter_mut().enumerate() {
-        if rest == 0 && count >= least {
-            break;
-        }
-        *place = rest.checked_rem(base).and_then(|digit| b"0123456789abcdef".get(digit));
-        rest = rest.checked_div(base).unwrap_or(0);
+    let value = usize::try_from(value).unwrap_or(usize::MAX);
+    let (mut unit, mut places) = (1_usize, 1_usize);
+    while places < least || value.checked_div(unit).is_some_and(|rest| rest >= base) {
+        (unit, places) = (unit.wrapping_mul(base), places.wrapping_add(1));
     }
-    places.iter().rev().flatten().try_for_each(|&&digit| f.write_char(digit.into()))
+    for _ in 0..places {
+        let digit = value.checked_div(unit).and_then(|rest| rest.checked_rem(base)).unwrap_or(0);
+        f.write_char(b"0123456789abcdef".get(digit).map_or('?', |digit| char::from(*digit)))?;
+        unit = unit.checked_div(base).unwrap_or(0);
+    }
+    Ok(())
 }
