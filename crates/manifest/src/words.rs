@@ -19,7 +19,7 @@ pub fn read<'a>(bytes: &'a [u8], images: &[ImageEntry<'a>]) -> Result<Manifest<'
     }
     let plan = Manifest {
         board: words.text(),
-        poweroff_when_idle: words.one(2) == 1,
+        poweroff_when_idle: words.yes(),
         service_cpu: words.maybe(Words::word),
         cells: words.list(cell),
         facts: words.list(Words::number),
@@ -34,7 +34,7 @@ fn cell<'a>(words: &mut Words<'_, 'a>) -> Cell<'a> {
         memory: words.list(|words| Memory {
             size: words.number(),
             at: words.maybe(Words::number),
-            identity: words.one(2) == 1,
+            identity: words.yes(),
         }),
         kernel: Kernel {
             image: words.image().unwrap_or_default(),
@@ -47,22 +47,14 @@ fn cell<'a>(words: &mut Words<'_, 'a>) -> Cell<'a> {
         dtb: words.image(),
         bootargs: words.text(),
         devices: words.list(Words::text),
-        dma: match words.one(3) {
-            0 => Dma::Unsaid,
-            1 => Dma::None,
-            _ => Dma::Trusted,
-        },
-        console: match words.one(3) {
-            0 => Console::Virtual,
-            1 => Console::Passthrough,
-            _ => Console::None,
-        },
-        passthrough: words.one(2) == 1,
+        dma: words.one([Dma::Unsaid, Dma::None, Dma::Trusted]),
+        console: words.one([Console::Virtual, Console::Passthrough, Console::None]),
+        passthrough: words.yes(),
         restarts: words.word(),
         within_ms: words.word(),
-        forgiving: words.one(2) == 1,
+        forgiving: words.yes(),
         watchdog_ms: words.word(),
-        manual: words.one(2) == 1,
+        manual: words.yes(),
     }
 }
 
@@ -102,16 +94,19 @@ impl<'a> Words<'_, 'a> {
         text.unwrap_or_default()
     }
 
-    /// A choice of so many.
+    fn one<T: Copy + Default, const N: usize>(&mut self, of: [T; N]) -> T {
+        let chosen = usize::try_from(self.number()).ok().and_then(|place| of.get(place));
+        self.good &= chosen.is_some();
+        chosen.copied().unwrap_or_default()
+    }
+
     #[inline(never)]
-    fn one(&mut self, of: u64) -> u64 {
-        let chosen = self.number();
-        self.good &= chosen < of;
-        if chosen < of { chosen } else { 0 }
+    fn yes(&mut self) -> bool {
+        self.one([false, true])
     }
 
     fn maybe<T>(&mut self, item: fn(&mut Self) -> T) -> Option<T> {
-        (self.one(2) == 1).then(|| item(self))
+        self.yes().then(|| item(self))
     }
 
     /// Each item takes some bytes, so a count too large comes to an end with them.
