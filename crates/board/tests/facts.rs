@@ -20,6 +20,12 @@ fn changed(change: impl FnOnce(&mut Board<'_>)) -> Vec<&'static str> {
     unlike(&Board::parse(GICV3).unwrap(), &board)
 }
 
+fn changed_to(change: impl FnOnce(&mut Board<'_>)) -> [u64; FACTS.len()] {
+    let mut board = Board::parse(GICV3).unwrap();
+    change(&mut board);
+    board.facts()
+}
+
 #[test]
 fn boards_differ_in_what_they_differ_in() {
     let [v3, v2, smmu] = [GICV3, GICV2, SMMU].map(|tree| Board::parse(tree).unwrap());
@@ -44,6 +50,18 @@ fn each_fact_is_summed_up() {
     assert_eq!(changed(|board| board.devices[3].disabled = true), ["devices"]);
     assert_eq!(changed(|board| board.devices[1].interrupts[0].intid = 99), ["devices"]);
     assert_eq!(changed(|board| _ = board.devices.pop()), ["devices"]);
+}
+
+#[test]
+fn each_bit_is_summed_up() {
+    for bit in 12..40 {
+        let base = PhysAddr::at(1 << 40 | 1 << bit);
+        let [near, far] = [PhysAddr::at(1 << 40), base].map(|base| Region::new(base, 1 << 41).unwrap());
+        let longer = Region::new(near.base(), 1 << 41 | 1 << bit).unwrap();
+        // Behind another bank, so that what came before may hide nothing.
+        let sums = [near, far, longer].map(|bank| changed_to(|board| board.ram.push(bank)));
+        assert!(sums[0] != sums[1] && sums[0] != sums[2], "bit {bit}");
+    }
 }
 
 #[test]
