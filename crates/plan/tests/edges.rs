@@ -138,6 +138,19 @@ fn registers_may_end_where_the_ipa_space_does() {
 }
 
 #[test]
+fn a_bridges_windows_may_lie_beyond_the_ipa_space_its_registers_not() {
+    let (mut board, mut plan) = (gicv3(), two());
+    let gpio = place(&board, "/pl061@9030000");
+    plan.cells[0].devices = vec!["/pl061@9030000"];
+    let near = region(0x0903_0000, 0x1000);
+    spreads(&mut board, gpio, &[near]);
+    for windows in [vec![region(IPA_END, 0x1000)], vec![near, region(IPA_END, 0x1000)]] {
+        board.devices[gpio].windows = windows;
+        assert_eq!(codes(&board, &plan), Vec::<String>::new(), "said, not refused");
+    }
+}
+
+#[test]
 fn of_several_on_a_page_el2_is_told_before_cells_and_cells_before_nobody() {
     let (mut board, mut plan) = (gicv3(), two());
     let [gpio, rtc, fw] = ["/pl061@9030000", "/pl031@9010000", "/fw-cfg@9020000"].map(|path| place(&board, path));
