@@ -152,7 +152,7 @@ fn build_vgic(board: &Board, sealed: &SealedCell, gic: &Gic) -> Vgic {
         vcpus: sealed.cpus.len(),
         lines: gic.lines(),
         priority_bits,
-        list_registers,
+        list_registers: list_registers.min(16),
         passthrough: sealed.passthrough,
         sgis: 0xffff & !(1 << gic::KICK),
     });
