@@ -208,7 +208,7 @@ chain:
     str     x2, [x13, x1, lsl #3]
     ret
 
-// Bss out of the caches, to the point of coherency. Out: x5 = its start, x1 = its end. Clobbers x0, x2, x3.
+// Bss out of the caches, to the point of coherency. Out: x5 = its start, x1 = its end. Clobbers x0, x2-x4.
 flush_bss:
     adrp    x0, __bss_start
     add     x0, x0, :lo12:__bss_start

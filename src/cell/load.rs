@@ -1,4 +1,4 @@
-//! A cell's RAM before its first instruction: hashes checked, scrubbed, images copied, all in memory, unmapped from EL2.
+//! A cell's RAM before its first instruction: hashes checked, scrubbed, images copied, cleaned, unmapped from EL2.
 //!
 //! Runs on the cell's own first CPU, so cells load side by side and one cell's bad image refuses that cell alone.
 
@@ -45,8 +45,8 @@ pub fn load(cell: &'static Cell) -> Result<Entry, Fault> {
             placed &= place(cell, at, image.payload);
         }
     }
-    stage2::publish_image(&mut Hardware);
     for run in &sealed.ram {
+        stage2::publish_image(&mut Hardware, run.pa);
         map::switch(run.pa, false).map_err(|_| ["EL2's map", " lost its RAM"])?;
     }
     if !placed {

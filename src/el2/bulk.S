@@ -21,45 +21,28 @@ bulk_zero:
     b.ne    1b
     ret
 
-// In: x0 = address, x1 = bytes, both multiples of 2048, of memory mapped write-through. Each line leaves the caches before it
-// is zeroed, which keeps that order: DDI 0487 D7.5.9, "Ordering and completion". Where lines are shorter than 64 bytes we go
-// by 16, the shortest there are. Clobbers x0-x2, v0-v3.
-.global bulk_scrub
-bulk_scrub:
-    movi    v0.2d, #0
-    movi    v1.2d, #0
-    movi    v2.2d, #0
-    movi    v3.2d, #0
-    mrs     x2, ctr_el0
-    ubfx    x2, x2, #16, #4             // DminLine: log2 of words
-    cmp     x2, #4
-    b.lo    2f
-1:
-    .rept 32
-    dc      civac, x0
-    st1     {v0.16b, v1.16b, v2.16b, v3.16b}, [x0], #64
-    .endr
-    subs    x1, x1, #2048
-    b.ne    1b
-    ret
-2:  dc      civac, x0
-    str     q0, [x0], #16
-    subs    x1, x1, #16
-    b.ne    2b
-    ret
-
-// In: x0 = address, x1 = end, multiples of 2048. Cleans and invalidates by data cache line. Clobbers x0, x2, x3.
+// In: x0 = address, x1 = end. Cleans and invalidates by data cache line. Clobbers x0, x2-x4.
 .global bulk_clean
 bulk_clean:
     mrs     x2, ctr_el0
     ubfx    x2, x2, #16, #4
     mov     x3, #4
     lsl     x2, x3, x2
-1:  .rept 4
+    sub     x3, x2, #1
+    bic     x0, x0, x3
+    sub     x3, x1, x0
+    lsl     x4, x2, #5
+    b       2f
+1:  .rept 32
     dc      civac, x0
     add     x0, x0, x2
     .endr
-    cmp     x0, x1
-    b.lo    1b
-    dsb     sy
+2:  subs    x3, x3, x4
+    b.hs    1b
+3:  cmp     x0, x1
+    b.hs    4f
+    dc      civac, x0
+    add     x0, x0, x2
+    b       3b
+4:  dsb     sy
     ret

@@ -12,7 +12,7 @@ global_asm!(include_str!("bulk.S"), options(raw));
 
 unsafe extern "C" {
     fn bulk_zero(address: u64, bytes: u64);
-    fn bulk_scrub(address: u64, bytes: u64);
+    fn bulk_clean(address: u64, end: u64);
 }
 
 /// Zeroes a page of EL2's pool.
@@ -21,13 +21,13 @@ pub fn zero_page(page: VirtAddr) {
     unsafe { bulk_zero(page.get(), PAGE_BYTES) }
 }
 
-/// Zeroes guest RAM, and leaves nothing of it in a cache.
+/// Zeroes guest RAM.
 ///
 /// # Safety
 /// The caller has mapped `region`, of a sealed plan, writable, and its cell does not run.
 pub unsafe fn scrub(region: Region<PhysAddr>) {
-    // SAFETY: the caller's word: mapped (`el2::GUEST`: write-through), whole pages, nobody's but ours.
-    unsafe { bulk_scrub(region.base().get(), region.size()) }
+    // SAFETY: the caller's word: mapped, whole pages, nobody's but ours.
+    unsafe { bulk_zero(region.base().get(), region.size()) }
 }
 
 /// Copies `bytes`, which lie outside all guest RAM, to `at`.
@@ -44,6 +44,11 @@ pub unsafe fn copy(at: PhysAddr, bytes: &[u8]) {
 pub struct Hardware;
 
 impl Maintenance for Hardware {
+    fn clean_to_poc(&mut self, region: Region<PhysAddr>) {
+        // SAFETY: the caller has the region mapped at EL2; cleaning changes no value.
+        unsafe { bulk_clean(region.base().get(), region.end().get()) }
+    }
+
     fn invalidate_icache(&mut self) {
         // SAFETY: instructions are fetched anew, nothing else changes.
         unsafe { asm!("ic ialluis", options(nostack)) }

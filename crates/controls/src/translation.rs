@@ -69,7 +69,6 @@ table! {
     MAIR_EL2 {
         "Attr0" = 0xff, "normal, write-back, read and write allocate: stage2::attributes::el2::NORMAL_INDEX";
         "Attr1" = 0x04 << 8, "device-nGnRE: stage2::attributes::el2::DEVICE_INDEX";
-        "Attr2" = 0x88 << 16, "normal, write-through, no allocation: stage2::attributes::el2::WRITE_THROUGH_INDEX";
     }
 }
 

@@ -39,8 +39,6 @@ pub mod el2 {
     pub const NORMAL_INDEX: u64 = 0;
     /// `MAIR_EL2` index of device-nGnRE memory; `controls::MAIR_EL2` agrees.
     pub const DEVICE_INDEX: u64 = 1;
-    /// `MAIR_EL2` index of write-through memory that takes no cache line; `controls::MAIR_EL2` agrees.
-    pub const WRITE_THROUGH_INDEX: u64 = 2;
 
     /// AP\[1\], RES1 where there is no lower privilege level to allow.
     const AP1: u64 = 1 << 6;
@@ -54,10 +52,8 @@ pub mod el2 {
     pub const RODATA: Attributes = Attributes(NORMAL | READ_ONLY | XN);
     /// Data, stacks, tables, heap: read and write.
     pub const DATA: Attributes = Attributes(NORMAL | XN);
-    /// RAM of a cell: the same, but nothing until [`crate::switch`] turns it on, and write-through without allocation. What a
-    /// guest reads with its caches off is in memory then (DDI 0487 B2.7.1), and no line stays that would hide what it writes.
-    /// (The cores we know take write-through for non-cacheable; but only write-through keeps its order with `DC`.)
-    pub const GUEST: Attributes = Attributes(DATA.0 & !VALID | WRITE_THROUGH_INDEX << 2);
+    /// RAM of a cell: the same, but nothing until [`crate::switch`] turns it on.
+    pub const GUEST: Attributes = Attributes(DATA.0 & !VALID);
     /// Device registers: read and write.
     pub const DEVICE: Attributes = Attributes(LEAF | DEVICE_INDEX << 2 | AP1 | XN);
 }

@@ -4,6 +4,8 @@
 //! instruction or one loop a method; TCG models no caches, so a fake that records the order in host tests is what keeps
 //! this true on hardware. DDI 0487 B2 (DSB), D7.5 (caches), D8 "TLB maintenance" (break-before-make).
 
+use address::{PhysAddr, Region};
+
 /// Whose translations are invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Regime {
@@ -13,8 +15,11 @@ pub enum Regime {
     El2,
 }
 
-/// What the hardware does.
+/// What the hardware does; whole regions at a time.
 pub trait Maintenance {
+    /// Cleans and invalidates every data cache line of `region` to the point of coherency: `DC CIVAC` by line. (A line
+    /// left behind clean would later hide what the guest writes with its caches off.)
+    fn clean_to_poc(&mut self, region: Region<PhysAddr>);
     /// Invalidates all instruction caches of the inner shareable domain: `IC IALLUIS`.
     fn invalidate_icache(&mut self);
     /// Invalidates a regime's TLB entries on all CPUs: `TLBI VMALLS12E1IS` (over an empty table, where the VMID is not the
@@ -39,9 +44,9 @@ pub fn publish(maintenance: &mut impl Maintenance, regime: Regime) {
     maintenance.isb();
 }
 
-/// Makes bytes EL2 has written (image, cell tree, scrubbed RAM) what a guest with MMU and caches off loads and fetches. They
-/// went through no cache ([`crate::attributes::el2::GUEST`]), and stand in memory once their writes are complete.
-pub fn publish_image(maintenance: &mut impl Maintenance) {
+/// Makes bytes EL2 has written (image, cell tree, scrubbed RAM) what a guest with MMU and caches off loads and fetches.
+pub fn publish_image(maintenance: &mut impl Maintenance, region: Region<PhysAddr>) {
+    maintenance.clean_to_poc(region);
     maintenance.dsb_sy();
     maintenance.invalidate_icache();
     maintenance.dsb_ish();

@@ -8,11 +8,13 @@
 )]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
+use address::{PhysAddr, Region};
 use stage2::{Maintenance, Regime, publish, publish_image};
 use std::cell::RefCell;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
+    CleanToPoc(Region<PhysAddr>),
     InvalidateIcache,
     Tlbi(Regime),
     DsbIshst,
@@ -30,6 +32,9 @@ impl Fake<'_> {
 }
 
 impl Maintenance for Fake<'_> {
+    fn clean_to_poc(&mut self, region: Region<PhysAddr>) {
+        self.note(Step::CleanToPoc(region));
+    }
     fn invalidate_icache(&mut self) {
         self.note(Step::InvalidateIcache);
     }
@@ -62,6 +67,8 @@ fn tables_are_seen_by_walkers_before_the_tlb_is_emptied_and_after_that_is_comple
 #[test]
 fn an_image_is_in_memory_before_instruction_caches_forget_what_was_there() {
     let steps = RefCell::new(Vec::new());
-    publish_image(&mut Fake(&steps));
-    assert_eq!(*steps.borrow(), [Step::DsbSy, Step::InvalidateIcache, Step::DsbIsh, Step::Isb]);
+    let image = Region::new(PhysAddr::at(0x4800_0000), 0x1234).unwrap();
+    publish_image(&mut Fake(&steps), image);
+    let order = [Step::CleanToPoc(image), Step::DsbSy, Step::InvalidateIcache, Step::DsbIsh, Step::Isb];
+    assert_eq!(*steps.borrow(), order);
 }
