@@ -19,7 +19,7 @@ pub(crate) struct Devices<'a> {
     /// The UART that EL2 keeps, and the cell that has the board's console UART instead.
     pub(crate) uart: Option<usize>,
     pub(crate) console: Option<usize>,
-    /// All device space inside the IPA space in whole pages, ascending and apart.
+    /// All device space in whole pages, ascending and apart.
     pub(crate) space: Vec<Region<PhysAddr>>,
 }
 
@@ -118,22 +118,23 @@ pub(crate) fn resolve(board: &Board<'_>, wanted: &str) -> Result<usize, u16> {
     board.devices.iter().position(|device| device.node == node && !device.regions.is_empty()).ok_or(0xC302)
 }
 
-/// Returns what of a region is inside the IPA space, in whole pages.
-pub(crate) fn space(region: Region<PhysAddr>) -> Option<Region<PhysAddr>> {
-    let end = line::round_up(region.end().get().min(IPA_END), PAGE_BYTES);
+/// Returns what of a region is below `limit`, in whole pages.
+pub(crate) fn space(region: Region<PhysAddr>, limit: u64) -> Option<Region<PhysAddr>> {
+    let end = line::round_up(region.end().get().min(limit), PAGE_BYTES);
     Region::from_ends(region.base().align_down(PAGE_BYTES), PhysAddr::at(end))
 }
 
-/// Calls `each` with all device space: of which device it is, or what the GIC's frame is called.
+/// Calls `each` with all device space inside the IPA space and the GIC's frames, EL2's wherever they are: of which device it
+/// is, or what the frame is called.
 fn walk(board: &Board<'_>, each: &mut dyn FnMut(Region<PhysAddr>, usize, &'static str)) {
-    let mut one = |region: &Region<PhysAddr>, device, frame| {
-        if let Some(space) = space(*region) {
+    let mut one = |region: &Region<PhysAddr>, limit, device, frame| {
+        if let Some(space) = space(*region, limit) {
             each(space, device, frame);
         }
     };
-    frames(&board.gic, &mut |frame, name| one(frame, NONE, name));
+    frames(&board.gic, &mut |frame, name| one(frame, u64::MAX, NONE, name));
     for (index, device) in board.devices.iter().enumerate() {
-        device.pages().for_each(|region| one(region, index, ""));
+        device.pages().for_each(|region| one(region, IPA_END, index, ""));
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn judge<'a>(proof: &mut Proof<'a, '_>, devices: &Devices<'a>, index:
         for (place, region) in device.pages().enumerate() {
             let too_far = if place < device.regions.len() { 0xC311 } else { 0xA316 };
             pages(proof, devices, (index, number), *region, too_far);
-            if let Some(space) = device::space(*region) {
+            if let Some(space) = device::space(*region, IPA_END) {
                 line::cover(&mut owned.pages, space);
             }
         }

@@ -47,6 +47,18 @@ fn frames_of_the_gic_are_walls() {
 }
 
 #[test]
+fn frames_of_the_gic_are_walls_beyond_the_ipa_space_too() {
+    let (mut board, plan) = (gicv3(), two());
+    let board::Gic::V3 { its, .. } = &mut board.gic else { panic!("gicv3") };
+    // Where Ampere's Altra has its GIC.
+    its.push(region(0x1001_0004_0000, 0x2_0000));
+    let sealed = seal(&board, &plan, &footprint()).unwrap();
+    assert_eq!(sealed.outside(0, Ipa::at(0x1001_0004_0000)), wall(Owner::EL2, "ITS"));
+    assert_eq!(sealed.outside(0, Ipa::at(0x1001_0005_ffff)), wall(Owner::EL2, "ITS"));
+    assert_eq!(sealed.outside(0, Ipa::at(0x1001_0006_0000)), Outside::Hole);
+}
+
+#[test]
 fn what_the_board_does_not_have_is_a_hole() {
     let (board, plan) = (gicv3(), two());
     let sealed = seal(&board, &plan, &footprint()).unwrap();
